@@ -1,0 +1,128 @@
+"""Implicit feedback and the paper's preprocessing (section 4.1).
+
+Every rating becomes 1, duplicates are dropped, the rest is sorted by time with a stable sort, and
+users and items with fewer than five interactions are removed again and again until none is left
+(iterative 5-core). Leave-one-out: a user's last item is the test target, the one before it the
+validation target.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Who interacted with what, in order of time.
+
+    ``users`` and ``items`` are int64 arrays of shape (n,) that index ``user_ids`` and ``item_ids``;
+    rows are sorted by time over all users, ties in their order in the source.
+    """
+
+    users: NDArray[np.int64]
+    items: NDArray[np.int64]
+    user_ids: tuple[str, ...]
+    item_ids: tuple[str, ...]
+
+    @classmethod
+    def from_rows(
+        cls, users: Sequence[str], items: Sequence[str], times: Sequence[float]
+    ) -> "Interactions":
+        """Sort rows by time (stable) and keep the earliest of each (user, item)."""
+        order = np.argsort(np.asarray(times, dtype=np.float64), kind="stable")
+        user_ids, user_codes = _encode(users)
+        item_ids, item_codes = _encode(items)
+        pairs = user_codes[order] * max(len(item_ids), 1) + item_codes[order]
+        first = np.sort(np.unique(pairs, return_index=True)[1])
+        keep = order[first]
+        return cls(user_codes[keep], item_codes[keep], user_ids, item_ids)
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @cached_property
+    def n_users(self) -> int:
+        return len(np.unique(self.users))
+
+    @cached_property
+    def n_items(self) -> int:
+        return len(np.unique(self.items))
+
+    @cached_property
+    def popularity(self) -> dict[str, int]:
+        """Interactions by item id; items without any are absent."""
+        codes, counts = np.unique(self.items, return_counts=True)
+        return {self.item_ids[code]: int(count) for code, count in zip(codes, counts, strict=True)}
+
+    def core(self, k: int = 5) -> "Interactions":
+        """The largest subset in which every user and every item has at least ``k`` interactions."""
+        users, items = self.users, self.items
+        while len(users):
+            keep = (np.bincount(users)[users] >= k) & (np.bincount(items)[items] >= k)
+            if keep.all():
+                break
+            users, items = users[keep], items[keep]
+        return Interactions(users, items, self.user_ids, self.item_ids).compact()
+
+    def compact(self) -> "Interactions":
+        """The same rows, with only the ids that occur; both id tuples keep their order."""
+        user_codes, users = np.unique(self.users, return_inverse=True)
+        item_codes, items = np.unique(self.items, return_inverse=True)
+        return Interactions(
+            users.astype(np.int64),
+            items.astype(np.int64),
+            tuple(self.user_ids[code] for code in user_codes),
+            tuple(self.item_ids[code] for code in item_codes),
+        )
+
+    def sequences(self) -> list[NDArray[np.int64]]:
+        """Item indices of each user in order of time; entry ``u`` belongs to ``user_ids[u]``."""
+        order = np.argsort(self.users, kind="stable")
+        bounds = np.cumsum(np.bincount(self.users, minlength=len(self.user_ids)))[:-1]
+        return np.split(self.items[order], bounds)
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """Training prefixes and the two held-out items of each user, as indices of ``item_ids``.
+
+    ``validation_targets[u]`` follows ``train[u]``; ``test_targets[u]`` follows both. Users have at
+    least three interactions.
+    """
+
+    train: list[NDArray[np.int64]]
+    validation_targets: NDArray[np.int64]
+    test_targets: NDArray[np.int64]
+    item_ids: tuple[str, ...]
+
+    @property
+    def validation_histories(self) -> list[NDArray[np.int64]]:
+        return self.train
+
+    @property
+    def test_histories(self) -> list[NDArray[np.int64]]:
+        return [
+            np.append(prefix, target)
+            for prefix, target in zip(self.train, self.validation_targets, strict=True)
+        ]
+
+
+def leave_one_out(interactions: Interactions) -> LeaveOneOut:
+    """Split the last two items off each user (paper, section 4.1); shorter users are left out."""
+    sequences = [s for s in interactions.sequences() if len(s) >= 3]
+    return LeaveOneOut(
+        train=[s[:-2] for s in sequences],
+        validation_targets=np.array([s[-2] for s in sequences], dtype=np.int64),
+        test_targets=np.array([s[-1] for s in sequences], dtype=np.int64),
+        item_ids=interactions.item_ids,
+    )
+
+
+def _encode(names: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Distinct names in order of first appearance, and each row's index into them."""
+    index: dict[str, int] = {}
+    codes = np.fromiter((index.setdefault(name, len(index)) for name in names), np.int64, len(names))
+    return tuple(index), codes

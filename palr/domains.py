@@ -1,0 +1,186 @@
+"""A domain: its nouns, the paper's wording for them, and where its data comes from.
+
+To add a domain, add one entry to `DOMAINS` and, for new data, one to `palr.data.datasets.DATASETS`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from palr.errors import PalrError
+from palr.types import Item
+
+HISTORY_LIMIT = 20  # paper, section 4.2: "we limit the history to at most 20 items"
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """A ready-made visitor: each query is resolved to the catalog's first match, oldest pick first."""
+
+    name: str
+    blurb: str
+    queries: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Wording and data of one domain.
+
+    ``datasets`` are in order of preference: the first that is installed serves the page.
+    ``instruction`` and ``history_intro`` are the paper's wording (figures 2 and 3); ``names_ids``
+    says that prompts name an item as ``ID (label)``, as the paper does for products.
+    """
+
+    key: str
+    label: str
+    noun: str
+    nouns: str
+    verb: str
+    datasets: tuple[str, ...]
+    instruction: str
+    history_intro: str
+    names_ids: bool
+    visitors: tuple[Visitor, ...]
+
+    def history(self, picks: Sequence[Item]) -> tuple[Item, ...]:
+        """The most recent picks, oldest first, each item once (its latest position counts)."""
+        latest = {item.id: position for position, item in enumerate(picks)}
+        distinct = [item for position, item in enumerate(picks) if latest[item.id] == position]
+        return tuple(distinct[-HISTORY_LIMIT:])
+
+    def name(self, item: Item) -> str:
+        """How prompts and answers name an item."""
+        return f"{item.id} ({item.label})" if self.names_ids else item.label
+
+
+MOVIES = Domain(
+    key="movies",
+    label="Movies",
+    noun="movie",
+    nouns="movies",
+    verb="watched",
+    datasets=("ml-1m", "ml-100k"),
+    instruction="Recommend {k} other movies based on user's watching history from the candidate list.",
+    history_intro="User watched movies",
+    names_ids=False,
+    visitors=(
+        Visitor(
+            "Family film night",
+            "Animation and fairy tales",
+            (
+                "Toy Story (1995)",
+                "Aladdin (1992)",
+                "The Lion King (1994)",
+                "Beauty and the Beast (1991)",
+                "Babe (1995)",
+                "Mary Poppins (1964)",
+            ),
+        ),
+        Visitor(
+            "Space opera fan",
+            "Starships, aliens and empires",
+            (
+                "Star Wars (1977)",
+                "The Empire Strikes Back (1980)",
+                "Return of the Jedi (1983)",
+                "Alien (1979)",
+                "Blade Runner (1982)",
+                "Star Trek: First Contact (1996)",
+            ),
+        ),
+        Visitor(
+            "Crime and noir",
+            "Gangsters, heists and detectives",
+            (
+                "Pulp Fiction (1994)",
+                "The Godfather (1972)",
+                "GoodFellas (1990)",
+                "L.A. Confidential (1997)",
+                "Fargo (1996)",
+                "Chinatown (1974)",
+            ),
+        ),
+        Visitor(
+            "Hopeless romantic",
+            "Love stories old and new",
+            (
+                "Casablanca (1942)",
+                "Sleepless in Seattle (1993)",
+                "Sense and Sensibility (1995)",
+                "When Harry Met Sally... (1989)",
+                "The English Patient (1996)",
+                "Titanic (1997)",
+            ),
+        ),
+        Visitor(
+            "Up all night",
+            "Horror, from classic to slasher",
+            (
+                "Psycho (1960)",
+                "The Shining (1980)",
+                "Scream (1996)",
+                "A Nightmare on Elm Street (1984)",
+                "Carrie (1976)",
+            ),
+        ),
+    ),
+)
+
+BEAUTY = Domain(
+    key="beauty",
+    label="Beauty",
+    noun="product",
+    nouns="products",
+    verb="purchased",
+    datasets=("beauty", "beauty-starter"),
+    instruction="Recommend {k} other items based on user's history from the candidate list.",
+    history_intro="User has purchased the following products",
+    names_ids=True,
+    visitors=(
+        Visitor(
+            "Nail art at home",
+            "Lacquers and top coats",
+            ("opi nail lacquer", "essie nail polish", "seche vite top coat", "sally hansen", "china glaze"),
+        ),
+        Visitor(
+            "Gentle skin care",
+            "Hydration for sensitive skin",
+            (
+                "cerave moisturizing cream",
+                "cetaphil gentle skin cleanser",
+                "la roche-posay toleriane",
+                "neutrogena hydro boost",
+                "vanicream",
+            ),
+        ),
+        Visitor(
+            "Full glam",
+            "Eyes, lips and a long-lasting base",
+            (
+                "maybelline mascara",
+                "nyx lip",
+                "urban decay eyeshadow primer",
+                "revlon colorstay",
+                "mac lipstick",
+            ),
+        ),
+        Visitor(
+            "Curls and care",
+            "Shampoo, oils and styling",
+            ("moroccanoil treatment", "shea moisture", "deva curl", "olaplex", "ouidad"),
+        ),
+        Visitor(
+            "Fragrance wardrobe",
+            "From fresh citrus to warm amber",
+            ("chanel", "dolce gabbana light blue", "calvin klein", "versace", "davidoff cool water"),
+        ),
+    ),
+)
+
+DOMAINS: dict[str, Domain] = {domain.key: domain for domain in (MOVIES, BEAUTY)}
+
+
+def get_domain(key: str) -> Domain:
+    """Look a domain up; raises PalrError naming the known ones."""
+    if key not in DOMAINS:
+        raise PalrError(f"unknown domain {key!r}; choose one of: {', '.join(DOMAINS)}")
+    return DOMAINS[key]

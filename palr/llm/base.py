@@ -1,0 +1,86 @@
+"""What the pipeline asks of a language model.
+
+`LLM` is all that an HTTP endpoint can offer: text in, text out. `TokenLLM` adds what a model in
+this process can do, a decoder whose next-token distribution is ours to constrain.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LLM", "Decoder", "TokenLLM"]
+
+
+@runtime_checkable
+class LLM(Protocol):
+    """A language model that continues a prompt."""
+
+    @property
+    def name(self) -> str:
+        """What the page calls it: model and adapter."""
+        ...
+
+    @property
+    def adapter(self) -> str | None:
+        """Name of the fine-tuned adapter; None means zero-shot."""
+        ...
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that prompt and answer may take together."""
+        ...
+
+    def render(self, text: str) -> str:
+        """The prompt as the model receives it: in its chat template where it has one."""
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of ``text``; an upper estimate where the tokenizer is out of reach."""
+        ...
+
+    def generate(self, text: str, *, max_tokens: int, banned: Sequence[str] = ()) -> Iterator[str]:
+        """Continue the prompt greedily, piece by piece, until the model ends its turn.
+
+        Closing the iterator stops the model within one forward pass. ``banned`` words are kept
+        from appearing where the backend can (others must check the text).
+
+        Raises:
+            LLMError: the model cannot be reached, or failed.
+        """
+        ...
+
+
+@runtime_checkable
+class TokenLLM(LLM, Protocol):
+    """A model whose decoding is ours to steer."""
+
+    def encode_answer(self, text: str) -> list[int]:
+        """Token ids of a piece of the answer, as they follow the start of a line."""
+        ...
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Text of answer tokens."""
+        ...
+
+    def start(self, text: str) -> "Decoder":
+        """Run the rendered prompt once and stand behind its last token."""
+        ...
+
+
+class Decoder(Protocol):
+    """A position in a text: the tokens so far live in a key-value cache."""
+
+    @property
+    def forward_passes(self) -> int:
+        """Forward passes since `TokenLLM.start`, its own included."""
+        ...
+
+    def logprobs(self) -> NDArray[np.float32]:
+        """Log-probabilities of the next token, shape (vocabulary,)."""
+        ...
+
+    def feed(self, tokens: Sequence[int]) -> None:
+        """Append tokens, all in one forward pass."""
+        ...

@@ -1,0 +1,82 @@
+"""Typed settings, read once from ``PALR_*`` environment variables.
+
+An unknown variable is an error: a misspelt ``PALR_ADAPTOR`` would otherwise be a silent
+zero-shot run.
+"""
+
+import difflib
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from palr.errors import SettingsError
+
+PREFIX = "PALR_"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside; the defaults need no network after `palr setup`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+    home: Path = Field(
+        default_factory=lambda: user_data_path("palr"),
+        description="Folder for models, embeddings and the catalog database.",
+    )
+    host: str = Field("0.0.0.0", description="Address that the app listens on.")
+    port: int = Field(7860, ge=0, le=65535, description="Port that the app listens on.")
+    database_url: str = Field(
+        "", description="SQLAlchemy URL of the catalogs; empty means SQLite under PALR_HOME."
+    )
+    data: Path | None = Field(
+        None, description="Folder that holds official data set files (ml-1m.zip, meta_Beauty.json.gz, ...)."
+    )
+    retriever: str = Field(
+        "auto", description="auto, sasrec, semantic or popularity; auto takes the best available."
+    )
+    llm_backend: Literal["transformers", "http", "scripted"] = Field(
+        "transformers", description="Which LLM backend runs the model."
+    )
+    llm: str = Field(
+        "smollm2-135m", description="smollm2-135m, a hub id, a folder, or the served model's name."
+    )
+    llm_url: str = Field(
+        "http://localhost:8000/v1", description="Base URL of the OpenAI-compatible server (http backend)."
+    )
+    llm_api_key: SecretStr = Field(SecretStr(""), description="Bearer token for the http backend.")
+    adapter: str = Field("", description="PEFT adapter (folder or hub id) laid over PALR_LLM.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int4"] = Field(
+        "auto", description="Weights' type; int4 needs bitsandbytes and a CUDA GPU."
+    )
+
+    @cached_property
+    def catalog_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.home / 'catalog.db'}"
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: a ``PALR_*`` variable is unknown (the nearest name is suggested) or has a
+            value of the wrong type.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known settings: {', '.join(sorted(known))}"
+            raise SettingsError(f"unknown setting {name}; {hint}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{PREFIX}{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
+        )
+        raise SettingsError(f"settings do not parse: {faults}") from error

@@ -1,0 +1,169 @@
+"""The records that travel down the data path, from picks to ranking.
+
+They hold plain values only, so that a whole run can be compared, logged and written as JSON:
+
+>>> Item("1", "Toy Story", year=1995).label
+'Toy Story (1995)'
+>>> Item("PB0001", "Nail Lacquer, Big Apple Red", brand="OPI", size="0.5 fl oz").label
+'OPI Nail Lacquer, Big Apple Red, 0.5 fl oz'
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+
+@dataclass(frozen=True)
+class Item:
+    """One film or product of a catalog.
+
+    ``title`` is in display order ("The Matrix", not "Matrix, The") and carries no year;
+    ``popularity`` is the number of users who interacted with the item, 0 where the catalog
+    has no interactions.
+    """
+
+    id: str
+    title: str
+    year: int | None = None
+    brand: str | None = None
+    size: str | None = None
+    keywords: tuple[str, ...] = ()
+    popularity: int = 0
+
+    @cached_property
+    def label(self) -> str:
+        """The name that people and prompts see."""
+        brand = f"{self.brand} " if self.brand and not _starts_with(self.title, self.brand) else ""
+        year = f" ({self.year})" if self.year else ""
+        size = f", {self.size}" if self.size else ""
+        return f"{brand}{self.title}{year}{size}"
+
+
+def _starts_with(title: str, brand: str) -> bool:
+    return title.casefold().startswith(brand.casefold())
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An item that a retriever proposes; ``rank`` counts from 1, higher ``score`` is better."""
+
+    item: Item
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """A keyword of the profile with the picks that carry it.
+
+    ``logprob`` is the LLM's log-probability of choosing it among the supported keywords that
+    remained, or None where the backend reports no probabilities.
+    """
+
+    text: str
+    support: tuple[str, ...]
+    logprob: float | None = None
+
+
+Part = Literal["instruction", "history", "profile", "candidates", "frame"]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a prompt; ``part`` says which stage of the data path it comes from."""
+
+    part: Part
+    text: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A natural-language prompt in its parts, and what had to be cut to fit the context.
+
+    ``rendered`` is the text exactly as the model received it, chat markup included.
+    """
+
+    segments: tuple[Segment, ...]
+    cuts: tuple[str, ...] = ()
+    rendered: str = ""
+    tokens: int | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(segment.text for segment in self.segments)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The natural-language user profile (paper, section 3.1).
+
+    ``raw`` is the model's output before anything unsupported was removed; ``repairs`` says what
+    was removed and why.
+    """
+
+    keywords: tuple[Keyword, ...] = ()
+    text: str = ""
+    prompt: Prompt | None = None
+    raw: str = ""
+    repairs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RankedItem:
+    """A recommendation; ``logprob`` as in `Keyword`, over the candidates that remained."""
+
+    item: Item
+    rank: int
+    retriever_rank: int
+    logprob: float | None = None
+
+    @property
+    def movement(self) -> int:
+        """Places gained against the retriever's order; negative when the item fell."""
+        return self.retriever_rank - self.rank
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What the LLM selected, best first, and the output it was read from."""
+
+    items: tuple[RankedItem, ...] = ()
+    raw: str = ""
+    repairs: tuple[str, ...] = ()
+    forward_passes: int | None = None
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The trace: every intermediate value of one run, in the order of the data path.
+
+    While a run is under way the later fields are None; `Recommender.stream` yields the record
+    anew each time it grows. ``seconds`` has one entry for each finished stage.
+    """
+
+    domain: str
+    dataset: str
+    picks: tuple[Item, ...]
+    history: tuple[Item, ...] = ()
+    profile: Profile | None = None
+    retriever: str | None = None
+    candidates: tuple[Candidate, ...] | None = None
+    llm: str | None = None
+    prompt: Prompt | None = None
+    ranking: Ranking | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_json(self, indent: int | None = 2) -> str:
+        return _TRACE.dump_json(self, indent=indent).decode()
+
+    @staticmethod
+    def from_json(text: str | bytes) -> "Recommendation":
+        """Read a trace back; raises pydantic's ValidationError where it is not one."""
+        return _TRACE.validate_json(text)
+
+
+_TRACE: TypeAdapter[Recommendation] = TypeAdapter(Recommendation)
