@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from palr.errors import PalrError
 from palr.types import Item
 
-HISTORY_LIMIT = 20  # paper, section 4.2: "we limit the history to at most 20 items"
+HISTORY_LIMIT = 20  # items that a prompt shows at most (paper, section 4.2)
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Domain:
 
     ``datasets`` are in order of preference: the first that is installed serves the page.
     ``instruction`` and ``history_intro`` are the paper's wording (figures 2 and 3); ``names_ids``
-    says that prompts name an item as ``ID (label)``, as the paper does for products.
+    says that prompts name an item as ``ID (label)``, as the paper does for products. ``taste``
+    turns a list of keywords into what a profile says a person likes.
     """
 
     key: str
@@ -35,6 +36,8 @@ class Domain:
     noun: str
     nouns: str
     verb: str
+    person: str
+    taste: str
     datasets: tuple[str, ...]
     instruction: str
     history_intro: str
@@ -42,10 +45,9 @@ class Domain:
     visitors: tuple[Visitor, ...]
 
     def history(self, picks: Sequence[Item]) -> tuple[Item, ...]:
-        """The most recent picks, oldest first, each item once (its latest position counts)."""
+        """The picks, oldest first, each item once (its latest position counts)."""
         latest = {item.id: position for position, item in enumerate(picks)}
-        distinct = [item for position, item in enumerate(picks) if latest[item.id] == position]
-        return tuple(distinct[-HISTORY_LIMIT:])
+        return tuple(item for position, item in enumerate(picks) if latest[item.id] == position)
 
     def name(self, item: Item) -> str:
         """How prompts and answers name an item."""
@@ -58,6 +60,8 @@ MOVIES = Domain(
     noun="movie",
     nouns="movies",
     verb="watched",
+    person="viewer",
+    taste="{keywords} movies",
     datasets=("ml-1m", "ml-100k"),
     instruction="Recommend {k} other movies based on user's watching history from the candidate list.",
     history_intro="User watched movies",
@@ -131,6 +135,8 @@ BEAUTY = Domain(
     noun="product",
     nouns="products",
     verb="purchased",
+    person="shopper",
+    taste="products that say {keywords}",
     datasets=("beauty", "beauty-starter"),
     instruction="Recommend {k} other items based on user's history from the candidate list.",
     history_intro="User has purchased the following products",
@@ -148,7 +154,7 @@ BEAUTY = Domain(
                 "cerave moisturizing cream",
                 "cetaphil gentle skin cleanser",
                 "la roche-posay toleriane",
-                "neutrogena hydro boost",
+                "aveeno daily moisturizing lotion",
                 "vanicream",
             ),
         ),
@@ -157,21 +163,21 @@ BEAUTY = Domain(
             "Eyes, lips and a long-lasting base",
             (
                 "maybelline mascara",
-                "nyx lip",
-                "urban decay eyeshadow primer",
-                "revlon colorstay",
+                "nyx lip cream",
+                "urban decay naked",
+                "revlon colorstay makeup",
                 "mac lipstick",
             ),
         ),
         Visitor(
             "Curls and care",
             "Shampoo, oils and styling",
-            ("moroccanoil treatment", "shea moisture", "deva curl", "olaplex", "ouidad"),
+            ("moroccanoil treatment", "shea moisture", "deva curl", "it's a 10 miracle leave-in", "ouidad"),
         ),
         Visitor(
             "Fragrance wardrobe",
             "From fresh citrus to warm amber",
-            ("chanel", "dolce gabbana light blue", "calvin klein", "versace", "davidoff cool water"),
+            ("chanel no. 5", "dolce gabbana light blue", "calvin klein", "versace bright crystal", "davidoff cool water"),
         ),
     ),
 )

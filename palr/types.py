@@ -141,7 +141,7 @@ class Recommendation:
     """The trace: every intermediate value of one run, in the order of the data path.
 
     While a run is under way the later fields are None; `Recommender.stream` yields the record
-    anew each time it grows. ``seconds`` has one entry for each finished stage.
+    anew each time it grows. ``seconds`` has one entry for each finished stage, and ``total``.
     """
 
     domain: str
@@ -152,6 +152,7 @@ class Recommendation:
     retriever: str | None = None
     candidates: tuple[Candidate, ...] | None = None
     llm: str | None = None
+    adapter: str | None = None
     prompt: Prompt | None = None
     ranking: Ranking | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)

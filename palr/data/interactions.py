@@ -124,5 +124,7 @@ def leave_one_out(interactions: Interactions) -> LeaveOneOut:
 def _encode(names: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Distinct names in order of first appearance, and each row's index into them."""
     index: dict[str, int] = {}
-    codes = np.fromiter((index.setdefault(name, len(index)) for name in names), np.int64, len(names))
+    codes = np.fromiter(
+        (index.setdefault(name, len(index)) for name in names), np.int64, len(names)
+    )
     return tuple(index), codes

@@ -10,8 +10,6 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LLM", "Decoder", "TokenLLM"]
-
 
 @runtime_checkable
 class LLM(Protocol):
@@ -19,7 +17,7 @@ class LLM(Protocol):
 
     @property
     def name(self) -> str:
-        """What the page calls it: model and adapter."""
+        """What the page calls the model."""
         ...
 
     @property
@@ -33,18 +31,21 @@ class LLM(Protocol):
         ...
 
     def render(self, text: str) -> str:
-        """The prompt as the model receives it: in its chat template where it has one."""
+        """The prompt as the model receives it: in its chat template where it has one.
+
+        Markup tokens of the model that occur in ``text`` are defused, so that a title can never
+        end the user's turn.
+        """
         ...
 
     def count_tokens(self, text: str) -> int:
         """Tokens of ``text``; an upper estimate where the tokenizer is out of reach."""
         ...
 
-    def generate(self, text: str, *, max_tokens: int, banned: Sequence[str] = ()) -> Iterator[str]:
-        """Continue the prompt greedily, piece by piece, until the model ends its turn.
+    def generate(self, text: str, *, max_tokens: int) -> Iterator[str]:
+        """Continue the rendered prompt greedily, piece by piece, until the model ends its turn.
 
-        Closing the iterator stops the model within one forward pass. ``banned`` words are kept
-        from appearing where the backend can (others must check the text).
+        Closing the iterator stops the model within one forward pass.
 
         Raises:
             LLMError: the model cannot be reached, or failed.
@@ -57,30 +58,26 @@ class TokenLLM(LLM, Protocol):
     """A model whose decoding is ours to steer."""
 
     def encode_answer(self, text: str) -> list[int]:
-        """Token ids of a piece of the answer, as they follow the start of a line."""
-        ...
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        """Text of answer tokens."""
+        """Token ids of a piece of the answer, as they are at the start of a line."""
         ...
 
     def start(self, text: str) -> "Decoder":
-        """Run the rendered prompt once and stand behind its last token."""
+        """Stand behind the rendered prompt, at the start of the answer."""
         ...
 
 
 class Decoder(Protocol):
-    """A position in a text: the tokens so far live in a key-value cache."""
+    """A position in an answer: the tokens so far live in a key-value cache."""
 
     @property
     def forward_passes(self) -> int:
-        """Forward passes since `TokenLLM.start`, its own included."""
+        """Forward passes so far, the prompt's included."""
+        ...
+
+    def feed(self, tokens: Sequence[int]) -> None:
+        """Append tokens; they run with the next call of `logprobs`, all in one forward pass."""
         ...
 
     def logprobs(self) -> NDArray[np.float32]:
         """Log-probabilities of the next token, shape (vocabulary,)."""
-        ...
-
-    def feed(self, tokens: Sequence[int]) -> None:
-        """Append tokens, all in one forward pass."""
         ...

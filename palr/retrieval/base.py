@@ -4,6 +4,7 @@ A model only scores: `retrieve` masks what was already seen, breaks ties and cut
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -50,10 +51,11 @@ def retrieve(retriever: Retriever, history: Sequence[Item], k: int) -> tuple[Can
     """
     scores = np.array(retriever.score([history])[0], dtype=np.float32)
     if not np.isfinite(scores).all():
-        raise RetrieverUnavailable(f"{retriever.name} produced scores that are not finite; retrain it")
+        raise RetrieverUnavailable(f"{retriever.name} gave scores that are not finite; retrain it")
     seen = {item.id for item in history}
     order = np.argsort(-scores, kind="stable")
-    unseen = [int(i) for i in order if retriever.items[i].id not in seen][:k]
+    items = retriever.items
+    unseen = islice((int(i) for i in order if items[i].id not in seen), k)
     return tuple(
-        Candidate(retriever.items[i], rank, float(scores[i])) for rank, i in enumerate(unseen, start=1)
+        Candidate(items[i], rank, float(scores[i])) for rank, i in enumerate(unseen, start=1)
     )

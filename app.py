@@ -1,0 +1,48 @@
+"""Entry point, for people (``python app.py``) and for Hugging Face Spaces alike."""
+
+import socket
+import sys
+
+from palr import setup
+from palr.errors import PalrError, SettingsError
+from palr.settings import Settings, load_settings
+from palr.studio import Studio
+from palr.ui.page import build_demo
+from palr.ui.theme import launch_options
+
+
+def main() -> int:
+    try:
+        settings = load_settings()
+        require_free_port(settings)
+        setup.ensure(settings)
+        studio = Studio(settings)
+        demo = build_demo(studio)
+    except PalrError as error:
+        print(f"PALR Studio cannot start: {error}", file=sys.stderr)
+        return 2
+    studio.warm_up()
+    shown = "localhost" if settings.host in ("0.0.0.0", "::", "") else settings.host
+    print(f"PALR Studio is at http://{shown}:{settings.port}", flush=True)
+    demo.queue().launch(
+        server_name=settings.host, server_port=settings.port, quiet=True, **launch_options()
+    )
+    return 0
+
+
+def require_free_port(settings: Settings) -> None:
+    """Raises SettingsError where something else listens: before the loading, not after it."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SettingsError(
+                f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); "
+                f"stop what runs there, or choose another port: PALR_PORT={settings.port + 1}"
+            ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""The command line: ``python -m palr --help``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from palr.catalog import CatalogStore
+from palr.data.datasets import DATASETS, get_dataset, read, stats
+from palr.data.progress import Bars
+from palr.domains import DOMAINS, get_domain
+from palr.errors import PalrError
+from palr.recommender import N_CANDIDATES
+from palr.settings import load_settings
+from palr.setup import ensure
+from palr.studio import Studio
+from palr.types import Recommendation
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+data = typer.Typer(no_args_is_help=True, help="Install, list and measure data sets.")
+app.add_typer(data, name="data")
+
+DatasetKey = Annotated[str, typer.Argument(help=f"One of: {', '.join(DATASETS)}.")]
+Source = Annotated[
+    Path | None, typer.Option("--from", help="Folder or archive that holds the official files.")
+]
+
+
+@app.callback()
+def main() -> None:
+    """PALR Studio: a profile, candidates and an LLM's ranking from what somebody watched or bought."""
+
+
+@app.command()
+def setup(
+    verify: Annotated[bool, typer.Option(help="Check every file's checksum, and repair.")] = False,
+) -> None:
+    """Fetch and prepare everything the default needs, so that the first start is quick."""
+    settings = load_settings()
+    ensure(settings, verify=verify)
+    typer.echo(f"everything is ready in {settings.home}")
+
+
+@app.command()
+def recommend(
+    pick: Annotated[list[str], typer.Option(help="A title; repeat it, oldest first.")],
+    domain: Annotated[str, typer.Option(help=f"One of: {', '.join(DOMAINS)}.")] = "movies",
+    retriever: Annotated[str | None, typer.Option(help="Retriever; see PALR_RETRIEVER.")] = None,
+    candidates: Annotated[int, typer.Option(min=1, help="Candidates to rank.")] = N_CANDIDATES,
+    k: Annotated[int, typer.Option("-k", min=1, help="Recommendations to make.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole trace as JSON.")] = False,
+) -> None:
+    """Print every stage of one run, or the trace that the page shows."""
+    get_domain(domain)
+    settings = load_settings()
+    ensure(settings, say=lambda text: typer.echo(text, err=True))
+    recommender = Studio(settings).recommender(domain)
+    picks = [recommender.catalog.find(title) for title in pick]
+    trace = recommender.recommend(picks, retriever=retriever, n_candidates=candidates, k=k)
+    typer.echo(trace.to_json() if as_json else report(trace))
+
+
+@app.command()
+def train_retriever(
+    model: Annotated[str, typer.Argument(help="The retriever to train, such as sasrec.")],
+    dataset: Annotated[str, typer.Option(help="An installed data set with interactions.")],
+    seed: Annotated[int, typer.Option(help="Seed of initialisation, order and dropout.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for weights and record; default PALR_HOME/weights.")
+    ] = None,
+) -> None:
+    """Train a retriever and print its run record; a killed run resumes."""
+    from palr.retrieval.train import train
+
+    settings = load_settings()
+    catalog = CatalogStore(settings.catalog_url).open(dataset)
+    record = train(model, catalog, settings, seed, out)
+    typer.echo(record.to_json())
+
+
+@data.command("install")
+def install_dataset(dataset: DatasetKey, source: Source = None) -> None:
+    """Install a data set; it then replaces its domain's smaller default."""
+    settings = load_settings()
+    key = get_dataset(dataset).key
+    with Bars() as bars:
+        raw = read(key, source, settings, bars)
+        CatalogStore(settings.catalog_url).install(key, raw, progress=bars)
+    typer.echo(f"installed {get_dataset(key).label}: {len(raw.items):,} items")
+
+
+@data.command("remove")
+def remove_dataset(dataset: DatasetKey) -> None:
+    """Remove an installed data set."""
+    CatalogStore(load_settings().catalog_url).remove(dataset)
+
+
+@data.command("list")
+def list_datasets() -> None:
+    """Show the known data sets, what is installed, and the licence of each."""
+    installed = CatalogStore(load_settings().catalog_url).installed()
+    for key, dataset in DATASETS.items():
+        mark = "installed" if key in installed else "-"
+        typer.echo(f"{key:15} {mark:10} {dataset.label} ({dataset.licence})")
+
+
+@data.command("stats")
+def show_stats(dataset: DatasetKey, source: Source = None) -> None:
+    """Print users, items and interactions after the paper's preprocessing."""
+    with Bars() as bars:
+        users, items, interactions = stats(read(dataset, source, load_settings(), bars))
+    typer.echo(f"{users:,} users / {items:,} items / {interactions:,} interactions")
+
+
+def report(trace: Recommendation) -> str:
+    """A trace as text for a terminal."""
+    assert trace.profile and trace.candidates is not None and trace.ranking
+    names = {item.id: item.label for item in trace.history}
+    lines = [f"History ({len(trace.history)})", *(f"  {item.label}" for item in trace.history)]
+    lines += ["", f"Profile ({trace.seconds['profile']:.1f} s)", f"  {trace.profile.text}"]
+    for keyword in trace.profile.keywords:
+        lines.append(f"  {keyword.text}: {', '.join(names[pick] for pick in keyword.support)}")
+    found = f"{len(trace.candidates)} by {trace.retriever}, {trace.seconds['candidates']:.1f} s"
+    lines += ["", f"Candidates ({found})"]
+    lines += [f"  {c.rank:3}. {c.item.label}" for c in trace.candidates[:10]]
+    if len(trace.candidates) > 10:
+        lines.append(f"  ... and {len(trace.candidates) - 10} more")
+    mode = trace.adapter or "zero-shot"
+    lines += ["", f"Recommendations ({trace.llm}, {mode}, {trace.seconds['ranking']:.1f} s)"]
+    for ranked in trace.ranking.items:
+        lines.append(f"  {ranked.rank:3}. {ranked.item.label}  (retriever: {ranked.retriever_rank})")
+    noted = [*trace.notes, *trace.profile.repairs, *trace.ranking.repairs]
+    noted += trace.prompt.cuts if trace.prompt else ()
+    return "\n".join([*lines, *(f"Note: {note}" for note in noted)])
+
+
+def run() -> None:
+    """Run the command line; an error that a person can mend is one line on stderr, exit code 2."""
+    try:
+        app()
+    except PalrError as error:
+        typer.echo(f"palr: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,227 @@
+"""The data sets: where each comes from, how it is read, what it must count to.
+
+To add one, add an entry to `DATASETS` and name its key in a `palr.domains.Domain`.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from palr.data.download import download
+from palr.data.progress import Progress, silent
+from palr.data.readers import (
+    BEAUTY_FILES,
+    RawDataset,
+    read_beauty,
+    read_ml_1m,
+    read_ml_100k,
+    read_starter,
+)
+from palr.errors import DataError
+from palr.settings import Settings
+
+CORE = 5  # paper, section 4.1
+FORMAT = b"1"  # raise it when a reader changes what it returns, and catalogs are built anew
+STARTER_CSV = Path(__file__).resolve().parents[2] / "assets" / "catalogs" / "beauty.csv"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set.
+
+    ``layouts`` are the file sets, relative to a folder, in which it may lie there; the first whose
+    files are all present is read. ``reader`` gets that folder, or the file where ``archive`` says
+    that it lies in a single one. ``urls`` are official downloads; empty where there is none.
+    ``expected`` counts users, items and interactions after the 5-core, where there are any.
+    """
+
+    key: str
+    domain: str
+    label: str
+    reader: Callable[[Path], RawDataset]
+    layouts: tuple[tuple[str, ...], ...]
+    urls: tuple[str, ...]
+    citation: str
+    licence: str
+    expected: tuple[int, int, int] | None = None
+    builtin: Path | None = None
+
+
+_MOVIELENS = (
+    'F. Maxwell Harper and Joseph A. Konstan. 2015. "The MovieLens Datasets: History and '
+    'Context". ACM TiiS 5, 4.'
+)
+_MOVIELENS_LICENCE = "GroupLens: research use; no redistribution or commercial use without leave"
+_SNAP = "https://snap.stanford.edu/data/amazon/productGraph/categoryFiles/"
+
+DATASETS: dict[str, Dataset] = {
+    dataset.key: dataset
+    for dataset in (
+        Dataset(
+            key="ml-1m",
+            domain="movies",
+            label="MovieLens-1M",
+            reader=read_ml_1m,
+            layouts=(
+                ("ml-1m.zip",),
+                ("ratings.dat", "movies.dat"),
+                ("ml-1m/ratings.dat", "ml-1m/movies.dat"),
+            ),
+            urls=("https://files.grouplens.org/datasets/movielens/ml-1m.zip",),
+            citation=_MOVIELENS,
+            licence=_MOVIELENS_LICENCE,
+            expected=(6040, 3416, 999611),
+        ),
+        Dataset(
+            key="ml-100k",
+            domain="movies",
+            label="MovieLens-100K",
+            reader=read_ml_100k,
+            layouts=(
+                ("ml-100k.inter", "ml-100k.item"),
+                ("ml-100k/ml-100k.inter", "ml-100k/ml-100k.item"),
+            ),
+            urls=(),
+            citation=_MOVIELENS,
+            licence=_MOVIELENS_LICENCE,
+            expected=(943, 1349, 99287),
+        ),
+        Dataset(
+            key="beauty",
+            domain="beauty",
+            label="Amazon Beauty (2014)",
+            reader=read_beauty,
+            layouts=(
+                BEAUTY_FILES,
+                tuple(name.removesuffix(".gz") for name in BEAUTY_FILES),
+            ),
+            urls=tuple(_SNAP + name for name in BEAUTY_FILES),
+            citation=(
+                'Ruining He and Julian McAuley. 2016. "Ups and Downs: Modeling the Visual '
+                'Evolution of Fashion Trends with One-Class Collaborative Filtering". WWW.'
+            ),
+            licence="research use; no licence is stated at the source",
+            expected=(22363, 12101, 198502),
+        ),
+        Dataset(
+            key="beauty-starter",
+            domain="beauty",
+            label="Starter beauty catalog",
+            reader=read_starter,
+            layouts=(("beauty.csv",),),
+            urls=(),
+            citation="Written by hand for PALR Studio; no purchase data.",
+            licence="as the repository",
+            builtin=STARTER_CSV,
+        ),
+    )
+}
+
+
+def get_dataset(key: str) -> Dataset:
+    """Look a data set up; raises DataError naming the known ones."""
+    if key not in DATASETS:
+        raise DataError(f"unknown data set {key!r}; choose one of: {', '.join(DATASETS)}")
+    return DATASETS[key]
+
+
+def downloads(settings: Settings) -> Path:
+    """The folder that downloaded and unpacked data files are kept in."""
+    return settings.home / "downloads"
+
+
+def read(
+    key: str, source: Path | None, settings: Settings, progress: Progress = silent
+) -> RawDataset:
+    """Read a data set from ``source`` (a folder or file), else from ``settings.data``, else from
+    the downloads, fetching the official files into them first where there are any.
+
+    Raises:
+        DataError: the key is unknown, files are missing and cannot be fetched, or they are damaged
+            or malformed; the message says which and what to do.
+    """
+    files = locate(key, source, settings)
+    if not files:
+        files = _fetch(get_dataset(key), source, settings, progress)
+    raw = get_dataset(key).reader(_readable(files))
+    return replace(raw, checksum=checksum(files))
+
+
+def locate(key: str, source: Path | None, settings: Settings) -> tuple[Path, ...]:
+    """The files that `read` would read, or () where it would have to fetch them."""
+    dataset = get_dataset(key)
+    if source is not None:
+        places = [source]
+    elif dataset.builtin is not None:
+        places = [dataset.builtin]
+    else:
+        places = [place for place in (settings.data, downloads(settings)) if place is not None]
+    for place in places:
+        for layout in dataset.layouts:
+            if place.is_file():
+                # A file stands for the archive itself, or for the folder it lies in.
+                named = len(layout) == 1 and place.suffix == Path(layout[0]).suffix
+                files = (place,) if named else tuple(place.parent / name for name in layout)
+            else:
+                files = tuple(place / name for name in layout)
+            if all(file.is_file() for file in files):
+                return files
+    return ()
+
+
+def checksum(files: tuple[Path, ...]) -> str:
+    """SHA-256 over the files' bytes in turn, and over the version of the readers."""
+    digest = hashlib.sha256(FORMAT)
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def stats(raw: RawDataset) -> tuple[int, int, int]:
+    """Users, items and interactions after the paper's preprocessing.
+
+    Raises:
+        DataError: the data set has no interactions.
+    """
+    if raw.interactions is None:
+        raise DataError(
+            f"this data set has {len(raw.items)} items and no interactions, so there is nothing to "
+            "count after preprocessing"
+        )
+    core = raw.interactions.core(CORE)
+    return core.n_users, core.n_items, len(core)
+
+
+def _readable(files: tuple[Path, ...]) -> Path:
+    """What a reader takes: the single file, or the folder that holds several."""
+    return files[0] if len(files) == 1 else files[0].parent
+
+
+def _fetch(
+    dataset: Dataset, source: Path | None, settings: Settings, progress: Progress
+) -> tuple[Path, ...]:
+    needed = " and ".join(dataset.layouts[0])
+    install = f"python -m palr data install {dataset.key} --from PATH"
+    if source is not None:
+        raise DataError(
+            f"{source} does not hold {dataset.label}: expected {needed}, in a folder or named "
+            f"directly ({install})"
+        )
+    if not dataset.urls:
+        raise DataError(
+            f"{dataset.label} is not here: run `python -m palr setup`, or give a folder that holds "
+            f"{needed} (`{install}`, or PALR_DATA)"
+        )
+    try:
+        return tuple(
+            download(url, downloads(settings) / name, progress)
+            for url, name in zip(dataset.urls, dataset.layouts[0], strict=True)
+        )
+    except DataError as error:
+        raise DataError(
+            f"{error}. To install {dataset.label} without a network, fetch "
+            f"{' and '.join(dataset.urls)} elsewhere and run `{install}`"
+        ) from error

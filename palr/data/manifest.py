@@ -1,0 +1,78 @@
+"""A folder with a manifest: complete or absent, and checked cheaply each time it is used.
+
+The manifest records size, modification time and SHA-256 of each file. A file whose size and time
+still agree is taken as intact; any other is hashed.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+MANIFEST = "manifest.json"
+
+
+def sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def publish(staged: Path, final: Path) -> Path:
+    """Write the manifest into ``staged`` and put it in the place of ``final`` in one rename.
+
+    Both must be on one file system. Raises OSError.
+    """
+    files = sorted(path for path in staged.rglob("*") if path.is_file())
+    _write(staged, {path.relative_to(staged).as_posix(): _entry(path) for path in files})
+    final.parent.mkdir(parents=True, exist_ok=True)
+    if final.exists():
+        # A folder cannot be replaced in one step: the old one is moved aside first.
+        old = staged.with_name(f"{staged.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        os.replace(final, old)
+        os.replace(staged, final)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.replace(staged, final)
+    return final
+
+
+def intact(folder: Path, verify: bool = False) -> bool:
+    """Whether every file of the manifest is there and unchanged; ``verify`` hashes all of them."""
+    try:
+        entries = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        touched = False
+        for name, entry in entries.items():
+            path = folder / name
+            stat = path.stat()
+            if stat.st_size != entry["size"]:
+                return False
+            if verify or stat.st_mtime_ns != entry["mtime_ns"]:
+                if sha256(path) != entry["sha256"]:
+                    return False
+                touched |= stat.st_mtime_ns != entry["mtime_ns"]
+                entry["mtime_ns"] = stat.st_mtime_ns
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    if touched:
+        # A copied cache: remember the new times. Where that is not allowed it is hashed again.
+        with suppress(OSError):
+            _write(folder, entries)
+    return True
+
+
+def _entry(path: Path) -> dict[str, object]:
+    stat = path.stat()
+    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256(path)}
+
+
+def _write(folder: Path, entries: dict[str, dict[str, object]]) -> None:
+    # Named by process: two may notice a copied cache at once.
+    partial = folder / f"{MANIFEST}.{os.getpid()}"
+    partial.write_text(json.dumps(entries, indent=1), encoding="utf-8")
+    os.replace(partial, folder / MANIFEST)

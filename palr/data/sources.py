@@ -1,0 +1,67 @@
+"""Lines of text out of folders, zip archives and gzip files, with errors that name the place."""
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from palr.errors import DataError
+
+
+def malformed(name: str, line: int, expected: str, got: str) -> DataError:
+    """The error for one line that does not parse."""
+    shown = got if len(got) <= 80 else f"{got[:77]}..."
+    return DataError(f"{name}, line {line}: expected {expected}, got {shown!r}")
+
+
+def table_lines(source: Path, member: str, encoding: str) -> Iterator[tuple[int, str]]:
+    """Numbered lines of ``member`` in a folder or in a zip archive, blank ones left out.
+
+    Raises:
+        DataError: the file is missing or unreadable, the archive is damaged, or the text is not in
+            ``encoding``.
+    """
+    where = f"{source.name}/{member}"
+    try:
+        if source.is_dir():
+            data = (source / member).read_bytes()
+        else:
+            with zipfile.ZipFile(source) as archive:
+                data = archive.read(member)
+        text = data.decode(encoding)
+    except (FileNotFoundError, KeyError) as error:
+        raise DataError(f"{source} holds no {member}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise DataError(
+            f"{source} is damaged or was cut short ({error}); fetch it again"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where} is not {encoding} text ({error.reason})") from error
+    except OSError as error:
+        raise DataError(f"{source} cannot be read: {error.strerror or error}") from error
+    # Not str.splitlines: in latin-1 text it would also break lines at 0x85 and 0x1c.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield number, line.rstrip("\r")
+
+
+def gzip_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a gzip (or, without the ``.gz`` suffix, plain) UTF-8 file.
+
+    Raises:
+        DataError: the file is missing, damaged, cut short, or not UTF-8.
+    """
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    yield number, line.decode("utf-8").rstrip("\r\n")
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist") from error
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise DataError(f"{path} is damaged or was cut short ({error}); fetch it again") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text ({error.reason})") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -1,0 +1,1 @@
+"""Measuring retrievers and rankers: whole catalog, no sampled negatives, seen items masked."""

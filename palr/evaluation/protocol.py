@@ -1,0 +1,101 @@
+"""The one protocol under which retrievers are compared.
+
+Leave-one-out over the whole catalog: every item of the split that the user has not seen competes
+with the held-out one. No negatives are sampled, and seen items are masked in every model alike.
+Ties count against the model (`palr.evaluation.metrics.target_ranks`); serving breaks them by the
+order of the items, which a metric must not reward.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palr.data.interactions import LeaveOneOut
+from palr.errors import RetrieverUnavailable
+from palr.evaluation.metrics import summary, target_ranks
+from palr.types import Item
+
+if TYPE_CHECKING:
+    from palr.retrieval.base import Retriever
+
+_LOWEST = np.finfo(np.float32).min
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """``ranks[u]`` is the rank of user ``u``'s target, users in the order of the split.
+
+    ``unserved`` users, for whom the model had no answer, count as misses: their rank is the last.
+    """
+
+    ranks: NDArray[np.int64]
+    unserved: int
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        return summary(self.ranks)
+
+
+def evaluate(
+    retriever: "Retriever",
+    split: LeaveOneOut,
+    catalog: Mapping[str, Item],
+    part: Literal["validation", "test"] = "test",
+    batch_size: int = 256,
+) -> Evaluation:
+    """Rank every user's held-out item among the items of the split.
+
+    ``catalog`` finds an item by its id. A split item that the retriever does not know stands last.
+
+    Raises:
+        DataError: the retriever's scores are not finite.
+    """
+    items = [catalog[item_id] for item_id in split.item_ids]
+    targets = split.test_targets if part == "test" else split.validation_targets
+    histories = split.test_histories if part == "test" else split.validation_histories
+    scorer = _Scorer(retriever, items)
+    ranks = np.full(len(targets), len(items), np.int64)
+    # Users of like length share a batch, so that little of it is padding.
+    order = np.argsort([len(history) for history in histories], kind="stable")
+    unserved = 0
+    for start in range(0, len(order), batch_size):
+        users = order[start : start + batch_size]
+        scores, served = scorer([histories[user] for user in users])
+        unserved += len(users) - int(served.sum())
+        users = users[served]
+        ranks[users] = target_ranks(scores, targets[users], [histories[user] for user in users])
+    return Evaluation(ranks, unserved)
+
+
+class _Scorer:
+    """Scores in the columns of the split, whatever the order of the retriever's own items."""
+
+    def __init__(self, retriever: "Retriever", items: Sequence[Item]) -> None:
+        self.retriever, self.items = retriever, items
+        column = {item.id: at for at, item in enumerate(retriever.items)}
+        self.columns = np.array([column.get(item.id, -1) for item in items], np.int64)
+
+    def __call__(
+        self, histories: Sequence[NDArray[np.int64]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Scores (served histories, items of the split), and which histories were served."""
+        picks = [[self.items[at] for at in history] for history in histories]
+        served = np.ones(len(picks), bool)
+        try:
+            raw = [self.retriever.score(picks)]
+        except RetrieverUnavailable:
+            raw = []
+            for at, history in enumerate(picks):
+                try:
+                    raw.append(self.retriever.score([history]))
+                except RetrieverUnavailable:
+                    served[at] = False
+        own = np.concatenate(raw) if raw else np.zeros((0, len(self.retriever.items)), np.float32)
+        known = self.columns >= 0
+        scores = np.full((len(own), len(self.items)), _LOWEST, np.float32)
+        scores[:, known] = own[:, self.columns[known]]
+        return scores, served

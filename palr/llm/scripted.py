@@ -1,0 +1,73 @@
+"""A language model that follows a script: part of the product, so that tests patch nothing.
+
+Its tokens are bytes. It gives nearly all probability to the next byte of its reply while the
+answer so far agrees with the reply, and is indifferent from then on.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palr.llm.base import Decoder
+
+_QUOTED = re.compile(r'"([^"]*)"')
+
+
+def reversed_candidates(prompt: str) -> str:
+    """The default script: answer with the prompt's candidates, last one first."""
+    _, _, listed = prompt.partition("The candidates are ")
+    return ", ".join(f'"{name}"' for name in reversed(_QUOTED.findall(listed)))
+
+
+class ScriptedLLM:
+    """``reply`` is the answer to every prompt, or a function from the prompt to its answer."""
+
+    name = "scripted"
+    adapter = None
+
+    def __init__(
+        self, reply: str | Callable[[str], str] = reversed_candidates, context_length: int = 65536
+    ):
+        self._reply = reply
+        self.context_length = context_length
+
+    def render(self, text: str) -> str:
+        return text + "\n"
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.encode())
+
+    def generate(self, text: str, *, max_tokens: int) -> Iterator[str]:
+        yield from re.findall(r"\S+\s*|\s+", self._answer(text)[:max_tokens])
+
+    def encode_answer(self, text: str) -> list[int]:
+        return list(text.encode())
+
+    def start(self, text: str) -> Decoder:
+        return _ScriptedDecoder(self._answer(text).encode())
+
+    def _answer(self, text: str) -> str:
+        return self._reply(text) if callable(self._reply) else self._reply
+
+
+class _ScriptedDecoder:
+    def __init__(self, reply: bytes):
+        self._reply = reply
+        self._answer = b""
+        self._pending = True
+        self.forward_passes = 0
+
+    def feed(self, tokens: Sequence[int]) -> None:
+        self._answer += bytes(tokens)
+        self._pending = True
+
+    def logprobs(self) -> NDArray[np.float32]:
+        self.forward_passes += self._pending
+        self._pending = False
+        probabilities = np.full(256, 1e-6)
+        written = len(self._answer)
+        if written < len(self._reply) and self._reply.startswith(self._answer):
+            probabilities[self._reply[written]] = 1.0
+        return np.log(probabilities / probabilities.sum()).astype(np.float32)

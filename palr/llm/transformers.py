@@ -1,0 +1,240 @@
+"""Any causal language model of the transformers library, with an optional PEFT adapter.
+
+Deterministic by construction: the next token is always read from the logits here, so a model's
+own sampling defaults never apply.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palr.errors import LLMError
+from palr.llm.base import Decoder
+from palr.settings import Settings
+
+EMBEDDED = "smollm2-135m"
+_CPU_CONTEXT = 8192
+
+
+class TransformersLLM:
+    """A tokenizer and a model on one device."""
+
+    def __init__(self, model: Any, tokenizer: Any, name: str, adapter: str | None = None):
+        self.name = name
+        self.adapter = adapter
+        self._model = model
+        self._tokenizer = tokenizer
+        self._newline = self._encode("\n")
+        self._markup = {t for t in tokenizer.all_special_tokens if len(t) > 1}
+        self._ends = {i for i in (tokenizer.eos_token_id, model.config.eos_token_id) if isinstance(i, int)}
+
+    @classmethod
+    def load(cls, settings: Settings, models: Path) -> "TransformersLLM":
+        """Load ``settings.llm`` (embedded name, folder or hub id) and its adapter.
+
+        Raises:
+            LLMError: naming the remedy, where the model is absent, gated or too large, the GPU or
+                bitsandbytes is missing, or the adapter does not fit.
+        """
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        source = str(models / EMBEDDED) if settings.llm == EMBEDDED else settings.llm
+        device = _device(settings.device)
+        local = settings.llm == EMBEDDED or Path(source).is_dir()
+        options: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
+        weights = _weights_options(settings.dtype, device)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(source, **options)
+            model = AutoModelForCausalLM.from_pretrained(
+                source, use_safetensors=True, **options, **weights
+            )
+            if "quantization_config" not in weights:
+                model = model.to(device)
+        except torch.cuda.OutOfMemoryError as error:
+            raise LLMError(
+                f"{settings.llm} does not fit into the memory of {device}: set PALR_DTYPE=int4 or take a "
+                "smaller PALR_LLM"
+            ) from error
+        except (OSError, ValueError, RuntimeError) as error:
+            raise LLMError(_load_remedy(settings.llm, error)) from error
+        model.eval()
+        adapter = None
+        if settings.adapter:
+            model = _with_adapter(model, settings.adapter, settings.llm)
+            adapter = Path(settings.adapter).name
+        return cls(model, tokenizer, Path(settings.llm).name, adapter)
+
+    @property
+    def context_length(self) -> int:
+        return int(getattr(self._model.config, "max_position_embeddings", _CPU_CONTEXT))
+
+    def render(self, text: str) -> str:
+        for token in self._markup:
+            text = text.replace(token, " ".join(token))
+        if not self._tokenizer.chat_template:
+            return text + "\n"
+        message = [{"role": "user", "content": text}]
+        return str(
+            self._tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        )
+
+    def count_tokens(self, text: str) -> int:
+        return len(self._encode(text))
+
+    def encode_answer(self, text: str) -> list[int]:
+        # Encoding behind a newline keeps SentencePiece tokenizers from adding their word-start mark.
+        return self._encode("\n" + text)[len(self._newline) :]
+
+    def start(self, text: str) -> Decoder:
+        special = not self._tokenizer.chat_template
+        return TransformersDecoder(self._model, self._encode(self.render(text), special=special))
+
+    def generate(self, text: str, *, max_tokens: int) -> Iterator[str]:
+        decoder = self.start(text)
+        written: list[int] = []
+        shown = ""
+        while len(written) < max_tokens:
+            token = int(np.argmax(decoder.logprobs()))
+            if token in self._ends:
+                return
+            written.append(token)
+            decoder.feed([token])
+            answer = str(self._tokenizer.decode(written))
+            if not answer.endswith("\ufffd"):  # half of a character whose bytes span tokens
+                yield answer[len(shown) :]
+                shown = answer
+
+    def _encode(self, text: str, special: bool = False) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=special).input_ids)
+
+
+class TransformersDecoder:
+    """Greedy decoding position with a key-value cache that grows by `feed`."""
+
+    def __init__(self, model: Any, prompt: Sequence[int]):
+        self._model = model
+        self._pending = list(prompt)
+        self._cache: Any = None
+        self._logprobs: NDArray[np.float32] | None = None
+        self.forward_passes = 0
+
+    def feed(self, tokens: Sequence[int]) -> None:
+        self._pending.extend(tokens)
+
+    def logprobs(self) -> NDArray[np.float32]:
+        import torch
+
+        if self._pending or self._logprobs is None:
+            with torch.inference_mode():
+                tokens = torch.tensor([self._pending], device=self._model.device)
+                out = self._model(
+                    tokens, past_key_values=self._cache, use_cache=True, logits_to_keep=1
+                )
+                logits = out.logits[0, -1].float()
+                self._logprobs = torch.log_softmax(logits, dim=-1).cpu().numpy()
+            self._cache = out.past_key_values
+            self._pending = []
+            self.forward_passes += 1
+        assert self._logprobs is not None
+        return self._logprobs
+
+
+def _device(wanted: str) -> str:
+    import torch
+
+    if wanted != "auto":
+        if wanted.startswith("cuda") and not torch.cuda.is_available():
+            raise LLMError(f"PALR_DEVICE={wanted}, but torch finds no CUDA GPU: set PALR_DEVICE=cpu")
+        return wanted
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _weights_options(dtype: str, device: str) -> dict[str, Any]:
+    """Arguments of ``from_pretrained`` that set the weights' type."""
+    import torch
+
+    if dtype == "int4":
+        if not device.startswith("cuda"):
+            raise LLMError("PALR_DTYPE=int4 needs a CUDA GPU: set PALR_DTYPE=auto")
+        try:
+            import bitsandbytes  # noqa: F401  (checked here for a message that names the remedy)
+        except ImportError as error:
+            raise LLMError("PALR_DTYPE=int4 needs bitsandbytes: pip install bitsandbytes") from error
+        from transformers import BitsAndBytesConfig
+
+        quantization = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+        )
+        return {"quantization_config": quantization, "device_map": device}
+    if dtype == "auto":
+        return {"dtype": _fastest_cpu_dtype() if device == "cpu" else torch.bfloat16}
+    return {"dtype": getattr(torch, dtype)}
+
+
+def _fastest_cpu_dtype() -> Any:
+    """bfloat16 where this CPU multiplies it clearly faster than float32, else float32."""
+    import torch
+
+    def seconds(dtype: Any) -> float:
+        a, b = torch.ones(256, 576, dtype=dtype), torch.ones(576, 1536, dtype=dtype)
+        best = float("inf")
+        for _ in range(5):
+            begin = time.perf_counter()
+            a @ b
+            best = min(best, time.perf_counter() - begin)
+        return best
+
+    return torch.bfloat16 if seconds(torch.bfloat16) * 1.3 < seconds(torch.float32) else torch.float32
+
+
+def _with_adapter(model: Any, adapter: str, base: str) -> Any:
+    """Lay a PEFT adapter over the model and prove that it changes the logits."""
+    import torch
+    from peft import PeftModel
+
+    try:
+        adapted = PeftModel.from_pretrained(model, adapter).eval()
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise LLMError(
+            f"the adapter {adapter} does not load over {base}: {_first_line(error)}. Check that "
+            "PALR_ADAPTER is a PEFT folder or hub id that was trained on this PALR_LLM"
+        ) from error
+    with torch.inference_mode():
+        probe = torch.arange(5, 13, device=adapted.device)[None]
+        changed = adapted(probe).logits
+        with adapted.disable_adapter():
+            plain = adapted(probe).logits
+    if torch.equal(changed, plain):
+        raise LLMError(
+            f"the adapter {adapter} leaves {base} unchanged: it is empty, untrained, or made for another "
+            "model. Unset PALR_ADAPTER to run zero-shot"
+        )
+    return adapted
+
+
+def _load_remedy(name: str, error: Exception) -> str:
+    text = str(error)
+    if name == EMBEDDED:
+        return (
+            f"the embedded model does not load ({_first_line(error)}): run `python -m palr setup` to repair it"
+        )
+    if "gated" in text or "401" in text or "403" in text:
+        return (
+            f"{name} is gated: accept its licence on the Hugging Face hub and set HF_TOKEN to a token that "
+            "may read it"
+        )
+    return (
+        f"the model {name!r} does not load ({_first_line(error)}): PALR_LLM must be {EMBEDDED}, a folder with "
+        "safetensors, or a hub id that this machine can reach"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,142 @@
+"""The paper's prompt templates (figures 2 and 3) as pure functions.
+
+Serving and training render prompts here and nowhere else. A ranking prompt for movies reads:
+
+    Task Instruction: Recommend 10 other movies based on user's watching history from the candidate list.
+    Input: User watched movies "Heat (1995)", "Babe (1995)". User's preference: crime, drama. ...
+    The candidates are "Fargo (1996)", "Casino (1995)".
+    Output:
+
+and its answer `"Casino (1995)", "Fargo (1996)"`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from palr.domains import HISTORY_LIMIT, Domain
+from palr.types import Candidate, Item, Keyword, Profile, Prompt, Segment
+
+ELLIPSIS = "…"
+TITLE_LIMIT = 160  # characters; a few products carry names of several hundred
+_SHORTER_TITLES = (100, 70, 50, 35)
+_SHORTEST_HISTORY = 5
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of the input a prompt may show."""
+
+    title: int = TITLE_LIMIT
+    history: int = HISTORY_LIMIT
+    candidates: int = 10_000
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most ``limit`` characters on one line, the last one an ellipsis where text was cut."""
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + ELLIPSIS
+
+
+def quoted(text: str) -> str:
+    """A name in the quotes that mark it in prompts and answers; quotes inside become single."""
+    return '"' + text.replace('"', "'") + '"'
+
+
+def item_names(domain: Domain, items: Sequence[Item], limit: int = TITLE_LIMIT) -> tuple[str, ...]:
+    """The quoted names by which prompts and answers call the items."""
+    return tuple(quoted(shorten(domain.name(item), limit)) for item in items)
+
+
+def profile_prompt(
+    domain: Domain, history: Sequence[Item], n_keywords: int, limits: Limits | None = None
+) -> Prompt:
+    """Ask for a natural-language profile of the history (paper, section 3.1 and figure 2)."""
+    limits = limits or Limits()
+    shown = history[-limits.history :]
+    listed = ", ".join(
+        f"{name} ({', '.join(item.keywords)})" if item.keywords else name
+        for name, item in zip(item_names(domain, shown, limits.title), shown, strict=True)
+    )
+    return Prompt(
+        (
+            Segment("frame", "Task Instruction: "),
+            Segment(
+                "instruction",
+                f"Your task is to use {n_keywords} keywords to summarize user's preference based on history "
+                "interactions, most important first, and then to describe the preference in two sentences.",
+            ),
+            Segment("frame", "\nInput: "),
+            Segment("history", f"{domain.history_intro} {listed}."),
+            Segment("frame", "\nOutput:"),
+        )
+    )
+
+
+def profile_text(keywords: Sequence[Keyword], text: str) -> str:
+    """The profile as the ranking prompt states it; empty for an empty profile."""
+    listed = f"User's preference: {', '.join(keyword.text for keyword in keywords)}." if keywords else ""
+    return " ".join(part for part in (listed, text) if part)
+
+
+def ranking_prompt(
+    domain: Domain,
+    history: Sequence[Item],
+    profile: Profile | None,
+    candidates: Sequence[Candidate],
+    k: int,
+    limits: Limits | None = None,
+) -> Prompt:
+    """History, profile and candidates in one prompt (paper, figure 2 below)."""
+    limits = limits or Limits()
+    watched = ", ".join(item_names(domain, history[-limits.history :], limits.title))
+    names = ", ".join(
+        item_names(domain, [c.item for c in candidates[: limits.candidates]], limits.title)
+    )
+    preference = profile_text(profile.keywords, profile.text) if profile else ""
+    return Prompt(
+        (
+            Segment("frame", "Task Instruction: "),
+            Segment("instruction", domain.instruction.format(k=k)),
+            Segment("frame", "\nInput: "),
+            Segment("history", f"{domain.history_intro} {watched}."),
+            *((Segment("frame", " "), Segment("profile", preference)) if preference else ()),
+            Segment("frame", " "),
+            Segment("candidates", f"The candidates are {names}."),
+            Segment("frame", "\nOutput:"),
+        )
+    )
+
+
+def fit(
+    build: Callable[[Limits], Prompt],
+    fits: Callable[[Prompt, Limits], bool],
+    longest_title: int,
+    n_history: int,
+    n_candidates: int,
+) -> tuple[Prompt, Limits]:
+    """The fullest prompt that fits: shorter titles first, then less history, then fewer candidates.
+
+    Every cut is named in ``Prompt.cuts``. The last attempt is returned even where it does not fit.
+    """
+    attempts = [Limits(candidates=n_candidates, history=min(n_history, HISTORY_LIMIT))]
+    attempts += [_with(attempts[0], title=title) for title in _SHORTER_TITLES]
+    while attempts[-1].history > _SHORTEST_HISTORY:
+        attempts.append(_with(attempts[-1], history=max(_SHORTEST_HISTORY, attempts[-1].history - 3)))
+    while attempts[-1].candidates > 1:
+        attempts.append(_with(attempts[-1], candidates=attempts[-1].candidates * 4 // 5))
+    for limits in attempts:
+        prompt = build(limits)
+        if fits(prompt, limits):
+            break
+    cuts = []
+    if longest_title > limits.title:
+        cuts.append(f"names longer than {limits.title} characters were shortened")
+    if limits.history < n_history:
+        cuts.append(f"the history shows the most recent {limits.history} of {n_history} picks")
+    if limits.candidates < n_candidates:
+        cuts.append(f"the list shows the first {limits.candidates} of {n_candidates} candidates")
+    return Prompt(prompt.segments, tuple(cuts)), limits
+
+
+def _with(limits: Limits, **changes: int) -> Limits:
+    return Limits(**{**vars(limits), **changes})

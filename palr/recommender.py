@@ -1,0 +1,140 @@
+"""The data path of the paper: picks, history, profile, candidates, prompt, ranking."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from palr.catalog import Catalog
+from palr.domains import HISTORY_LIMIT
+from palr.errors import PalrError, RetrieverUnavailable
+from palr.llm.base import LLM
+from palr.profile import write_profile
+from palr.ranking import fit_ranking_prompt, rank
+from palr.retrieval.base import Retriever, retrieve
+from palr.types import Candidate, Item, Recommendation
+
+N_CANDIDATES = 50  # paper, section 4.2: the top 50 of SASRec
+COLD_START = "semantic"
+
+
+class Recommender:
+    """Runs the data path over one catalog.
+
+    ``retrievers`` loads a retriever by its name; ``llm`` gives the language model, waiting for it
+    where it is still being loaded.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        retrievers: Callable[[str], Retriever],
+        llm: Callable[[], LLM],
+        default_retriever: str = "auto",
+    ):
+        self.catalog = catalog
+        self._retrievers = retrievers
+        self._llm = llm
+        self._default_retriever = default_retriever
+
+    def recommend(
+        self,
+        picks: Sequence[Item],
+        *,
+        retriever: str | None = None,
+        n_candidates: int = N_CANDIDATES,
+        k: int = 10,
+    ) -> Recommendation:
+        """Run every stage and return the complete trace; arguments and errors as in `stream`."""
+        *_, trace = self.stream(picks, retriever=retriever, n_candidates=n_candidates, k=k)
+        return trace
+
+    def stream(
+        self,
+        picks: Sequence[Item],
+        *,
+        retriever: str | None = None,
+        n_candidates: int = N_CANDIDATES,
+        k: int = 10,
+    ) -> Iterator[Recommendation]:
+        """Yield the trace anew each time it grows; closing the iterator cancels the run.
+
+        ``picks`` run oldest first. The retriever sees them all; the LLM sees the last 20.
+
+        Raises:
+            PalrError: there is no pick, or no retriever can serve the picks.
+            LLMError: the model cannot be loaded, or failed.
+        """
+        if not picks:
+            raise PalrError(f"pick at least one {self.catalog.domain.noun} first")
+        clock = _Clock()
+        domain = self.catalog.domain
+        history = domain.history(picks)
+        trace = Recommendation(domain.key, self.catalog.dataset, tuple(picks), history)
+        if len(history) > HISTORY_LIMIT:
+            note = f"the prompts show the most recent {HISTORY_LIMIT} of {len(history)} picks"
+            trace = replace(trace, notes=(note,))
+        trace = replace(trace, seconds=clock.stage("history"))
+        yield trace
+
+        llm = self._llm()
+        trace = replace(trace, llm=_llm_name(llm), adapter=llm.adapter)
+        clock.restart()  # waiting for the model to load is not part of the profile's time
+        for profile in write_profile(history[-HISTORY_LIMIT:], self.catalog, llm):
+            trace = replace(trace, profile=profile)
+            yield trace
+        trace = replace(trace, seconds=clock.stage("profile"))
+        yield trace
+
+        used, candidates, notes = self._retrieve(history, retriever, n_candidates)
+        trace = replace(trace, retriever=used, candidates=candidates, notes=trace.notes + notes)
+        trace = replace(trace, seconds=clock.stage("candidates"))
+        yield trace
+
+        prompt, names = fit_ranking_prompt(
+            domain, history[-HISTORY_LIMIT:], trace.profile, candidates, k, llm
+        )
+        trace = replace(trace, prompt=prompt)
+        yield trace
+        for ranking in rank(prompt, names, candidates, llm, k):
+            trace = replace(trace, ranking=ranking)
+            yield trace
+        clock.stage("ranking")
+        yield replace(trace, seconds=clock.total())
+
+    def _retrieve(
+        self, history: Sequence[Item], name: str | None, k: int
+    ) -> tuple[str, tuple[Candidate, ...], tuple[str, ...]]:
+        """Candidates, who found them, and a note where another retriever had to step in."""
+        retriever = self._retrievers(name or self._default_retriever)
+        try:
+            return retriever.name, retrieve(retriever, history, k), ()
+        except RetrieverUnavailable as error:
+            if retriever.name == COLD_START:
+                raise
+            stand_in = self._retrievers(COLD_START)
+            note = f"{retriever.name} could not serve these picks ({error}); {COLD_START} stepped in"
+            return stand_in.name, retrieve(stand_in, history, k), (note,)
+
+
+class _Clock:
+    """Seconds of each stage, in order."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._begin = time.perf_counter()
+
+    def restart(self) -> None:
+        self._begin = time.perf_counter()
+
+    def stage(self, name: str) -> dict[str, float]:
+        now = time.perf_counter()
+        self._seconds[name] = now - self._begin
+        self._begin = now
+        return dict(self._seconds)
+
+    def total(self) -> dict[str, float]:
+        return {**self._seconds, "total": sum(self._seconds.values())}
+
+
+def _llm_name(llm: LLM) -> str:
+    return f"{llm.name} + {llm.adapter}" if llm.adapter else llm.name

@@ -1,0 +1,85 @@
+"""A trained network behind the `Retriever` protocol.
+
+An architecture is a module with ``build(n_items, hyperparameters) -> Trainable`` and ``TUNED``; see
+`palr.retrieval.sasrec`.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from palr.errors import RetrieverUnavailable
+from palr.retrieval import weights
+from palr.retrieval.trainer import Trainable
+from palr.settings import Settings
+from palr.types import Item
+
+if TYPE_CHECKING:
+    from palr.catalog import Catalog
+
+
+class NeuralRetriever:
+    """Serves any history through a network; column ``i`` of its scores belongs to ``items[i]``."""
+
+    def __init__(self, name: str, model: Trainable, items: tuple[Item, ...]) -> None:
+        self.name, self.items = name, items
+        self._model = model.eval()
+        self._column = {item.id: at for at, item in enumerate(items)}
+
+    def score(self, histories: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
+        """See `Retriever.score`; what lies further back than the model can see is left out."""
+        column = self._column
+        known = [
+            np.array([column[item.id] for item in history if item.id in column], np.int64)
+            for history in histories
+        ]
+        if not all(map(len, known)):
+            raise RetrieverUnavailable(
+                f"{self.name} knows none of the picks (it learnt {len(self.items):,} items that "
+                "enough people chose); add another pick or use the semantic retriever"
+            )
+        scores: NDArray[np.float32] = self._model.score(known)
+        return scores
+
+
+def load(name: str, architecture: str, catalog: "Catalog", settings: Settings) -> NeuralRetriever:
+    """Find, check and load the weights of ``name`` for the catalog.
+
+    Raises:
+        RetrieverUnavailable: there are none, they are damaged, or they fit another catalog.
+    """
+    path = weights.find(name, catalog.dataset, settings)
+    if path is None:
+        raise RetrieverUnavailable(weights.missing(name, catalog, settings))
+    record, tensors = weights.load(path)
+    items = weights.items_of(record, catalog)
+    try:
+        model = build(architecture, len(items), record.hyperparameters["model"])
+        set_tensors(model, tensors)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise RetrieverUnavailable(
+            f"{path} does not fit this version's {name} ({error}); run `{record.command}`"
+        ) from error
+    return NeuralRetriever(name, model, items)
+
+
+def build(architecture: str, n_items: int, hyperparameters: Mapping[str, Any]) -> Trainable:
+    """A new network of the architecture's module."""
+    model: Trainable = import_module(architecture).build(n_items, hyperparameters)
+    return model
+
+
+def tensors_of(model: Trainable) -> dict[str, NDArray[np.float16]]:
+    """The weights in the half precision in which they are stored."""
+    return {name: value.cpu().half().numpy() for name, value in model.state_dict().items()}
+
+
+def set_tensors(model: Trainable, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Put stored weights into a network; raises RuntimeError where names or shapes differ."""
+    model.load_state_dict(
+        {name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items()}
+    )

@@ -1,0 +1,56 @@
+"""Popularity: the same ranking for everyone, by how many users chose an item.
+
+The yardstick that every other retriever must beat, and the only one that serves an empty history.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palr.data.interactions import LeaveOneOut
+from palr.errors import RetrieverUnavailable
+from palr.settings import Settings
+from palr.types import Item
+
+if TYPE_CHECKING:
+    from palr.catalog import Catalog
+
+
+class PopularityRetriever:
+    """Scores (histories, items): every row is ``counts``, the number of users of each item."""
+
+    name = "popularity"
+
+    def __init__(self, items: Sequence[Item], counts: Sequence[float] | NDArray[np.int64]) -> None:
+        self.items = tuple(items)
+        self._counts = np.asarray(counts, dtype=np.float32)
+
+    def score(self, histories: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
+        """See `Retriever.score`; never raises."""
+        return np.tile(self._counts, (len(histories), 1))
+
+
+def load(catalog: "Catalog", settings: Settings) -> PopularityRetriever:
+    """Popularity over the whole catalog, for serving; see `missing` for the error."""
+    reason = missing(catalog, settings)
+    if reason:
+        raise RetrieverUnavailable(reason)
+    return PopularityRetriever(catalog.items, [item.popularity for item in catalog.items])
+
+
+def missing(catalog: "Catalog", settings: Settings) -> str | None:
+    """Why popularity cannot serve the catalog, or None."""
+    if catalog.has_interactions:
+        return None
+    return (
+        f"{catalog.dataset} has no interactions, so nothing in it is more popular than the rest; "
+        "use the semantic retriever"
+    )
+
+
+def on_training_part(split: LeaveOneOut, items: Sequence[Item]) -> PopularityRetriever:
+    """Popularity that has not seen the held-out items; ``items`` in the order of the split."""
+    counts = np.bincount(np.concatenate(split.train), minlength=len(items))
+    return PopularityRetriever(items, counts)

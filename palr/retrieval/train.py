@@ -1,0 +1,102 @@
+"""Train a retriever and leave its weights with their run record.
+
+``python -m palr train-retriever sasrec --dataset ml-100k`` is `train` with its plain arguments.
+"""
+
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from palr.errors import PalrError, SettingsError
+from palr.evaluation.protocol import evaluate
+from palr.retrieval import RETRIEVERS, weights
+from palr.retrieval.neural import NeuralRetriever, build, set_tensors, tensors_of
+from palr.retrieval.splits import fingerprint, training_data
+from palr.retrieval.trainer import Plan, fit
+from palr.settings import Settings
+
+if TYPE_CHECKING:
+    from palr.catalog import Catalog
+
+
+def trainable() -> list[str]:
+    """Names of the retrievers that have something to train."""
+    return [name for name, entry in RETRIEVERS.items() if entry.architecture]
+
+
+def train(
+    model: str,
+    catalog: "Catalog",
+    settings: Settings,
+    seed: int = 0,
+    out: Path | None = None,
+    *,
+    config: Any = None,
+    plan: Plan | None = None,
+    quiet: bool = False,
+) -> weights.RunRecord:
+    """Train on the 5-core's training part, measure both held-out parts, save, return the record.
+
+    ``out`` is the folder that gets ``<dataset>/<model>.safetensors`` and ``.json``, by default
+    ``PALR_HOME/weights``. ``config`` and ``plan`` stand in for the tuned hyperparameters. A killed
+    run resumes when it is called again with the same arguments.
+
+    Raises:
+        PalrError: the model is unknown or has nothing to train; see also `fit`.
+        RetrieverUnavailable: the catalog has no interactions.
+    """
+    if model not in trainable():
+        raise PalrError(f"{model!r} cannot be trained; choose one of: {', '.join(trainable())}")
+    architecture = RETRIEVERS[model].architecture
+    data = training_data(catalog)
+    tuned = import_module(architecture).TUNED
+    default_config, default_plan = tuned.get(catalog.dataset, tuned["default"])
+    config, plan = config or default_config, plan or default_plan
+    hyperparameters = {"model": asdict(config), "plan": asdict(plan)}
+
+    torch.manual_seed(seed)
+    network = build(architecture, data.n_items, hyperparameters["model"]).to(_device(settings))
+    checkpoint = settings.home / "checkpoints" / catalog.dataset / f"{model}-{seed}.pt"
+    signature = f"{model} {seed} {data.checksum} {hyperparameters}"
+    outcome = fit(network, data.split, plan, seed, checkpoint, signature, quiet)
+
+    tensors = tensors_of(network)
+    set_tensors(network, tensors)  # measure what will be served: the rounded weights
+    items = {item_id: catalog.item(item_id) for item_id in data.item_ids}
+    retriever = NeuralRetriever(model, network, tuple(items.values()))
+    record = weights.RunRecord(
+        model=model,
+        dataset=catalog.dataset,
+        command=f"python -m palr train-retriever {model} --dataset {catalog.dataset} --seed {seed}",
+        seed=seed,
+        hyperparameters=hyperparameters,
+        data=weights.DataRecord(
+            users=data.n_users,
+            items=data.n_items,
+            interactions=data.n_interactions,
+            checksum=data.checksum,
+            item_fingerprint=fingerprint(data.item_ids),
+        ),
+        validation=evaluate(retriever, data.split, items, "validation").metrics,
+        test=evaluate(retriever, data.split, items, "test").metrics,
+        best_epoch=outcome.best_epoch,
+        epochs=outcome.epochs,
+        seconds=round(outcome.seconds, 1),
+        parameters=sum(p.numel() for p in network.parameters()),
+        versions=weights.versions() | {"threads": str(torch.get_num_threads())},
+    )
+    path = weights.save(record, tensors, out or weights.user_folder(settings))
+    return weights.load(path)[0]
+
+
+def _device(settings: Settings) -> torch.device:
+    name = settings.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise SettingsError(f"PALR_DEVICE={name} cannot be used here ({error}); try cpu") from error

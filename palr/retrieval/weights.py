@@ -1,0 +1,168 @@
+"""Trained weights and the record of the run that made them.
+
+Two files lie side by side: ``<dataset>/<model>.safetensors`` (half precision) and
+``<dataset>/<model>.json``. No item id is stored: row ``i`` belongs to the i-th id of the 5-core in
+id order, and a fingerprint of those ids refuses any other catalog.
+"""
+
+import hashlib
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from palr.errors import RetrieverUnavailable
+from palr.retrieval.splits import CORE, core_item_ids, fingerprint
+from palr.settings import Settings
+from palr.types import Item
+
+if TYPE_CHECKING:
+    from palr.catalog import Catalog
+
+_REMEDY = "run `python -m palr train-retriever`, or delete both files to use those shipped"
+
+SHIPPED = Path(__file__).parents[2] / "assets" / "weights"
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """What was trained on: counts of the 5-core, and what `palr.retrieval.splits` says of it."""
+
+    users: int
+    items: int
+    interactions: int
+    checksum: str
+    item_fingerprint: str
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """How weights came to be; ``command`` makes them again.
+
+    ``hyperparameters`` has the two parts "model" and "plan". The metrics are those of the stored,
+    rounded weights, measured by `palr.evaluation.protocol`.
+    """
+
+    model: str
+    dataset: str
+    command: str
+    seed: int
+    hyperparameters: dict[str, dict[str, Any]]
+    data: DataRecord
+    validation: dict[str, float]
+    test: dict[str, float]
+    best_epoch: int
+    epochs: int
+    seconds: float
+    parameters: int
+    versions: dict[str, str]
+    weights_sha256: str = ""
+
+    def to_json(self) -> str:
+        return _RECORD.dump_json(self, indent=2).decode()
+
+
+_RECORD: TypeAdapter[RunRecord] = TypeAdapter(RunRecord)
+Tensors = Mapping[str, NDArray[Any]]
+
+
+def user_folder(settings: Settings) -> Path:
+    """Where trainings leave their weights; what lies here wins over what is shipped."""
+    return settings.home / "weights"
+
+
+def find(model: str, dataset: str, settings: Settings) -> Path | None:
+    """The record of the weights that serve this data set, or None; looks at file names only."""
+    for folder in (user_folder(settings), SHIPPED):
+        path = folder / dataset / f"{model}.json"
+        if path.is_file():
+            return path
+    return None
+
+
+def missing(model: str, catalog: "Catalog", settings: Settings) -> str | None:
+    """Why no weights can serve the catalog, or None; see `find`."""
+    if find(model, catalog.dataset, settings):
+        return None
+    return (
+        f"there are no {model} weights for {catalog.dataset}; "
+        f"run `python -m palr train-retriever {model} --dataset {catalog.dataset}`"
+    )
+
+
+def save(record: RunRecord, tensors: Tensors, folder: Path) -> Path:
+    """Write both files under ``folder / dataset`` and return the record's path.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path = folder / record.dataset / f"{record.model}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = safetensors.numpy.save(dict(tensors))
+    sealed = replace(record, weights_sha256=hashlib.sha256(content).hexdigest())
+    _write(path.with_suffix(".safetensors"), content)
+    _write(path, f"{sealed.to_json()}\n".encode())
+    return path
+
+
+def load(path: Path) -> tuple[RunRecord, dict[str, NDArray[np.float32]]]:
+    """Read a record and its weights, widened to float32.
+
+    Raises:
+        RetrieverUnavailable: a file is missing, damaged, or the two do not belong together.
+    """
+    weights = path.with_suffix(".safetensors")
+    try:
+        record = _RECORD.validate_json(path.read_bytes())
+        content = weights.read_bytes()
+    except (OSError, ValidationError) as error:
+        raise RetrieverUnavailable(
+            f"{path} or its weights cannot be read ({error}); {_REMEDY}"
+        ) from error
+    if hashlib.sha256(content).hexdigest() != record.weights_sha256:
+        raise RetrieverUnavailable(
+            f"{weights} is damaged: its checksum differs from its run record's; {_REMEDY}"
+        )
+    tensors = safetensors.numpy.load(content)
+    return record, {name: value.astype(np.float32) for name, value in tensors.items()}
+
+
+def items_of(record: RunRecord, catalog: "Catalog") -> tuple[Item, ...]:
+    """The catalog's items in the order of the weights' rows.
+
+    Raises:
+        RetrieverUnavailable: the catalog's 5-core is not the one that was trained on.
+    """
+    wanted = record.data.item_fingerprint
+    # Where all users are active the 5-core is simply the items that five users share. The
+    # fingerprint proves it, and a million interactions need not be read.
+    likely = sorted(item.id for item in catalog.items if item.popularity >= CORE)
+    ids = likely if fingerprint(likely) == wanted else core_item_ids(catalog)
+    if fingerprint(ids) != wanted:
+        raise RetrieverUnavailable(
+            f"the {record.model} weights belong to other items than {catalog.dataset} holds: they "
+            f"know {record.data.items} items (fingerprint {wanted}), the catalog's 5-core has "
+            f"{len(ids)} ({fingerprint(ids)}); run `{record.command}` to train for this catalog"
+        )
+    return tuple(catalog.item(item_id) for item_id in ids)
+
+
+def versions() -> dict[str, str]:
+    """Versions that a training may depend on."""
+    return {"python": platform.python_version()} | {
+        package: version(package) for package in ("torch", "numpy", "safetensors")
+    }
+
+
+def _write(path: Path, content: bytes) -> None:
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)

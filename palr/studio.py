@@ -1,0 +1,109 @@
+"""What the page and the command line share: one catalog, retriever and language model each."""
+
+import threading
+from dataclasses import dataclass
+from typing import Literal
+
+from palr.catalog import Catalog, CatalogStore
+from palr.domains import DOMAINS, Domain, get_domain
+from palr.errors import PalrError
+from palr.llm import load_llm
+from palr.llm.base import LLM
+from palr.recommender import Recommender
+from palr.retrieval import available, load_retriever
+from palr.retrieval.base import Retriever
+from palr.settings import Settings
+
+
+@dataclass(frozen=True)
+class LLMStatus:
+    state: Literal["loading", "ready", "failed"]
+    message: str
+
+
+class Studio:
+    """Opens catalogs, retrievers and the model once, on first use, and hands them out.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self._store = CatalogStore(settings.catalog_url)
+        self._lock = threading.RLock()
+        self._llm_lock = threading.Lock()
+        self._catalogs: dict[str, Catalog] = {}
+        self._retrievers: dict[tuple[str, str], Retriever] = {}
+        self._llm: LLM | None = None
+        self._llm_error: PalrError | None = None
+
+    @property
+    def domains(self) -> list[Domain]:
+        return list(DOMAINS.values())
+
+    def catalog(self, domain: str) -> Catalog:
+        """The active catalog of a domain; raises CatalogError where none is installed."""
+        with self._lock:
+            if domain not in self._catalogs:
+                self._catalogs[domain] = self._store.active(get_domain(domain))
+            return self._catalogs[domain]
+
+    def retrievers(self, domain: str) -> list[str]:
+        """Names of the retrievers that can serve the active catalog, best first."""
+        return available(self.catalog(domain), self.settings)
+
+    def retriever(self, domain: str, name: str) -> Retriever:
+        """A loaded retriever; raises RetrieverUnavailable with the reason."""
+        with self._lock:
+            key = (domain, name)
+            if key not in self._retrievers:
+                self._retrievers[key] = load_retriever(name, self.catalog(domain), self.settings)
+            return self._retrievers[key]
+
+    def recommender(self, domain: str) -> Recommender:
+        return Recommender(
+            self.catalog(domain),
+            lambda name: self.retriever(domain, name),
+            self.llm,
+            self.settings.retriever,
+        )
+
+    def llm(self) -> LLM:
+        """The language model, loaded by the first caller while the others wait.
+
+        Raises:
+            LLMError: it cannot be loaded; the next call tries again.
+        """
+        with self._llm_lock:
+            if self._llm is None:
+                try:
+                    self._llm = load_llm(self.settings)
+                    self._llm_error = None
+                except PalrError as error:
+                    self._llm_error = error
+                    raise
+            return self._llm
+
+    def warm_up(self) -> threading.Thread:
+        """Load retrievers and the model in the background; `llm_status` tells how it stands."""
+        thread = threading.Thread(target=self._warm_up, name="palr-warm-up", daemon=True)
+        thread.start()
+        return thread
+
+    @property
+    def llm_status(self) -> LLMStatus:
+        if self._llm is not None:
+            adapter = self._llm.adapter
+            return LLMStatus("ready", f"{self._llm.name}, {adapter or 'zero-shot'}")
+        if self._llm_error is not None:
+            return LLMStatus("failed", str(self._llm_error))
+        return LLMStatus("loading", "The language model is warming up")
+
+    def _warm_up(self) -> None:
+        try:
+            self.llm()
+            for domain in DOMAINS:
+                self.retriever(domain, self.settings.retriever)
+        except PalrError as error:
+            # The first visitor's run meets the same error and shows it; nobody waits here.
+            self._llm_error = self._llm_error or (error if self._llm is None else None)

@@ -1,0 +1,164 @@
+"""What happens when a visitor acts. Handlers turn selections into pages; the pipeline is elsewhere."""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+
+from palr.errors import PalrError
+from palr.studio import Studio
+from palr.ui import hood, render
+from palr.ui.picker import Selection, resolve
+from palr.ui.render import View
+
+AUTOMATIC = "auto"
+_POLL_SECONDS = 0.3
+_WARMING = "The language model is warming up"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One domain as a visitor left it: the picks, and the last run with what it was asked."""
+
+    picks: tuple[str, ...] = ()
+    view: View = View()
+    asked_picks: tuple[str, ...] = ()
+    asked_retriever: str = AUTOMATIC
+
+    def stale_reasons(self, picks: tuple[str, ...], retriever: str) -> list[str]:
+        if self.view.trace is None:
+            return []
+        changed = {"picks": picks != self.asked_picks, "retriever": retriever != self.asked_retriever}
+        return [what for what, is_changed in changed.items() if is_changed]
+
+
+Desks = dict[str, Desk]
+
+
+class Handlers:
+    """The studio's answers to the page's events, in the order of `page.OUTPUTS`."""
+
+    def __init__(self, studio: Studio):
+        self._studio = studio
+
+    def status(self, domain: str) -> tuple[str, dict[str, Any]]:
+        """The status line, and a timer update that ends the polling once the model is there."""
+        status, catalog = self._studio.llm_status, self._studio.catalog(domain)
+        html = render.status(
+            status.state, status.message, catalog.dataset, catalog.has_interactions
+        )
+        return html, gr.update(active=status.state == "loading")
+
+    def begin(self, selection: Selection, retriever: str, desks: Desks) -> Iterator[tuple[Any, ...]]:
+        """Answer the press of the button at once, before the run gets its turn."""
+        if not selection.ids:
+            noun = self._studio.catalog(selection.domain).domain.noun
+            yield self._page(desks, selection.domain, f"Pick at least one {noun} first.")
+            return
+        desk = Desk(selection.ids, View(None, "waiting", "Waiting for a turn"), selection.ids, retriever)
+        yield self._page({**desks, selection.domain: desk}, selection.domain)
+
+    def run(self, selection: Selection, retriever: str, desks: Desks) -> Iterator[tuple[Any, ...]]:
+        """Stream one run. Only the parts of the page that changed are sent."""
+        if not selection.ids:
+            return
+        before: tuple[Any, ...] = ()
+        for desk, message in self._views(selection, retriever):
+            page = self._page({**desks, selection.domain: desk}, selection.domain, message)
+            changed = zip(page, before, strict=True) if before else ((part, None) for part in page)
+            yield tuple(gr.skip() if new == old else new for new, old in changed)
+            before = page
+
+    def _views(self, selection: Selection, retriever: str) -> Iterator[tuple[Desk, str]]:
+        desk = Desk(selection.ids, View(None, "running"), selection.ids, retriever)
+        message = ""
+        try:
+            # Waiting here, not inside the recommender, keeps Cancel prompt while the model loads.
+            while self._studio.llm_status.state == "loading":
+                yield replace(desk, view=View(None, "waiting", _WARMING)), message
+                time.sleep(_POLL_SECONDS)
+            items, unknown = resolve(self._studio.catalog(selection.domain), selection.ids)
+            if unknown:
+                message = _left_out(len(unknown))
+            if not items:
+                yield replace(desk, view=View()), message
+                return
+            yield desk, message
+            recommender = self._studio.recommender(selection.domain)
+            chosen = None if retriever == AUTOMATIC else retriever
+            with closing(recommender.stream(items, retriever=chosen)) as stream:
+                for trace in stream:
+                    desk = replace(desk, view=View(trace, "running"))
+                    yield desk, message
+            yield replace(desk, view=replace(desk.view, phase="done")), message
+        except PalrError as error:
+            yield replace(desk, view=replace(desk.view, phase="failed")), str(error)
+        except Exception:
+            # The last line of defence: a visitor sees a sentence, the operator the traceback.
+            _log.exception("a run failed")
+            words = "This run failed for a reason that the server's log tells. Your picks are kept."
+            yield replace(desk, view=replace(desk.view, phase="failed")), words
+
+    def cancelled(self, selection: Selection, desks: Desks) -> tuple[Any, ...]:
+        return self._page(_stop(desks, selection.domain), selection.domain)
+
+    def switch(
+        self, domain: str, selection: Selection, retriever: str, desks: Desks
+    ) -> tuple[Any, ...]:
+        """Put one domain's picks and results away and lay the other's out."""
+        desks = _stop(desks, selection.domain)
+        left = replace(desks.get(selection.domain, Desk()), picks=selection.ids)
+        desks = {**desks, selection.domain: left}
+        there = desks.get(domain, Desk())
+        choices = self.retriever_choices(domain)
+        kept = there.asked_retriever if there.view.trace else retriever
+        kept = kept if kept in {value for _, value in choices} else AUTOMATIC
+        return (
+            *self._page(desks, domain),
+            Selection(domain, there.picks),
+            gr.update(choices=choices, value=kept),
+            self.status(domain)[0],
+        )
+
+    def changed(self, selection: Selection, retriever: str, desks: Desks) -> str:
+        """The note that results are stale, empty where they are not."""
+        desk = desks.get(selection.domain, Desk())
+        return render.stale(desk.stale_reasons(selection.ids, retriever))
+
+    def retriever_choices(self, domain: str) -> list[tuple[str, str]]:
+        names = self._studio.retrievers(domain)
+        return [("Automatic", AUTOMATIC), *((render.retriever_name(name), name) for name in names)]
+
+    def _page(self, desks: Mapping[str, Desk], domain: str, message: str = "") -> tuple[Any, ...]:
+        view = desks.get(domain, Desk()).view
+        running = view.phase in ("waiting", "running")
+        kind = "error" if view.phase == "failed" else "info"
+        return (
+            desks,
+            render.notice(message, kind),
+            render.profile_stage(view),
+            render.candidates_stage(view),
+            render.ranking_stage(view),
+            hood.under_the_hood(view),
+            render.announcement(view),
+            gr.update(interactive=not running, value="Working" if running else "Recommend"),
+            gr.update(visible=running),
+        )
+
+
+def _stop(desks: Desks, domain: str) -> Desks:
+    desk = desks.get(domain, Desk())
+    if desk.view.phase not in ("waiting", "running"):
+        return desks
+    return {**desks, domain: replace(desk, view=replace(desk.view, phase="cancelled"))}
+
+
+def _left_out(count: int) -> str:
+    if count == 1:
+        return "1 pick is not in this catalog and was left out."
+    return f"{count} picks are not in this catalog and were left out."

@@ -1,0 +1,89 @@
+"""The page: what stands where, and which handler answers which event."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # Gradio phones home on import otherwise
+
+import gradio as gr
+
+from palr.studio import Studio
+from palr.ui import render
+from palr.ui.handlers import AUTOMATIC, Handlers
+from palr.ui.picker import Picker
+
+_HEADER = Path(__file__).parent / "header.html"
+_POLL_SECONDS = 1.0
+
+
+def build_demo(studio: Studio) -> gr.Blocks:
+    """Lay out the page and wire it to the studio; see `theme.launch_options` for its looks.
+
+    The studio must be warming up (`Studio.warm_up`) or warm: a run waits for its model.
+    """
+    handlers = Handlers(studio)
+    domains = [(domain.label, domain.key) for domain in studio.domains]
+    first = domains[0][1]
+    idle = render.View()
+
+    with gr.Blocks(title="PALR Studio", analytics_enabled=False, fill_width=True) as demo:
+        desks = gr.State({})
+        timer = gr.Timer(_POLL_SECONDS)
+        with gr.Column(elem_id="studio"):
+            _html(_HEADER.read_text("utf-8"))
+            status = _html(handlers.status(first)[0], elem_id="status")
+            with gr.Row(elem_id="columns"):
+                with gr.Column(elem_id="choose", min_width=0):
+                    domain = gr.Radio(
+                        domains, value=first, label="Catalog", elem_id="domain",
+                        container=False, show_label=False,
+                    )
+                    picker = Picker(studio, first, elem_id="picker")
+                    notice = _html("", elem_id="notice")
+                    with gr.Row(elem_id="run"):
+                        recommend = gr.Button("Recommend", variant="primary", elem_id="recommend")
+                        cancel = gr.Button("Cancel", visible=False, elem_id="cancel", scale=0)
+                    with gr.Accordion("Settings", open=False, elem_id="settings"):
+                        retriever = gr.Radio(
+                            handlers.retriever_choices(first), value=AUTOMATIC,
+                            label="Retriever", elem_id="retriever", container=False,
+                        )
+                with gr.Column(elem_id="results", min_width=0):
+                    stale = _html("", elem_id="stale")
+                    profile = _html(render.profile_stage(idle), elem_id="profile")
+                    candidates = _html(render.candidates_stage(idle), elem_id="candidates")
+                    ranking = _html(render.ranking_stage(idle), elem_id="ranking")
+                    under_the_hood = _html("", elem_id="hood")
+            announcer = _html("", elem_id="announcer", live=True)
+
+        page = [
+            desks, notice, profile, candidates, ranking, under_the_hood, announcer, recommend, cancel,
+        ]
+        quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        begun = recommend.click(handlers.begin, [picker, retriever, desks], page, **quick)
+        freshened = begun.then(handlers.changed, [picker, retriever, desks], stale, **quick)
+        run = freshened.then(
+            handlers.run, [picker, retriever, desks], page,
+            concurrency_limit=1, concurrency_id="llm",
+            show_progress="hidden", api_visibility="private",
+        )
+        run.then(handlers.status, domain, [status, timer], **quick)
+        cancel.click(handlers.cancelled, [picker, desks], page, cancels=[run], **quick)
+        domain.change(
+            handlers.switch, [domain, picker, retriever, desks], [*page, picker, retriever, status],
+            cancels=[run], **quick,
+        )
+        gr.on(
+            [picker.change, retriever.change], handlers.changed, [picker, retriever, desks], stale,
+            trigger_mode="always_last", **quick,
+        )
+        timer.tick(handlers.status, domain, [status, timer], **quick)
+    return demo
+
+
+def _html(value: str, elem_id: str | None = None, live: bool = False) -> gr.HTML:
+    template = '<p class="sr-only" role="status" aria-live="polite">${value}</p>'
+    return gr.HTML(
+        value, html_template=template if live else "${value}", js_on_load=None,
+        apply_default_css=False, elem_id=elem_id,
+    )

@@ -1,0 +1,133 @@
+"""The picker: one custom component that searches a catalog and holds an ordered selection.
+
+Its value is ``{"domain": "movies", "picks": ["1", "588"]}``, oldest pick first. Only ids travel:
+the server looks every one of them up and trusts no label that a browser sends.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import gradio as gr
+
+from palr.domains import DOMAINS, HISTORY_LIMIT, get_domain
+from palr.errors import PalrError, UnknownItemError
+from palr.types import Item
+
+MAX_PICKS = 1000
+MAX_QUERY = 200
+MIN_VISITOR_PICKS = 3
+SUGGESTIONS = 8
+_HERE = Path(__file__).parent
+
+
+class Catalog(Protocol):
+    """What the picker asks of a catalog."""
+
+    def item(self, item_id: str) -> Item: ...
+    def search(self, query: str, limit: int = ...) -> list[Item]: ...
+    def visitor_picks(self, visitor: Any) -> tuple[Item, ...]: ...
+
+
+class Catalogs(Protocol):
+    """What the picker asks of a studio."""
+
+    def catalog(self, domain_key: str) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The ids picked in one domain, oldest first."""
+
+    domain: str
+    ids: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, payload: object) -> "Selection":
+        """Read what a browser sent; whatever does not parse is dropped."""
+        value = payload if isinstance(payload, dict) else {}
+        domain, picks = value.get("domain"), value.get("picks")
+        if not isinstance(domain, str) or domain not in DOMAINS:
+            return cls(next(iter(DOMAINS)))
+        ids = picks if isinstance(picks, list) else []
+        return cls(domain, tuple(i for i in ids if isinstance(i, str))[-MAX_PICKS:])
+
+    def payload(self) -> dict[str, Any]:
+        return {"domain": self.domain, "picks": list(self.ids)}
+
+
+def resolve(catalog: Catalog, ids: tuple[str, ...]) -> tuple[list[Item], list[str]]:
+    """The items of the ids, and the ids that the catalog does not hold."""
+    items, unknown = [], []
+    for item_id in ids:
+        try:
+            items.append(catalog.item(item_id))
+        except UnknownItemError:
+            unknown.append(item_id)
+    return items, unknown
+
+from gradio.events import Dependency
+
+class Picker(gr.HTML):
+    """Search as you type, ordered picks, ready-made visitors."""
+
+    def __init__(self, studio: Catalogs, domain: str, **kwargs: Any):
+        # Gradio hands a server function one argument, whatever the browser sent.
+        def search(request: object) -> dict[str, Any]:
+            query = str(request.get("query", "")) if isinstance(request, dict) else ""
+            try:
+                catalog = studio.catalog(Selection.parse(request).domain)
+                return {"items": _brief(catalog.search(query[:MAX_QUERY], SUGGESTIONS))}
+            except PalrError as error:
+                return {"error": str(error)}
+
+        def describe(request: object) -> dict[str, Any]:
+            selection = Selection.parse(request)
+            scene = get_domain(selection.domain)
+            try:
+                catalog = studio.catalog(scene.key)
+            except PalrError as error:
+                return {"error": str(error)}
+            items, _ = resolve(catalog, selection.ids)
+            visitors = [(v, catalog.visitor_picks(v)) for v in scene.visitors]
+            return {
+                "items": _brief(items),
+                "nouns": scene.nouns,
+                "example": next((picks[0].title for _, picks in visitors if picks), ""),
+                "visitors": [
+                    {"name": visitor.name, "blurb": visitor.blurb, "items": _brief(picks)}
+                    for visitor, picks in visitors
+                    if len(picks) >= MIN_VISITOR_PICKS
+                ],
+            }
+
+        super().__init__(
+            value=Selection(domain).payload(),
+            html_template=(_HERE / "picker.html").read_text("utf-8"),
+            js_on_load=(_HERE / "picker.js").read_text("utf-8"),
+            apply_default_css=False,
+            server_functions=[search, describe],
+            limit=HISTORY_LIMIT,
+            **kwargs,
+        )
+
+    def preprocess(self, payload: Any) -> Any:
+        return Selection.parse(payload)
+
+    def postprocess(self, value: Any) -> Any:
+        return value.payload() if isinstance(value, Selection) else value
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object", "description": "domain, and picks: item ids, oldest first"}
+
+    def example_payload(self) -> Any:
+        return Selection(next(iter(DOMAINS))).payload()
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def _brief(items: Any) -> list[dict[str, Any]]:
+    return [{"id": i.id, "label": i.label, "keywords": list(i.keywords)} for i in items]

@@ -1,0 +1,264 @@
+"""HTML of a run: pure functions of the trace, so that the page can be tested without a browser.
+
+Whatever comes from a catalog, a visitor or a model passes `escape` on its way into HTML:
+
+>>> title(Item("1", "<script>", year=1995))
+'&lt;script&gt; <span class="year">(1995)</span>'
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+from palr.data.datasets import DATASETS
+from palr.types import Candidate, Item, Keyword, RankedItem, Recommendation
+
+Phase = Literal["idle", "waiting", "running", "done", "cancelled", "failed"]
+Stage = Literal["profile", "candidates", "ranking"]
+State = Literal["idle", "waiting", "running", "done", "stopped"]
+
+STAGES: tuple[Stage, ...] = ("profile", "candidates", "ranking")
+SHOWN_CANDIDATES = 10
+SHOWN_SUPPORT = 3
+
+RETRIEVERS = {
+    "sasrec": "SASRec",
+    "semantic": "Semantic similarity",
+    "popularity": "Popularity",
+}
+RETRIEVER_MEANING = {
+    "sasrec": "a sequence model trained on what people chose next",
+    "semantic": "closeness of titles and keywords",
+    "popularity": "what most people chose, whatever the picks",
+}
+_TITLES: dict[Stage, str] = {
+    "profile": "Profile",
+    "candidates": "Candidates",
+    "ranking": "Recommendations",
+}
+_LEDES: dict[Stage, str] = {
+    "profile": "A few keywords and sentences that the language model draws from the picks.",
+    "candidates": "Up to fifty items that a retriever finds in the whole catalog.",
+    "ranking": "What the language model selects from the candidates, and how far each one moved.",
+}
+_RUNNING: dict[Stage, str] = {
+    "profile": "Writing",
+    "candidates": "Searching the catalog",
+    "ranking": "Choosing",
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """A run as the page sees it; ``detail`` says what a waiting run waits for."""
+
+    trace: Recommendation | None = None
+    phase: Phase = "idle"
+    detail: str = ""
+
+
+def stage_state(view: View, stage: Stage) -> State:
+    finished = view.trace.seconds if view.trace else {}
+    if stage in finished:
+        return "done"
+    if view.phase in ("cancelled", "failed"):
+        return "stopped"
+    if view.phase == "idle":
+        return "idle"
+    current = next((s for s in STAGES if s not in finished), None)
+    return "running" if view.phase == "running" and stage == current else "waiting"
+
+
+def title(item: Item) -> str:
+    """The item's label with the year set apart."""
+    year = f" ({item.year})" if item.year else ""
+    if year and item.label.endswith(year):
+        name = escape(item.label.removesuffix(year))
+        return f'{name} <span class="year">({item.year})</span>'
+    return escape(item.label)
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 0.1 else f"{seconds:.1f} s"
+
+
+def dataset_name(dataset: str) -> str:
+    return DATASETS[dataset].label if dataset in DATASETS else dataset
+
+
+def retriever_name(retriever: str) -> str:
+    return RETRIEVERS.get(retriever, retriever)
+
+
+def movement(ranked: RankedItem) -> tuple[str, str]:
+    """The direction (up, down, same) and the words for it."""
+    places = ranked.movement
+    if places > 0:
+        return "up", f"up {places} from {ranked.retriever_rank}"
+    if places < 0:
+        return "down", f"down {-places} from {ranked.retriever_rank}"
+    return "same", "same place"
+
+
+def notice(message: str, kind: Literal["info", "error"] = "info") -> str:
+    if not message:
+        return ""
+    return f'<div class="notice notice-{kind}" role="alert">{escape(message)}</div>'
+
+
+def stale(reasons: Sequence[str]) -> str:
+    """Says that the results below belong to an earlier choice."""
+    if not reasons:
+        return ""
+    what = " and ".join(reasons)
+    return (
+        '<div class="stale" role="status">'
+        f"<strong>{escape(what.capitalize())} changed</strong>; press Recommend. "
+        "The results below belong to the earlier run.</div>"
+    )
+
+
+def profile_stage(view: View) -> str:
+    trace = view.trace
+    profile = trace.profile if trace else None
+    body = ""
+    if trace and profile:
+        writing = stage_state(view, "profile") == "running"
+        caret = '<span class="caret" aria-hidden="true"></span>' if writing else ""
+        if profile.text or writing:
+            body += f'<p class="profile-text">{escape(profile.text)}{caret}</p>'
+        if profile.keywords:
+            rows = "".join(_keyword(keyword, trace) for keyword in profile.keywords)
+            body += f'<ul class="keywords" aria-label="Keywords and the picks behind them">{rows}</ul>'
+    return _stage(view, "profile", body)
+
+
+def _keyword(keyword: Keyword, trace: Recommendation) -> str:
+    picks = {item.id: item for item in (*trace.picks, *trace.history)}
+    support = [picks[item_id] for item_id in keyword.support if item_id in picks]
+    shown = ", ".join(f"<cite>{title(item)}</cite>" for item in support[:SHOWN_SUPPORT])
+    rest = support[SHOWN_SUPPORT:]
+    if rest:
+        more = "".join(f"<li><cite>{title(item)}</cite></li>" for item in rest)
+        shown += (
+            f'<details class="more-support"><summary>and {len(rest)} more</summary>'
+            f"<ul>{more}</ul></details>"
+        )
+    return (
+        f'<li><span class="keyword">{escape(keyword.text)}</span>'
+        f'<span class="support">from {shown}</span></li>'
+    )
+
+
+def candidates_stage(view: View) -> str:
+    trace = view.trace
+    if not trace or trace.candidates is None:
+        return _stage(view, "candidates", "")
+    retriever = trace.retriever or ""
+    meaning = RETRIEVER_MEANING.get(retriever, "")
+    by = f"<strong>{escape(retriever_name(retriever))}</strong>"
+    lede = f"{len(trace.candidates)} found by {by}{': ' + meaning if meaning else ''}."
+    return _stage(view, "candidates", _candidate_table(trace.candidates), lede)
+
+
+def _candidate_table(candidates: Sequence[Candidate]) -> str:
+    rows = "".join(_candidate_row(candidate) for candidate in candidates)
+    more = ""
+    if len(candidates) > SHOWN_CANDIDATES:
+        more = (
+            '<button type="button" class="quiet" data-expand="candidates" aria-expanded="false" '
+            f'data-less="Show the first {SHOWN_CANDIDATES}">Show all {len(candidates)}</button>'
+        )
+    return (
+        '<div class="table-scroll" tabindex="0" role="region" aria-label="Candidates">'
+        '<table class="candidates"><thead><tr><th scope="col" class="number">Rank</th>'
+        '<th scope="col">Title</th><th scope="col">Keywords</th>'
+        '<th scope="col" class="number" title="Comparable within this list only">Score</th>'
+        f"</tr></thead><tbody>{rows}</tbody></table></div>{more}"
+    )
+
+
+def _candidate_row(candidate: Candidate) -> str:
+    extra = ' class="extra"' if candidate.rank > SHOWN_CANDIDATES else ""
+    score = candidate.score
+    shown = f"{score:,.0f}" if abs(score) >= 1000 else f"{score:.3f}"
+    return (
+        f'<tr{extra}><td class="number">{candidate.rank}</td><td>{title(candidate.item)}</td>'
+        f'<td class="muted">{escape(", ".join(candidate.item.keywords))}</td>'
+        f'<td class="number">{shown}</td></tr>'
+    )
+
+
+def ranking_stage(view: View) -> str:
+    trace = view.trace
+    ranking = trace.ranking if trace else None
+    body = ""
+    if ranking and trace and not trace.adapter:
+        body += '<p class="zero-shot">Zero-shot: no fine-tuned adapter is loaded.</p>'
+    if ranking and ranking.items:
+        cards = "".join(_card(ranked) for ranked in ranking.items)
+        body += f'<ol class="cards">{cards}</ol>'
+    return _stage(view, "ranking", body)
+
+
+def _card(ranked: RankedItem) -> str:
+    direction, words = movement(ranked)
+    keywords = escape(" · ".join(ranked.item.keywords))
+    return (
+        f'<li class="card"><span class="rank" aria-hidden="true">{ranked.rank}</span>'
+        f'<div class="card-body"><h3>{title(ranked.item)}</h3>'
+        f'<p class="muted">{keywords}</p>'
+        f'<p class="movement movement-{direction}"><span class="arrow" aria-hidden="true"></span>'
+        f'<span class="sr-only">Against the retriever: </span>{words}</p></div></li>'
+    )
+
+
+def _stage(view: View, stage: Stage, body: str, lede: str = "") -> str:
+    state = stage_state(view, stage)
+    trace = view.trace
+    right = ""
+    if state == "done" and trace:
+        right = f'<span class="stage-time">{duration(trace.seconds[stage])}</span>'
+    elif state == "running":
+        right = f'<span class="stage-running">{_RUNNING[stage]}</span>'
+    elif state == "waiting":
+        first = stage == STAGES[0] and view.detail
+        right = f'<span class="stage-waiting">{escape(view.detail) if first else "Waiting"}</span>'
+    elif state == "stopped":
+        right = f'<span class="stage-waiting">{view.phase.capitalize()}</span>'
+    busy = "true" if state == "running" else "false"
+    return (
+        f'<section class="stage stage-{state}" aria-labelledby="stage-{stage}" aria-busy="{busy}">'
+        f'<header><span class="stage-number" aria-hidden="true">{STAGES.index(stage) + 1}</span>'
+        f'<h2 id="stage-{stage}">{_TITLES[stage]}</h2>{right}</header>'
+        f'<p class="lede">{lede or _LEDES[stage]}</p>{body}</section>'
+    )
+
+
+def announcement(view: View) -> str:
+    """One sentence for screen readers, changing only when a stage ends."""
+    if view.phase in ("cancelled", "failed"):
+        return f"The run was {view.phase}." if view.phase == "cancelled" else "The run failed."
+    if not view.trace or view.phase == "idle":
+        return ""
+    finished = [s for s in STAGES if s in view.trace.seconds]
+    if not finished:
+        return "The run has started."
+    if finished[-1] == "ranking" and view.trace.ranking:
+        return f"{len(view.trace.ranking.items)} recommendations are ready."
+    return f"{_TITLES[finished[-1]]} ready."
+
+
+def status(state: str, message: str, dataset: str, has_interactions: bool) -> str:
+    """Model and data set in one line; below it, what the catalog lacks."""
+    line = (
+        f'<p class="status status-{escape(state)}"><span class="dot" aria-hidden="true"></span>'
+        f"<span>{escape(message)}</span><span>{escape(dataset_name(dataset))}</span></p>"
+    )
+    if has_interactions:
+        return line
+    return line + (
+        '<p class="catalog-note">This catalog has no purchase data: candidates come from the '
+        "similarity of titles and keywords, not from what people bought.</p>"
+    )

@@ -1,0 +1,128 @@
+"""Grounded generation writes what plain constrained decoding writes, in fewer forward passes."""
+
+import math
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from palr.grounding import SEPARATOR, select
+from palr.llm.scripted import ScriptedLLM
+from palr.prompts import quoted
+
+TITLES = st.lists(
+    st.one_of(
+        st.sampled_from(["Alien", "Aliens", "Alien 3", "Alien (1979)", "Babe", 'Say "Hi"', "(500)"]),
+        st.text(min_size=1, max_size=12),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def plain_constrained_decoding(llm, prompt: str, options: list[str], k: int) -> list[int]:
+    """Token by token with transformers' own ``prefix_allowed_tokens_fn``, one option at a time."""
+    import torch
+
+    tokens = [llm.encode_answer(option) for option in options]
+    separator = llm.encode_answer(SEPARATOR)
+    written = llm.start(prompt)._pending
+    remaining = list(range(len(options)))
+    chosen: list[int] = []
+    while remaining and len(chosen) < k:
+        begin = len(written)
+
+        def allowed(_, so_far, begin=begin, remaining=tuple(remaining)):
+            suffix = so_far[begin:].tolist()
+            nexts = set()
+            for index in remaining:
+                if tokens[index][: len(suffix)] == suffix:
+                    rest = tokens[index][len(suffix) :]
+                    nexts.add(rest[0] if rest else separator[0])
+            return sorted(nexts)
+
+        longest = max(len(tokens[index]) for index in remaining) + 1
+        out = llm._model.generate(
+            torch.tensor([written]),
+            attention_mask=torch.ones(1, len(written), dtype=torch.long),
+            prefix_allowed_tokens_fn=allowed,
+            max_new_tokens=longest,
+            do_sample=False,
+            eos_token_id=separator[0],
+            pad_token_id=separator[0],
+        )[0][begin:].tolist()
+        index = next(
+            index
+            for index in remaining
+            if out[: len(tokens[index])] == tokens[index]
+            and (len(out) == len(tokens[index]) or out[len(tokens[index])] == separator[0])
+        )
+        chosen.append(index)
+        remaining.remove(index)
+        written = [*written, *tokens[index], *separator]
+    return chosen
+
+
+@given(titles=TITLES, prompt=st.text(max_size=30))
+@hypothesis_settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_same_items_as_plain_constrained_decoding(tiny_llama, titles, prompt):
+    options = [quoted(title) for title in titles]
+    grounded = [c.index for c in select(tiny_llama, tiny_llama.start(prompt), options, 5)]
+    assert grounded == plain_constrained_decoding(tiny_llama, prompt, options, 5)
+
+
+@given(titles=TITLES, k=st.integers(1, 10))
+@hypothesis_settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_always_k_distinct_options(tiny_llama, titles, k):
+    options = [quoted(title) for title in titles]
+    indices = [c.index for c in select(tiny_llama, tiny_llama.start("x"), options, k)]
+    assert len(indices) == len(set(indices)) == min(k, len(options))
+
+
+def test_the_script_is_followed():
+    llm = ScriptedLLM(reply='"C", "A"')
+    choices = select(llm, llm.start(""), ['"A"', '"B"', '"C"'], k=3)
+    assert [choice.index for choice in choices] == [2, 0, 1]
+
+
+def test_equal_options_are_taken_in_order():
+    llm = ScriptedLLM(reply='"A", "A"')
+    choices = select(llm, llm.start(""), ['"B"', '"A"', '"A"'], k=3)
+    assert [choice.index for choice in choices] == [1, 2, 0]
+
+
+def test_an_option_that_is_a_prefix_of_another_can_be_chosen_either_way():
+    for reply, expected in [("nail, ", [0]), ("nail polish", [1])]:
+        llm = ScriptedLLM(reply=reply)
+        assert [c.index for c in select(llm, llm.start(""), ["nail", "nail polish"], 1)] == expected
+
+
+def test_forced_tokens_cost_no_forward_pass():
+    llm = ScriptedLLM(reply='"Alpha one", "Beta two"')
+    decoder = llm.start("")
+    list(select(llm, decoder, ['"Alpha one"', '"Beta two"', '"Gamma three"'], k=3))
+    assert decoder.forward_passes == 2  # one decision among three, one among two, none for the last
+
+
+def test_weights_decide_where_the_model_is_indifferent():
+    llm = ScriptedLLM(reply="")
+    choices = select(llm, llm.start(""), ["a", "b", "c"], k=3, weights=[1.0, 3.0, 2.0])
+    assert [choice.index for choice in choices] == [1, 2, 0]
+
+
+def test_logprob_is_over_the_options_that_remain():
+    llm = ScriptedLLM(reply="")
+    first, second, third = select(llm, llm.start(""), ["a", "b", "c"], k=3, weights=[2.0, 1.0, 1.0])
+    assert first.logprob == pytest.approx(math.log(2 / 4))
+    assert second.logprob == pytest.approx(math.log(1 / 2))
+    assert third.logprob == 0.0
+
+
+def test_no_options_give_no_choice():
+    llm = ScriptedLLM()
+    assert list(select(llm, llm.start(""), [], k=3)) == []
