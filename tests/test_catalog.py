@@ -20,7 +20,7 @@ from palr.types import Item
 ITEMS = (
     Item("10", "Sabrina", year=1954, keywords=("comedy",), popularity=1),
     Item("2", "Sabrina", year=1995, keywords=("comedy", "romance"), popularity=2),
-    Item("3", "Ciao, Professore! \"Io\" 🎬 <b>'", year=1993),
+    Item("3", 'Ciao, Professore! "Io" 🎬 <b>\'', year=1993),
     Item("4", "The Matrix", year=1999, popularity=1),
     Item("5", "54", year=1998, popularity=1),
 )
@@ -70,11 +70,9 @@ def test_a_second_install_replaces_the_first_only(store: CatalogStore, movies: C
 
 
 def test_a_failed_install_leaves_the_earlier_one(store: CatalogStore, movies: Catalog) -> None:
-    twice = RawDataset((ITEMS[0],), LOG, "bad")
     with pytest.raises(CatalogError):
         store.install("ml-100k", RawDataset((Item("1", None),), None, "bad"))  # type: ignore[arg-type]
     assert store.open("ml-100k").items == ITEMS
-    assert twice.checksum == "bad"
     assert store.installed()["ml-100k"].checksum == "abc"
 
 
@@ -118,7 +116,7 @@ def test_no_interactions(store: CatalogStore) -> None:
         ("SABRINA  (1995)", "2"),
         ("The Matrix", "4"),
         ("Matrix, The (1999)", "4"),
-        ("Ciao, Professore! \"Io\" 🎬 <b>' (1993)", "3"),
+        ('Ciao, Professore! "Io" 🎬 <b>\' (1993)', "3"),
         ("54", "5"),
         ("10", "10"),
     ],
@@ -226,7 +224,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     store = CatalogStore(f"sqlite:///{tmp_path / 'file' / 'catalog.db'}")
     assert store.installed() == {}
-    with pytest.raises(CatalogError, match=r"cannot be used \(Not a directory\); set PALR_HOME"):
+    with pytest.raises(CatalogError, match=r"cannot be used \(File exists\); set PALR_HOME"):
         store.install("ml-100k", RAW)
 
 

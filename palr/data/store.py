@@ -62,7 +62,7 @@ class Database:
             options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
             if parsed.database in (None, "", ":memory:"):
                 options["poolclass"] = StaticPool
-            else:
+            elif not str(parsed.database).startswith("file:"):
                 self.path = Path(str(parsed.database))
                 self.place = str(self.path)
         try:

@@ -57,14 +57,20 @@ class HTTPLLM:
     def _find_context_length(self) -> int:
         """``max_model_len`` where the server tells it (vLLM does), else a cautious default."""
         try:
-            response = self._client.get(f"{self._url}/models")
-            models = response.raise_for_status().json()["data"]
+            # On a connection of its own: some servers drop it when the list fails.
+            response = self._client.get(f"{self._url}/models", headers={"Connection": "close"})
         except httpx.HTTPError as error:
             raise LLMError(self._unreachable(error)) from error
-        except (ValueError, KeyError, TypeError) as error:
+        if response.status_code in (401, 403):
+            raise LLMError(f"{self._url} refused the key: set PALR_LLM_API_KEY")
+        if response.is_error:
+            # ``transformers serve`` fails here where its hub cache is empty, and serves all the same.
+            return _DEFAULT_CONTEXT
+        try:
+            lengths = {m["id"]: m.get("max_model_len") for m in response.json()["data"]}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LLMError(f"{self._url}/models did not answer with an OpenAI model list") from error
-        lengths = [m.get("max_model_len") for m in models if m.get("id") == self.name]
-        return int(next((n for n in lengths if n), _DEFAULT_CONTEXT))
+        return int(lengths.get(self.name) or _DEFAULT_CONTEXT)
 
     def _unreachable(self, error: Exception) -> str:
         return (

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from palr.errors import LLMError
 from palr.llm.base import Decoder
@@ -60,7 +61,7 @@ class TransformersLLM:
                 f"{settings.llm} does not fit into the memory of {device}: set PALR_DTYPE=int4 or take a "
                 "smaller PALR_LLM"
             ) from error
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise LLMError(_load_remedy(settings.llm, error)) from error
         model.eval()
         adapter = None
@@ -201,7 +202,7 @@ def _with_adapter(model: Any, adapter: str, base: str) -> Any:
 
     try:
         adapted = PeftModel.from_pretrained(model, adapter).eval()
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise LLMError(
             f"the adapter {adapter} does not load over {base}: {_first_line(error)}. Check that "
             "PALR_ADAPTER is a PEFT folder or hub id that was trained on this PALR_LLM"

@@ -3,6 +3,7 @@
 To add one, add one entry to `RETRIEVERS`. Nothing here imports torch until a retriever is loaded.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -52,6 +53,7 @@ RETRIEVERS: dict[str, Entry] = {
     "popularity": Entry(popularity.load, popularity.missing),
 }
 AUTO = ("sasrec", "semantic")
+_log = logging.getLogger(__name__)
 
 
 def available(catalog: "Catalog", settings: Settings) -> list[str]:
@@ -81,4 +83,6 @@ def _first_that_loads(catalog: "Catalog", settings: Settings) -> Retriever:
             return RETRIEVERS[name](catalog, settings)
         except RetrieverUnavailable as error:
             reasons.append(f"{name}: {error}")
+            if RETRIEVERS[name].missing(catalog, settings) is None:  # there, but broken
+                _log.warning("passing over %s: %s", name, error)
     raise RetrieverUnavailable(f"no retriever can serve {catalog.dataset}. {'. '.join(reasons)}")

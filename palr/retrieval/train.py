@@ -6,6 +6,7 @@
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -45,11 +46,16 @@ def train(
     run resumes when it is called again with the same arguments.
 
     Raises:
-        PalrError: the model is unknown or has nothing to train; see also `fit`.
+        PalrError: the model is unknown or has nothing to train, or a folder cannot be written; see
+            also `fit`.
         RetrieverUnavailable: the catalog has no interactions.
     """
     if model not in trainable():
         raise PalrError(f"{model!r} cannot be trained; choose one of: {', '.join(trainable())}")
+    out = out or weights.user_folder(settings)
+    checkpoint = settings.home / "checkpoints" / catalog.dataset / f"{model}-{seed}.pt"
+    for folder in (out / catalog.dataset, checkpoint.parent):
+        _check_writable(folder)
     architecture = RETRIEVERS[model].architecture
     data = training_data(catalog)
     tuned = import_module(architecture).TUNED
@@ -59,7 +65,6 @@ def train(
 
     torch.manual_seed(seed)
     network = build(architecture, data.n_items, hyperparameters["model"]).to(_device(settings))
-    checkpoint = settings.home / "checkpoints" / catalog.dataset / f"{model}-{seed}.pt"
     signature = f"{model} {seed} {data.checksum} {hyperparameters}"
     outcome = fit(network, data.split, plan, seed, checkpoint, signature, quiet)
 
@@ -88,8 +93,21 @@ def train(
         parameters=sum(p.numel() for p in network.parameters()),
         versions=weights.versions() | {"threads": str(torch.get_num_threads())},
     )
-    path = weights.save(record, tensors, out or weights.user_folder(settings))
+    path = weights.save(record, tensors, out)
     return weights.load(path)[0]
+
+
+def _check_writable(folder: Path) -> None:
+    """An hour of training should not end in a refusal that was known at its start."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PalrError(
+            f"cannot write to {folder} ({error.strerror}); set PALR_HOME or the output folder to "
+            "one that is writable"
+        ) from error
 
 
 def _device(settings: Settings) -> torch.device:

@@ -222,7 +222,7 @@ class _Run:
             state = torch.load(path, map_location="cpu", weights_only=True)
             mine = state["signature"] == self.signature
         except Exception as error:  # torch.load raises whatever its unpickler meets
-            raise DataError(f"{path} is damaged ({error}); {_START_ANEW}") from error
+            raise DataError(f"{path} is damaged; {_START_ANEW}") from error
         if not mine:
             raise DataError(f"{path} belongs to a run with other settings or data; {_START_ANEW}")
         self.epoch, self.best_epoch = state["epoch"], state["best_epoch"]

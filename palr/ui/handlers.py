@@ -1,16 +1,17 @@
-"""What happens when a visitor acts. Handlers turn selections into pages; the pipeline is elsewhere."""
+"""What happens when a visitor acts: selections in, pages out. The pipeline is elsewhere."""
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 
 from palr.errors import PalrError
 from palr.studio import Studio
+from palr.types import Recommendation
 from palr.ui import hood, render
 from palr.ui.picker import Selection, resolve
 from palr.ui.render import View
@@ -20,21 +21,24 @@ _POLL_SECONDS = 0.3
 _WARMING = "The language model is warming up"
 _log = logging.getLogger(__name__)
 
+IDLE = View()
+
 
 @dataclass(frozen=True)
 class Desk:
     """One domain as a visitor left it: the picks, and the last run with what it was asked."""
 
     picks: tuple[str, ...] = ()
-    view: View = View()
+    view: View = IDLE
     asked_picks: tuple[str, ...] = ()
     asked_retriever: str = AUTOMATIC
 
     def stale_reasons(self, picks: tuple[str, ...], retriever: str) -> list[str]:
         if self.view.trace is None:
             return []
-        changed = {"picks": picks != self.asked_picks, "retriever": retriever != self.asked_retriever}
-        return [what for what, is_changed in changed.items() if is_changed]
+        asked = {"picks": self.asked_picks, "retriever": self.asked_retriever}
+        now = {"picks": picks, "retriever": retriever}
+        return [what for what in asked if asked[what] != now[what]]
 
 
 Desks = dict[str, Desk]
@@ -54,18 +58,21 @@ class Handlers:
         )
         return html, gr.update(active=status.state == "loading")
 
-    def begin(self, selection: Selection, retriever: str, desks: Desks) -> Iterator[tuple[Any, ...]]:
+    def begin(self, picked: object, retriever: str, desks: Desks) -> tuple[Any, ...]:
         """Answer the press of the button at once, before the run gets its turn."""
+        selection = Selection.parse(picked)
         if not selection.ids:
             noun = self._studio.catalog(selection.domain).domain.noun
-            yield self._page(desks, selection.domain, f"Pick at least one {noun} first.")
-            return
-        desk = Desk(selection.ids, View(None, "waiting", "Waiting for a turn"), selection.ids, retriever)
-        yield self._page({**desks, selection.domain: desk}, selection.domain)
+            return self._page(desks, selection.domain, f"Pick at least one {noun} first.")
+        view = View(None, "waiting", "Waiting for a turn")
+        desk = Desk(selection.ids, view, selection.ids, retriever)
+        return self._page({**desks, selection.domain: desk}, selection.domain)
 
-    def run(self, selection: Selection, retriever: str, desks: Desks) -> Iterator[tuple[Any, ...]]:
+    def run(self, picked: object, retriever: str, desks: Desks) -> Iterator[tuple[Any, ...]]:
         """Stream one run. Only the parts of the page that changed are sent."""
+        selection = Selection.parse(picked)
         if not selection.ids:
+            yield (gr.skip(),) * len(self._page(desks, selection.domain))  # `begin` has answered
             return
         before: tuple[Any, ...] = ()
         for desk, message in self._views(selection, retriever):
@@ -86,12 +93,13 @@ class Handlers:
             if unknown:
                 message = _left_out(len(unknown))
             if not items:
-                yield replace(desk, view=View()), message
+                yield replace(desk, view=IDLE), message
                 return
             yield desk, message
             recommender = self._studio.recommender(selection.domain)
             chosen = None if retriever == AUTOMATIC else retriever
-            with closing(recommender.stream(items, retriever=chosen)) as stream:
+            stream = cast(Generator[Recommendation], recommender.stream(items, retriever=chosen))
+            with closing(stream):  # a cancelled run must let go of the model at once
                 for trace in stream:
                     desk = replace(desk, view=View(trace, "running"))
                     yield desk, message
@@ -104,13 +112,15 @@ class Handlers:
             words = "This run failed for a reason that the server's log tells. Your picks are kept."
             yield replace(desk, view=replace(desk.view, phase="failed")), words
 
-    def cancelled(self, selection: Selection, desks: Desks) -> tuple[Any, ...]:
+    def cancelled(self, picked: object, desks: Desks) -> tuple[Any, ...]:
+        selection = Selection.parse(picked)
         return self._page(_stop(desks, selection.domain), selection.domain)
 
     def switch(
-        self, domain: str, selection: Selection, retriever: str, desks: Desks
+        self, domain: str, picked: object, retriever: str, desks: Desks
     ) -> tuple[Any, ...]:
         """Put one domain's picks and results away and lay the other's out."""
+        selection = Selection.parse(picked)
         desks = _stop(desks, selection.domain)
         left = replace(desks.get(selection.domain, Desk()), picks=selection.ids)
         desks = {**desks, selection.domain: left}
@@ -120,13 +130,14 @@ class Handlers:
         kept = kept if kept in {value for _, value in choices} else AUTOMATIC
         return (
             *self._page(desks, domain),
-            Selection(domain, there.picks),
+            Selection(domain, there.picks).payload(),
             gr.update(choices=choices, value=kept),
             self.status(domain)[0],
         )
 
-    def changed(self, selection: Selection, retriever: str, desks: Desks) -> str:
+    def changed(self, picked: object, retriever: str, desks: Desks) -> str:
         """The note that results are stale, empty where they are not."""
+        selection = Selection.parse(picked)
         desk = desks.get(selection.domain, Desk())
         return render.stale(desk.stale_reasons(selection.ids, retriever))
 
@@ -137,10 +148,9 @@ class Handlers:
     def _page(self, desks: Mapping[str, Desk], domain: str, message: str = "") -> tuple[Any, ...]:
         view = desks.get(domain, Desk()).view
         running = view.phase in ("waiting", "running")
-        kind = "error" if view.phase == "failed" else "info"
         return (
             desks,
-            render.notice(message, kind),
+            render.notice(message, "error" if view.phase == "failed" else "info"),
             render.profile_stage(view),
             render.candidates_stage(view),
             render.ranking_stage(view),

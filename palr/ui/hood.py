@@ -102,7 +102,8 @@ def _trace_json(trace: Recommendation) -> str:
     return (
         '<details class="exchange" data-keep="trace"><summary>Trace'
         '<span class="summary-hint">the whole run as JSON</span></summary>'
-        '<p class="actions"><button type="button" class="quiet" data-copy="trace-json">Copy</button>'
+        '<p class="actions">'
+        '<button type="button" class="quiet" data-copy="trace-json">Copy</button>'
         '<button type="button" class="quiet" data-download="trace-json" '
         'data-filename="palr-trace.json">Download</button></p>'
         f'<pre id="trace-json" class="json" tabindex="0">{escape(trace.to_json())}</pre></details>'

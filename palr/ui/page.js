@@ -94,7 +94,7 @@
     document.getElementById("results")?.scrollIntoView({ behavior: calm ? "auto" : "smooth" });
   }
 
-  document.addEventListener("DOMContentLoaded", () => {
+  function start() {
     paint();
     // Gradio sets the mode from the system when it mounts; a stored choice comes first.
     new MutationObserver(() => {
@@ -105,6 +105,10 @@
       const unnamed = document.querySelector("[data-toggle-mode]:not([aria-label])");
       if (unnamed) paint();
     }).observe(document.body, { childList: true, subtree: true, attributeFilter: ["open"] });
-  });
+  }
+
+  // Gradio adds this script to the head itself, which may be after the page was parsed.
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
   system.addEventListener("change", paint);
 })();

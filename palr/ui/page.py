@@ -1,16 +1,13 @@
 """The page: what stands where, and which handler answers which event."""
 
-import os
 from pathlib import Path
-
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # Gradio phones home on import otherwise
 
 import gradio as gr
 
 from palr.studio import Studio
 from palr.ui import render
 from palr.ui.handlers import AUTOMATIC, Handlers
-from palr.ui.picker import Picker
+from palr.ui.picker import picker as build_picker
 
 _HEADER = Path(__file__).parent / "header.html"
 _POLL_SECONDS = 1.0
@@ -38,12 +35,13 @@ def build_demo(studio: Studio) -> gr.Blocks:
                         domains, value=first, label="Catalog", elem_id="domain",
                         container=False, show_label=False,
                     )
-                    picker = Picker(studio, first, elem_id="picker")
+                    picker = build_picker(studio, first, elem_id="picker")
                     notice = _html("", elem_id="notice")
                     with gr.Row(elem_id="run"):
                         recommend = gr.Button("Recommend", variant="primary", elem_id="recommend")
                         cancel = gr.Button("Cancel", visible=False, elem_id="cancel", scale=0)
                     with gr.Accordion("Settings", open=False, elem_id="settings"):
+                        _html('<p class="field-label">Retriever</p>')
                         retriever = gr.Radio(
                             handlers.retriever_choices(first), value=AUTOMATIC,
                             label="Retriever", elem_id="retriever", container=False,
@@ -56,9 +54,8 @@ def build_demo(studio: Studio) -> gr.Blocks:
                     under_the_hood = _html("", elem_id="hood")
             announcer = _html("", elem_id="announcer", live=True)
 
-        page = [
-            desks, notice, profile, candidates, ranking, under_the_hood, announcer, recommend, cancel,
-        ]
+        stages = [profile, candidates, ranking, under_the_hood]
+        page = [desks, notice, *stages, announcer, recommend, cancel]
         quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         begun = recommend.click(handlers.begin, [picker, retriever, desks], page, **quick)
         freshened = begun.then(handlers.changed, [picker, retriever, desks], stale, **quick)

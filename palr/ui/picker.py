@@ -4,6 +4,7 @@ Its value is ``{"domain": "movies", "picks": ["1", "588"]}``, oldest pick first.
 the server looks every one of them up and trusts no label that a browser sends.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ import gradio as gr
 
 from palr.domains import DOMAINS, HISTORY_LIMIT, get_domain
 from palr.errors import PalrError, UnknownItemError
+from palr.studio import Studio
 from palr.types import Item
 
 MAX_PICKS = 1000
@@ -21,18 +23,10 @@ SUGGESTIONS = 8
 _HERE = Path(__file__).parent
 
 
-class Catalog(Protocol):
-    """What the picker asks of a catalog."""
+class Lookup(Protocol):
+    """Finds items by id, as a Catalog does."""
 
-    def item(self, item_id: str) -> Item: ...
-    def search(self, query: str, limit: int = ...) -> list[Item]: ...
-    def visitor_picks(self, visitor: Any) -> tuple[Item, ...]: ...
-
-
-class Catalogs(Protocol):
-    """What the picker asks of a studio."""
-
-    def catalog(self, domain_key: str) -> Any: ...
+    def item(self, id: str) -> Item: ...
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ class Selection:
         return {"domain": self.domain, "picks": list(self.ids)}
 
 
-def resolve(catalog: Catalog, ids: tuple[str, ...]) -> tuple[list[Item], list[str]]:
+def resolve(catalog: Lookup, ids: tuple[str, ...]) -> tuple[list[Item], list[str]]:
     """The items of the ids, and the ids that the catalog does not hold."""
     items, unknown = [], []
     for item_id in ids:
@@ -67,61 +61,51 @@ def resolve(catalog: Catalog, ids: tuple[str, ...]) -> tuple[list[Item], list[st
     return items, unknown
 
 
-class Picker(gr.HTML):
-    """Search as you type, ordered picks, ready-made visitors."""
+def picker(studio: Studio, domain: str, elem_id: str) -> gr.HTML:
+    """The component: search as you type, ordered picks, ready-made visitors.
 
-    def __init__(self, studio: Catalogs, domain: str, **kwargs: Any):
-        # Gradio hands a server function one argument, whatever the browser sent.
-        def search(request: object) -> dict[str, Any]:
-            query = str(request.get("query", "")) if isinstance(request, dict) else ""
-            try:
-                catalog = studio.catalog(Selection.parse(request).domain)
-                return {"items": _brief(catalog.search(query[:MAX_QUERY], SUGGESTIONS))}
-            except PalrError as error:
-                return {"error": str(error)}
+    A function and not a subclass: Gradio writes a ``.pyi`` beside the source of every subclass.
+    """
 
-        def describe(request: object) -> dict[str, Any]:
-            selection = Selection.parse(request)
-            scene = get_domain(selection.domain)
-            try:
-                catalog = studio.catalog(scene.key)
-            except PalrError as error:
-                return {"error": str(error)}
-            items, _ = resolve(catalog, selection.ids)
-            visitors = [(v, catalog.visitor_picks(v)) for v in scene.visitors]
-            return {
-                "items": _brief(items),
-                "nouns": scene.nouns,
-                "example": next((picks[0].title for _, picks in visitors if picks), ""),
-                "visitors": [
-                    {"name": visitor.name, "blurb": visitor.blurb, "items": _brief(picks)}
-                    for visitor, picks in visitors
-                    if len(picks) >= MIN_VISITOR_PICKS
-                ],
-            }
+    # Gradio hands a server function one argument, whatever the browser sent.
+    def search(request: object) -> dict[str, Any]:
+        query = str(request.get("query", "")) if isinstance(request, dict) else ""
+        try:
+            catalog = studio.catalog(Selection.parse(request).domain)
+            return {"items": _brief(catalog.search(query[:MAX_QUERY], SUGGESTIONS))}
+        except PalrError as error:
+            return {"error": str(error)}
 
-        super().__init__(
-            value=Selection(domain).payload(),
-            html_template=(_HERE / "picker.html").read_text("utf-8"),
-            js_on_load=(_HERE / "picker.js").read_text("utf-8"),
-            apply_default_css=False,
-            server_functions=[search, describe],
-            limit=HISTORY_LIMIT,
-            **kwargs,
-        )
+    def describe(request: object) -> dict[str, Any]:
+        selection = Selection.parse(request)
+        scene = get_domain(selection.domain)
+        try:
+            catalog = studio.catalog(scene.key)
+        except PalrError as error:
+            return {"error": str(error)}
+        items, _ = resolve(catalog, selection.ids)
+        visitors = [(visitor, catalog.visitor_picks(visitor)) for visitor in scene.visitors]
+        return {
+            "items": _brief(items),
+            "nouns": scene.nouns,
+            "example": next((picks[0].title for _, picks in visitors if picks), ""),
+            "visitors": [
+                {"name": visitor.name, "blurb": visitor.blurb, "items": _brief(picks)}
+                for visitor, picks in visitors
+                if len(picks) >= MIN_VISITOR_PICKS
+            ],
+        }
 
-    def preprocess(self, payload: Any) -> Any:
-        return Selection.parse(payload)
-
-    def postprocess(self, value: Any) -> Any:
-        return value.payload() if isinstance(value, Selection) else value
-
-    def api_info(self) -> dict[str, Any]:
-        return {"type": "object", "description": "domain, and picks: item ids, oldest first"}
-
-    def example_payload(self) -> Any:
-        return Selection(next(iter(DOMAINS))).payload()
+    return gr.HTML(
+        Selection(domain).payload(),
+        html_template=(_HERE / "picker.html").read_text("utf-8"),
+        js_on_load=(_HERE / "picker.js").read_text("utf-8"),
+        apply_default_css=False,
+        server_functions=[search, describe],
+        elem_id=elem_id,
+        limit=HISTORY_LIMIT,
+    )
 
 
-def _brief(items: Any) -> list[dict[str, Any]]:
+def _brief(items: Sequence[Item]) -> list[dict[str, Any]]:
     return [{"id": i.id, "label": i.label, "keywords": list(i.keywords)} for i in items]

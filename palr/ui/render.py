@@ -24,7 +24,7 @@ SHOWN_SUPPORT = 3
 
 RETRIEVERS = {
     "sasrec": "SASRec",
-    "semantic": "Semantic similarity",
+    "semantic": "Semantic",
     "popularity": "Popularity",
 }
 RETRIEVER_MEANING = {
@@ -80,6 +80,8 @@ def title(item: Item) -> str:
 
 
 def duration(seconds: float) -> str:
+    if seconds < 0.001:
+        return "under 1 ms"
     return f"{seconds * 1000:.0f} ms" if seconds < 0.1 else f"{seconds:.1f} s"
 
 
@@ -130,7 +132,7 @@ def profile_stage(view: View) -> str:
             body += f'<p class="profile-text">{escape(profile.text)}{caret}</p>'
         if profile.keywords:
             rows = "".join(_keyword(keyword, trace) for keyword in profile.keywords)
-            body += f'<ul class="keywords" aria-label="Keywords and the picks behind them">{rows}</ul>'
+            body += f'<ul class="keywords" aria-label="Keywords and their picks">{rows}</ul>'
     return _stage(view, "profile", body)
 
 
@@ -142,7 +144,7 @@ def _keyword(keyword: Keyword, trace: Recommendation) -> str:
     if rest:
         more = "".join(f"<li><cite>{title(item)}</cite></li>" for item in rest)
         shown += (
-            f'<details class="more-support"><summary>and {len(rest)} more</summary>'
+            f' <details class="more-support"><summary>and {len(rest)} more</summary>'
             f"<ul>{more}</ul></details>"
         )
     return (

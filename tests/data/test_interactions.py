@@ -22,14 +22,16 @@ def test_the_core_is_taken_until_nothing_falls_below() -> None:
     pairs = ["ua", "ub", "va", "vb", "vc", "wc", "wd"]
     log = Interactions.from_rows([p[0] for p in pairs], [p[1] for p in pairs], range(len(pairs)))
     core = log.core(2)
-    kept = [core.user_ids[u] + core.item_ids[i] for u, i in zip(core.users, core.items, strict=True)]
+    kept = [
+        core.user_ids[u] + core.item_ids[i] for u, i in zip(core.users, core.items, strict=True)
+    ]
     assert kept == ["ua", "ub", "va", "vb"]
     assert (core.user_ids, core.item_ids) == (("u", "v"), ("a", "b"))
     assert len(log.core(5)) == 0
 
 
 def test_the_last_two_items_of_each_user_are_held_out() -> None:
-    rows = "ua ub va uc vb ud".split()
+    rows = ["ua", "ub", "va", "uc", "vb", "ud"]
     log = Interactions.from_rows([r[0] for r in rows], [r[1] for r in rows], range(len(rows)))
     split = leave_one_out(log)
     names = np.array(split.item_ids)

@@ -78,7 +78,11 @@ def test_the_archive_reads_like_the_folder(ml_1m: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "line", "number"),
-    [("movies.dat", "4::No genres", 4), ("ratings.dat", "1::1::5", 5), ("ratings.dat", "1::1::5::x", 5)],
+    [
+        ("movies.dat", "4::No genres", 4),
+        ("ratings.dat", "1::1::5", 5),
+        ("ratings.dat", "1::1::5::x", 5),
+    ],
 )
 def test_a_malformed_line_is_named(ml_1m: Path, name: str, line: str, number: int) -> None:
     with (ml_1m / name).open("a", encoding="latin-1") as stream:
@@ -189,7 +193,9 @@ def test_beauty_may_lie_unpacked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("meta", ["{'asin': ", "__import__('os').getcwd()", "7", "{'title': 'x'}"])
 def test_metadata_is_never_executed_and_a_bad_line_is_named(tmp_path: Path, meta: str) -> None:
     write_beauty(tmp_path, [{"asin": "B1"}, meta])
-    with pytest.raises(DataError, match=r"meta_Beauty\.json\.gz, line 2: expected a Python literal"):
+    with pytest.raises(
+        DataError, match=r"meta_Beauty\.json\.gz, line 2: expected a Python literal"
+    ):
         read_beauty(tmp_path)
 
 

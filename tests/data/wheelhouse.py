@@ -15,10 +15,10 @@ def build_wheel(
     """Write a wheel whose package is ``PKG/...``; its part wants every file, without ``PKG/``."""
     package = distribution.replace("-", "_")
     info = f"{package}-{version}.dist-info"
-    contents = {f"{package}/{name}": data for name, data in files.items()} | {
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n".encode(),
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
+    metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+    wheel = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    contents = {f"{package}/{name}": data for name, data in files.items()}
+    contents |= {f"{info}/METADATA": metadata.encode(), f"{info}/WHEEL": wheel.encode()}
     record = "".join(
         f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode()},{len(data)}\n"
         for name, data in contents.items()

@@ -6,16 +6,10 @@ from palr.ui.picker import MAX_PICKS, Selection, resolve
 
 
 class TwoItems:
-    def item(self, item_id: str) -> Item:
-        if item_id not in ("1", "2"):
-            raise UnknownItemError(item_id)
-        return Item(item_id, f"Film {item_id}")
-
-    def search(self, query: str, limit: int = 8) -> list[Item]:
-        return []
-
-    def visitor_picks(self, visitor: object) -> tuple[Item, ...]:
-        return ()
+    def item(self, id: str) -> Item:
+        if id not in ("1", "2"):
+            raise UnknownItemError(id)
+        return Item(id, f"Film {id}")
 
 
 def test_a_selection_survives_the_round_trip() -> None:

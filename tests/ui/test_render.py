@@ -157,7 +157,8 @@ def test_candidates_past_the_tenth_are_folded_and_the_retriever_is_named() -> No
 
 def test_zero_shot_is_said_plainly_and_only_where_it_is_true() -> None:
     trace = full_trace()
-    assert "Zero-shot: no fine-tuned adapter is loaded." in render.ranking_stage(View(trace, "done"))
+    said = words(render.ranking_stage(View(trace, "done")))
+    assert "Zero-shot: no fine-tuned adapter is loaded." in said
     tuned = replace(trace, adapter="palr-v1")
     assert "Zero-shot" not in render.ranking_stage(View(tuned, "done"))
 
@@ -169,7 +170,7 @@ def test_a_catalog_without_purchases_says_so() -> None:
 
 def test_stale_names_what_changed() -> None:
     assert render.stale([]) == ""
-    assert "Picks changed; press Recommend." in words(render.stale(["picks"]))
+    assert "Picks changed</strong>; press Recommend." in render.stale(["picks"])
     assert "Picks and retriever changed" in words(render.stale(["picks", "retriever"]))
 
 

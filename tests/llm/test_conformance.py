@@ -1,0 +1,67 @@
+"""What every backend must do. A new backend joins by one more parameter of the `llm` fixture."""
+
+import numpy as np
+
+from palr.llm import BACKENDS
+from palr.llm.base import LLM, TokenLLM
+from tests.llm.conftest import BACKENDS_UNDER_TEST
+
+QUESTION = "What is the capital of France? Answer in one sentence."
+
+
+def test_the_suite_covers_every_backend():
+    assert set(BACKENDS_UNDER_TEST) == set(BACKENDS)
+
+
+def test_it_satisfies_the_protocol(llm):
+    assert isinstance(llm, LLM)
+    assert llm.name
+    assert llm.adapter is None
+    assert llm.context_length >= 2048
+
+
+def test_it_answers_in_pieces(llm):
+    pieces = list(llm.generate(QUESTION, max_tokens=40))
+    assert len(pieces) > 3
+    assert "Paris" in "".join(pieces)
+
+
+def test_it_is_deterministic(llm):
+    first = "".join(llm.generate(QUESTION, max_tokens=24))
+    assert first == "".join(llm.generate(QUESTION, max_tokens=24))
+
+
+def test_max_tokens_bounds_the_answer(llm):
+    assert len(list(llm.generate("Count from 1 to 100.", max_tokens=3))) <= 4
+
+
+def test_it_can_be_stopped_and_used_again(llm):
+    pieces = llm.generate(QUESTION, max_tokens=40)
+    next(pieces)
+    pieces.close()
+    assert "".join(llm.generate(QUESTION, max_tokens=24))
+
+
+def test_token_counts_are_enough_for_the_text(llm):
+    text = 'Task Instruction: "Toy Story (1995)", "Œuvre"'
+    assert llm.count_tokens("") <= 1
+    assert llm.count_tokens(text) >= 10
+    assert llm.count_tokens(text * 2) > llm.count_tokens(text)
+
+
+def test_the_rendered_prompt_holds_the_text(llm):
+    assert QUESTION in llm.render(QUESTION)
+
+
+def test_a_decoder_is_the_same_for_one_feed_or_many(llm):
+    if not isinstance(llm, TokenLLM):
+        return  # text is all that such a backend offers
+    tokens = llm.encode_answer('"Heat", "Babe"')
+    together, apart = llm.start(QUESTION), llm.start(QUESTION)
+    together.feed(tokens)
+    for token in tokens:
+        apart.feed([token])
+        apart.logprobs()
+    assert np.allclose(together.logprobs(), apart.logprobs(), atol=1e-3)
+    assert together.forward_passes < apart.forward_passes
+    assert np.isclose(np.exp(together.logprobs().astype(np.float64)).sum(), 1.0, atol=1e-3)

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from palr.data.interactions import LeaveOneOut
+from palr.errors import RetrieverUnavailable
+from palr.retrieval import load_retriever, retrieve
+from palr.retrieval.popularity import PopularityRetriever, on_training_part
+
+COUNTS = [3, 9, 9, 1]
+
+
+def test_the_most_chosen_come_first_and_ties_keep_the_catalogs_order(small_items):
+    model = PopularityRetriever(small_items[:4], COUNTS)
+    candidates = retrieve(model, [], 4)
+    assert [c.item for c in candidates] == [small_items[at] for at in (1, 2, 0, 3)]
+    assert [c.score for c in candidates] == [9, 9, 3, 1]
+
+
+def test_the_history_only_masks(small_items):
+    model = PopularityRetriever(small_items[:4], COUNTS)
+    assert [c.item for c in retrieve(model, [small_items[1]], 1)] == [small_items[2]]
+
+
+def test_for_measuring_it_counts_the_training_part_only(small_items):
+    split = LeaveOneOut(
+        train=[np.array([0, 1]), np.array([1])],
+        validation_targets=np.array([2, 2]),
+        test_targets=np.array([3, 3]),
+        item_ids=tuple(item.id for item in small_items[:4]),
+    )
+    assert on_training_part(split, small_items[:4]).score([[]]).tolist() == [[1, 2, 0, 0]]
+
+
+def test_without_interactions_nothing_is_popular(bare_catalog, small_settings):
+    with pytest.raises(RetrieverUnavailable, match="no interactions"):
+        load_retriever("popularity", bare_catalog, small_settings)
