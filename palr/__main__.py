@@ -29,7 +29,7 @@ Source = Annotated[
 
 @app.callback()
 def main() -> None:
-    """PALR Studio: a profile, candidates and an LLM's ranking from what somebody watched or bought."""
+    """PALR Studio: profile, candidates and an LLM's ranking from what was watched or bought."""
 
 
 @app.command()
@@ -115,7 +115,9 @@ def show_stats(dataset: DatasetKey, source: Source = None) -> None:
 
 def report(trace: Recommendation) -> str:
     """A trace as text for a terminal."""
-    assert trace.profile and trace.candidates is not None and trace.ranking
+    assert trace.profile is not None
+    assert trace.candidates is not None
+    assert trace.ranking is not None
     names = {item.id: item.label for item in trace.history}
     lines = [f"History ({len(trace.history)})", *(f"  {item.label}" for item in trace.history)]
     lines += ["", f"Profile ({trace.seconds['profile']:.1f} s)", f"  {trace.profile.text}"]
@@ -129,7 +131,9 @@ def report(trace: Recommendation) -> str:
     mode = trace.adapter or "zero-shot"
     lines += ["", f"Recommendations ({trace.llm}, {mode}, {trace.seconds['ranking']:.1f} s)"]
     for ranked in trace.ranking.items:
-        lines.append(f"  {ranked.rank:3}. {ranked.item.label}  (retriever: {ranked.retriever_rank})")
+        lines.append(
+            f"  {ranked.rank:3}. {ranked.item.label}  (retriever: {ranked.retriever_rank})"
+        )
     noted = [*trace.notes, *trace.profile.repairs, *trace.ranking.repairs]
     noted += trace.prompt.cuts if trace.prompt else ()
     return "\n".join([*lines, *(f"Note: {note}" for note in noted)])

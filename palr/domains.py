@@ -14,7 +14,7 @@ HISTORY_LIMIT = 20  # items that a prompt shows at most (paper, section 4.2)
 
 @dataclass(frozen=True)
 class Visitor:
-    """A ready-made visitor: each query is resolved to the catalog's first match, oldest pick first."""
+    """A ready-made visitor; each query stands for the catalog's first match, oldest pick first."""
 
     name: str
     blurb: str
@@ -63,7 +63,9 @@ MOVIES = Domain(
     person="viewer",
     taste="{keywords} movies",
     datasets=("ml-1m", "ml-100k"),
-    instruction="Recommend {k} other movies based on user's watching history from the candidate list.",
+    instruction=(
+        "Recommend {k} other movies based on user's watching history from the candidate list."
+    ),
     history_intro="User watched movies",
     names_ids=False,
     visitors=(
@@ -145,7 +147,13 @@ BEAUTY = Domain(
         Visitor(
             "Nail art at home",
             "Lacquers and top coats",
-            ("opi nail lacquer", "essie nail polish", "seche vite top coat", "sally hansen", "china glaze"),
+            (
+                "opi nail lacquer",
+                "essie nail polish",
+                "seche vite top coat",
+                "sally hansen",
+                "china glaze",
+            ),
         ),
         Visitor(
             "Gentle skin care",
@@ -172,12 +180,24 @@ BEAUTY = Domain(
         Visitor(
             "Curls and care",
             "Shampoo, oils and styling",
-            ("moroccanoil treatment", "shea moisture", "deva curl", "it's a 10 miracle leave-in", "ouidad"),
+            (
+                "moroccanoil treatment",
+                "shea moisture",
+                "deva curl",
+                "it's a 10 miracle leave-in",
+                "ouidad",
+            ),
         ),
         Visitor(
             "Fragrance wardrobe",
             "From fresh citrus to warm amber",
-            ("chanel no. 5", "dolce gabbana light blue", "calvin klein", "versace bright crystal", "davidoff cool water"),
+            (
+                "chanel no. 5",
+                "dolce gabbana light blue",
+                "calvin klein",
+                "versace bright crystal",
+                "davidoff cool water",
+            ),
         ),
     ),
 )

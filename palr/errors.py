@@ -2,7 +2,7 @@
 
 
 class PalrError(Exception):
-    """Base of every error that PALR Studio raises on purpose; its text may be shown to a visitor."""
+    """Base of every error raised on purpose; its text may be shown to a visitor."""
 
 
 class SettingsError(PalrError):
@@ -22,7 +22,7 @@ class UnknownItemError(PalrError):
 
 
 class RetrieverUnavailable(PalrError):
-    """A retriever cannot serve this catalog or this history (no weights, no interactions, no known pick)."""
+    """A retriever cannot serve: it lacks weights or interactions, or knows none of the picks."""
 
 
 class LLMError(PalrError):

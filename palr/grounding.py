@@ -69,7 +69,9 @@ class OptionTrie:
         node, logprob = self._root, 0.0
         while True:
             ways: list[tuple[int, _Node | None, float]] = [
-                (token, child, child.weight) for token, child in node.children.items() if child.weight
+                (token, child, child.weight)
+                for token, child in node.children.items()
+                if child.weight
             ]
             if node.options:
                 stop_weight = self._weights[node.options[0]]

@@ -39,7 +39,9 @@ def write_profile(history: Sequence[Item], catalog: Catalog, llm: LLM) -> Iterat
     profile = Profile(prompt=prompt)
     yield profile
     if not support:
-        yield replace(profile, repairs=("the picks carry no keywords, so there is nothing to summarise",))
+        yield replace(
+            profile, repairs=("the picks carry no keywords, so there is nothing to summarise",)
+        )
     elif isinstance(llm, TokenLLM):
         yield from _grounded(profile, history, catalog, llm, support)
     else:
@@ -68,7 +70,9 @@ def supported_keywords(history: Sequence[Item], catalog: Catalog) -> dict[str, t
     return {keyword: support[keyword] for keyword in pool[:_POOL]}
 
 
-def unsupported_keywords(text: str, support: dict[str, tuple[str, ...]], catalog: Catalog) -> list[str]:
+def unsupported_keywords(
+    text: str, support: dict[str, tuple[str, ...]], catalog: Catalog
+) -> list[str]:
     """Keywords of the catalog that ``text`` mentions although no pick carries them."""
     supported = " ".join(support).casefold()
     words = " ".join(["", *_WORD.findall(text.casefold()), ""])
@@ -210,7 +214,9 @@ def _parsed(
     texts = (named + missing)[:N_KEYWORDS]
     repairs = []
     if len(named) < len(texts):
-        repairs.append(f"the model named {len(named)} supported keywords; the rest are the picks' own")
+        repairs.append(
+            f"the model named {len(named)} supported keywords; the rest are the picks' own"
+        )
     kept = []
     for sentence in re.findall(r"[A-Z][^.!?\n]{20,}[.!?]", raw):
         unsupported = unsupported_keywords(sentence, support, catalog)

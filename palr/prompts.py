@@ -2,11 +2,13 @@
 
 Serving and training render prompts here and nowhere else. A ranking prompt for movies reads:
 
-    Task Instruction: Recommend 10 other movies based on user's watching history from the candidate list.
+    Task Instruction: Recommend 10 other movies based on user's watching history from the
+    candidate list.
     Input: User watched movies "Heat (1995)", "Babe (1995)". User's preference: crime, drama. ...
     The candidates are "Fargo (1996)", "Casino (1995)".
     Output:
 
+(on three lines)
 and its answer `"Casino (1995)", "Fargo (1996)"`.
 """
 
@@ -62,8 +64,9 @@ def profile_prompt(
             Segment("frame", "Task Instruction: "),
             Segment(
                 "instruction",
-                f"Your task is to use {n_keywords} keywords to summarize user's preference based on history "
-                "interactions, most important first, and then to describe the preference in two sentences.",
+                f"Your task is to use {n_keywords} keywords to summarize user's preference based "
+                "on history interactions, most important first, and then to describe the "
+                "preference in two sentences.",
             ),
             Segment("frame", "\nInput: "),
             Segment("history", f"{domain.history_intro} {listed}."),
@@ -74,7 +77,9 @@ def profile_prompt(
 
 def profile_text(keywords: Sequence[Keyword], text: str) -> str:
     """The profile as the ranking prompt states it; empty for an empty profile."""
-    listed = f"User's preference: {', '.join(keyword.text for keyword in keywords)}." if keywords else ""
+    listed = (
+        f"User's preference: {', '.join(keyword.text for keyword in keywords)}." if keywords else ""
+    )
     return " ".join(part for part in (listed, text) if part)
 
 
@@ -121,7 +126,9 @@ def fit(
     attempts = [Limits(candidates=n_candidates, history=min(n_history, HISTORY_LIMIT))]
     attempts += [_with(attempts[0], title=title) for title in _SHORTER_TITLES]
     while attempts[-1].history > _SHORTEST_HISTORY:
-        attempts.append(_with(attempts[-1], history=max(_SHORTEST_HISTORY, attempts[-1].history - 3)))
+        attempts.append(
+            _with(attempts[-1], history=max(_SHORTEST_HISTORY, attempts[-1].history - 3))
+        )
     while attempts[-1].candidates > 1:
         attempts.append(_with(attempts[-1], candidates=attempts[-1].candidates * 4 // 5))
     for limits in attempts:

@@ -112,7 +112,9 @@ class Recommender:
             if retriever.name == COLD_START:
                 raise
             stand_in = self._retrievers(COLD_START)
-            note = f"{retriever.name} could not serve these picks ({error}); {COLD_START} stepped in"
+            note = (
+                f"{retriever.name} could not serve these picks ({error}); {COLD_START} stepped in"
+            )
             return stand_in.name, retrieve(stand_in, history, k), (note,)
 
 

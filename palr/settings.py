@@ -34,7 +34,8 @@ class Settings(BaseSettings):
         "", description="SQLAlchemy URL of the catalogs; empty means SQLite under PALR_HOME."
     )
     data: Path | None = Field(
-        None, description="Folder that holds official data set files (ml-1m.zip, meta_Beauty.json.gz, ...)."
+        None,
+        description="Folder of official data set files, such as ml-1m.zip.",
     )
     retriever: str = Field(
         "auto", description="auto, sasrec, semantic or popularity; auto takes the best available."
@@ -46,7 +47,8 @@ class Settings(BaseSettings):
         "smollm2-135m", description="smollm2-135m, a hub id, a folder, or the served model's name."
     )
     llm_url: str = Field(
-        "http://localhost:8000/v1", description="Base URL of the OpenAI-compatible server (http backend)."
+        "http://localhost:8000/v1",
+        description="Base URL of the OpenAI-compatible server (http backend).",
     )
     llm_api_key: SecretStr = Field(SecretStr(""), description="Bearer token for the http backend.")
     adapter: str = Field("", description="PEFT adapter (folder or hub id) laid over PALR_LLM.")
@@ -71,7 +73,11 @@ def load_settings() -> Settings:
     for name in sorted(os.environ):
         if name.upper().startswith(PREFIX) and name.upper() not in known:
             near = difflib.get_close_matches(name.upper(), known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known settings: {', '.join(sorted(known))}"
+            hint = (
+                f"did you mean {near[0]}?"
+                if near
+                else f"known settings: {', '.join(sorted(known))}"
+            )
             raise SettingsError(f"unknown setting {name}; {hint}")
     try:
         return Settings()

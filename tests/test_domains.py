@@ -11,9 +11,7 @@ def test_history_keeps_the_latest_position_of_a_repeated_pick():
 
 
 def test_products_are_named_by_id_and_label_as_in_the_paper():
-    lacquer = Item(
-        "B000142FVW", "Opi Nail Lacquer, Not So Bora Pink, 0.5 Fluid Ounce", brand="OPI"
-    )
+    lacquer = Item("B000142FVW", "Opi Nail Lacquer, Not So Bora Pink, 0.5 Fluid Ounce", brand="OPI")
     assert BEAUTY.name(lacquer) == (
         "B000142FVW (Opi Nail Lacquer, Not So Bora Pink, 0.5 Fluid Ounce)"
     )

@@ -13,7 +13,9 @@ from palr.prompts import quoted
 
 TITLES = st.lists(
     st.one_of(
-        st.sampled_from(["Alien", "Aliens", "Alien 3", "Alien (1979)", "Babe", 'Say "Hi"', "(500)"]),
+        st.sampled_from(
+            ["Alien", "Aliens", "Alien 3", "Alien (1979)", "Babe", 'Say "Hi"', "(500)"]
+        ),
         st.text(min_size=1, max_size=12),
     ),
     min_size=1,

@@ -35,9 +35,7 @@ PROMPTS = {
         MOVIES, FILMS, None, candidates(Item("3", "Fargo", year=1996), Item("4", "Babe")), 10
     ),
     "movies-profile": profile_prompt(MOVIES, FILMS, 5),
-    "beauty-ranking": ranking_prompt(
-        BEAUTY, PRODUCTS[:1], PROFILE, candidates(PRODUCTS[1]), 10
-    ),
+    "beauty-ranking": ranking_prompt(BEAUTY, PRODUCTS[:1], PROFILE, candidates(PRODUCTS[1]), 10),
     "beauty-profile": profile_prompt(BEAUTY, PRODUCTS, 5),
 }
 

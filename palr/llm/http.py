@@ -64,18 +64,18 @@ class HTTPLLM:
         if response.status_code in (401, 403):
             raise LLMError(f"{self._url} refused the key: set PALR_LLM_API_KEY")
         if response.is_error:
-            # ``transformers serve`` fails here where its hub cache is empty, and serves all the same.
+            # ``transformers serve`` fails here while its hub cache is empty, but serves.
             return _DEFAULT_CONTEXT
         try:
             lengths = {m["id"]: m.get("max_model_len") for m in response.json()["data"]}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise LLMError(f"{self._url}/models did not answer with an OpenAI model list") from error
+            raise LLMError(f"{self._url}/models is not an OpenAI model list") from error
         return int(lengths.get(self.name) or _DEFAULT_CONTEXT)
 
     def _unreachable(self, error: Exception) -> str:
         return (
-            f"the LLM server at {self._url} does not answer ({type(error).__name__}): start it, or set "
-            "PALR_LLM_URL to its base address"
+            f"the LLM server at {self._url} does not answer ({type(error).__name__}): start it, "
+            "or set PALR_LLM_URL to its base address"
         )
 
 
@@ -88,6 +88,8 @@ def _delta(data: str) -> Iterator[str]:
         choices = event.get("choices") or []
         content = choices[0]["delta"].get("content") if choices else None
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise LLMError(f"the LLM server sent an event that is not a chat chunk: {data[:200]}") from error
+        raise LLMError(
+            f"the LLM server sent an event that is not a chat chunk: {data[:200]}"
+        ) from error
     if content:
         yield content

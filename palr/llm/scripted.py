@@ -70,4 +70,5 @@ class _ScriptedDecoder:
         written = len(self._answer)
         if written < len(self._reply) and self._reply.startswith(self._answer):
             probabilities[self._reply[written]] = 1.0
-        return np.log(probabilities / probabilities.sum()).astype(np.float32)
+        logprobs: NDArray[np.float32] = np.log(probabilities / probabilities.sum())
+        return logprobs.astype(np.float32)

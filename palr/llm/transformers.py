@@ -31,7 +31,9 @@ class TransformersLLM:
         self._tokenizer = tokenizer
         self._newline = self._encode("\n")
         self._markup = {t for t in tokenizer.all_special_tokens if len(t) > 1}
-        self._ends = {i for i in (tokenizer.eos_token_id, model.config.eos_token_id) if isinstance(i, int)}
+        self._ends = {
+            i for i in (tokenizer.eos_token_id, model.config.eos_token_id) if isinstance(i, int)
+        }
 
     @classmethod
     def load(cls, settings: Settings, models: Path) -> "TransformersLLM":
@@ -58,8 +60,8 @@ class TransformersLLM:
                 model = model.to(device)
         except torch.cuda.OutOfMemoryError as error:
             raise LLMError(
-                f"{settings.llm} does not fit into the memory of {device}: set PALR_DTYPE=int4 or take a "
-                "smaller PALR_LLM"
+                f"{settings.llm} does not fit into the memory of {device}: set PALR_DTYPE=int4 or "
+                "take a smaller PALR_LLM"
             ) from error
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise LLMError(_load_remedy(settings.llm, error)) from error
@@ -88,7 +90,7 @@ class TransformersLLM:
         return len(self._encode(text))
 
     def encode_answer(self, text: str) -> list[int]:
-        # Encoding behind a newline keeps SentencePiece tokenizers from adding their word-start mark.
+        # Behind a newline, SentencePiece tokenizers do not add their mark of a word's start.
         return self._encode("\n" + text)[len(self._newline) :]
 
     def start(self, text: str) -> Decoder:
@@ -150,7 +152,9 @@ def _device(wanted: str) -> str:
 
     if wanted != "auto":
         if wanted.startswith("cuda") and not torch.cuda.is_available():
-            raise LLMError(f"PALR_DEVICE={wanted}, but torch finds no CUDA GPU: set PALR_DEVICE=cpu")
+            raise LLMError(
+                f"PALR_DEVICE={wanted}, but torch finds no CUDA GPU: set PALR_DEVICE=cpu"
+            )
         return wanted
     if torch.cuda.is_available():
         return "cuda"
@@ -167,7 +171,9 @@ def _weights_options(dtype: str, device: str) -> dict[str, Any]:
         try:
             import bitsandbytes  # noqa: F401  (checked here for a message that names the remedy)
         except ImportError as error:
-            raise LLMError("PALR_DTYPE=int4 needs bitsandbytes: pip install bitsandbytes") from error
+            raise LLMError(
+                "PALR_DTYPE=int4 needs bitsandbytes: pip install bitsandbytes"
+            ) from error
         from transformers import BitsAndBytesConfig
 
         quantization = BitsAndBytesConfig(
@@ -192,7 +198,9 @@ def _fastest_cpu_dtype() -> Any:
             best = min(best, time.perf_counter() - begin)
         return best
 
-    return torch.bfloat16 if seconds(torch.bfloat16) * 1.3 < seconds(torch.float32) else torch.float32
+    return (
+        torch.bfloat16 if seconds(torch.bfloat16) * 1.3 < seconds(torch.float32) else torch.float32
+    )
 
 
 def _with_adapter(model: Any, adapter: str, base: str) -> Any:
@@ -214,26 +222,26 @@ def _with_adapter(model: Any, adapter: str, base: str) -> Any:
             plain = adapted(probe).logits
     if torch.equal(changed, plain):
         raise LLMError(
-            f"the adapter {adapter} leaves {base} unchanged: it is empty, untrained, or made for another "
-            "model. Unset PALR_ADAPTER to run zero-shot"
+            f"the adapter {adapter} leaves {base} unchanged: it is empty, untrained, or made for "
+            "another model. Unset PALR_ADAPTER to run zero-shot"
         )
     return adapted
 
 
 def _load_remedy(name: str, error: Exception) -> str:
-    text = str(error)
+    text, reason = str(error), _first_line(error)
     if name == EMBEDDED:
         return (
-            f"the embedded model does not load ({_first_line(error)}): run `python -m palr setup` to repair it"
+            f"the embedded model does not load ({reason}): run `python -m palr setup` to repair it"
         )
     if "gated" in text or "401" in text or "403" in text:
         return (
-            f"{name} is gated: accept its licence on the Hugging Face hub and set HF_TOKEN to a token that "
-            "may read it"
+            f"{name} is gated: accept its licence on the Hugging Face hub and set HF_TOKEN to a "
+            "token that may read it"
         )
     return (
-        f"the model {name!r} does not load ({_first_line(error)}): PALR_LLM must be {EMBEDDED}, a folder with "
-        "safetensors, or a hub id that this machine can reach"
+        f"the model {name!r} does not load ({reason}): PALR_LLM must be {EMBEDDED}, a folder "
+        "with safetensors, or a hub id that this machine can reach"
     )
 
 

@@ -1,10 +1,11 @@
 """What happens when a visitor acts: selections in, pages out. The pipeline is elsewhere."""
 
 import logging
+import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import gradio as gr
@@ -26,12 +27,17 @@ IDLE = View()
 
 @dataclass(frozen=True)
 class Desk:
-    """One domain as a visitor left it: the picks, and the last run with what it was asked."""
+    """One domain as a visitor left it: the picks, and the last run with what it was asked.
+
+    Gradio cancels only what has reached its queue. ``stop`` also ends a run whose Cancel was
+    pressed before that.
+    """
 
     picks: tuple[str, ...] = ()
     view: View = IDLE
     asked_picks: tuple[str, ...] = ()
     asked_retriever: str = AUTOMATIC
+    stop: threading.Event = field(default_factory=threading.Event, compare=False)
 
     def stale_reasons(self, picks: tuple[str, ...], retriever: str) -> list[str]:
         if self.view.trace is None:
@@ -68,21 +74,28 @@ class Handlers:
         desk = Desk(selection.ids, view, selection.ids, retriever)
         return self._page({**desks, selection.domain: desk}, selection.domain)
 
-    def run(self, picked: object, retriever: str, desks: Desks) -> Iterator[tuple[Any, ...]]:
+    def run(self, picked: object, desks: Desks) -> Iterator[tuple[Any, ...]]:
         """Stream one run. Only the parts of the page that changed are sent."""
         selection = Selection.parse(picked)
         if not selection.ids:
             yield (gr.skip(),) * len(self._page(desks, selection.domain))  # `begin` has answered
             return
-        before: tuple[Any, ...] = ()
-        for desk, message in self._views(selection, retriever):
-            page = self._page({**desks, selection.domain: desk}, selection.domain, message)
-            changed = zip(page, before, strict=True) if before else ((part, None) for part in page)
-            yield tuple(gr.skip() if new == old else new for new, old in changed)
-            before = page
+        begun = desks.get(selection.domain) or Desk(selection.ids)
+        shown: tuple[Any, ...] = ()
+        for desk, message in self._views(selection, begun):
+            now = {**desks, selection.domain: desk}
+            if begun.stop.is_set():
+                yield self._page(_stop(now, selection.domain), selection.domain)
+                return
+            page = self._page(now, selection.domain, message)
+            yield tuple(
+                gr.skip() if shown and part == shown[place] else part
+                for place, part in enumerate(page)
+            )
+            shown = page
 
-    def _views(self, selection: Selection, retriever: str) -> Iterator[tuple[Desk, str]]:
-        desk = Desk(selection.ids, View(None, "running"), selection.ids, retriever)
+    def _views(self, selection: Selection, desk: Desk) -> Iterator[tuple[Desk, str]]:
+        desk = replace(desk, view=View(None, "running"))
         message = ""
         try:
             # Waiting here, not inside the recommender, keeps Cancel prompt while the model loads.
@@ -97,7 +110,7 @@ class Handlers:
                 return
             yield desk, message
             recommender = self._studio.recommender(selection.domain)
-            chosen = None if retriever == AUTOMATIC else retriever
+            chosen = None if desk.asked_retriever == AUTOMATIC else desk.asked_retriever
             stream = cast(Generator[Recommendation], recommender.stream(items, retriever=chosen))
             with closing(stream):  # a cancelled run must let go of the model at once
                 for trace in stream:
@@ -116,9 +129,7 @@ class Handlers:
         selection = Selection.parse(picked)
         return self._page(_stop(desks, selection.domain), selection.domain)
 
-    def switch(
-        self, domain: str, picked: object, retriever: str, desks: Desks
-    ) -> tuple[Any, ...]:
+    def switch(self, domain: str, picked: object, retriever: str, desks: Desks) -> tuple[Any, ...]:
         """Put one domain's picks and results away and lay the other's out."""
         selection = Selection.parse(picked)
         desks = _stop(desks, selection.domain)
@@ -165,10 +176,9 @@ def _stop(desks: Desks, domain: str) -> Desks:
     desk = desks.get(domain, Desk())
     if desk.view.phase not in ("waiting", "running"):
         return desks
+    desk.stop.set()
     return {**desks, domain: replace(desk, view=replace(desk.view, phase="cancelled"))}
 
 
 def _left_out(count: int) -> str:
-    if count == 1:
-        return "1 pick is not in this catalog and was left out."
-    return f"{count} picks are not in this catalog and were left out."
+    return f"Not in this catalog, and left out: {count} pick{'' if count == 1 else 's'}."

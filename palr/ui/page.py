@@ -32,8 +32,12 @@ def build_demo(studio: Studio) -> gr.Blocks:
             with gr.Row(elem_id="columns"):
                 with gr.Column(elem_id="choose", min_width=0):
                     domain = gr.Radio(
-                        domains, value=first, label="Catalog", elem_id="domain",
-                        container=False, show_label=False,
+                        domains,
+                        value=first,
+                        label="Catalog",
+                        elem_id="domain",
+                        container=False,
+                        show_label=False,
                     )
                     picker = build_picker(studio, first, elem_id="picker")
                     notice = _html("", elem_id="notice")
@@ -43,8 +47,11 @@ def build_demo(studio: Studio) -> gr.Blocks:
                     with gr.Accordion("Settings", open=False, elem_id="settings"):
                         _html('<p class="field-label">Retriever</p>')
                         retriever = gr.Radio(
-                            handlers.retriever_choices(first), value=AUTOMATIC,
-                            label="Retriever", elem_id="retriever", container=False,
+                            handlers.retriever_choices(first),
+                            value=AUTOMATIC,
+                            label="Retriever",
+                            elem_id="retriever",
+                            container=False,
                         )
                 with gr.Column(elem_id="results", min_width=0):
                     stale = _html("", elem_id="stale")
@@ -60,19 +67,30 @@ def build_demo(studio: Studio) -> gr.Blocks:
         begun = recommend.click(handlers.begin, [picker, retriever, desks], page, **quick)
         freshened = begun.then(handlers.changed, [picker, retriever, desks], stale, **quick)
         run = freshened.then(
-            handlers.run, [picker, retriever, desks], page,
-            concurrency_limit=1, concurrency_id="llm",
-            show_progress="hidden", api_visibility="private",
+            handlers.run,
+            [picker, desks],
+            page,
+            concurrency_limit=1,
+            concurrency_id="llm",
+            show_progress="hidden",
+            api_visibility="private",
         )
         run.then(handlers.status, domain, [status, timer], **quick)
         cancel.click(handlers.cancelled, [picker, desks], page, cancels=[run], **quick)
         domain.change(
-            handlers.switch, [domain, picker, retriever, desks], [*page, picker, retriever, status],
-            cancels=[run], **quick,
+            handlers.switch,
+            [domain, picker, retriever, desks],
+            [*page, picker, retriever, status],
+            cancels=[run],
+            **quick,
         )
         gr.on(
-            [picker.change, retriever.change], handlers.changed, [picker, retriever, desks], stale,
-            trigger_mode="always_last", **quick,
+            [picker.change, retriever.change],
+            handlers.changed,
+            [picker, retriever, desks],
+            stale,
+            trigger_mode="always_last",
+            **quick,
         )
         timer.tick(handlers.status, domain, [status, timer], **quick)
     return demo
@@ -81,6 +99,9 @@ def build_demo(studio: Studio) -> gr.Blocks:
 def _html(value: str, elem_id: str | None = None, live: bool = False) -> gr.HTML:
     template = '<p class="sr-only" role="status" aria-live="polite">${value}</p>'
     return gr.HTML(
-        value, html_template=template if live else "${value}", js_on_load=None,
-        apply_default_css=False, elem_id=elem_id,
+        value,
+        html_template=template if live else "${value}",
+        js_on_load=None,
+        apply_default_css=False,
+        elem_id=elem_id,
     )

@@ -28,6 +28,10 @@ function make(tag, className, text) {
   return node;
 }
 
+function many(count, noun) {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 function announce(text) {
   ref.status.textContent = text;
 }
@@ -179,10 +183,10 @@ function suggest(items, query) {
   }));
   ref.list.hidden = items.length === 0;
   ref.nothing.hidden = items.length > 0;
-  ref.nothing.textContent = `Nothing matches “${query}”.`;
+  ref.nothing.textContent = items.length ? "" : `Nothing matches “${query}”.`;
   ref.popup.hidden = false;
   ref.input.setAttribute("aria-expanded", String(items.length > 0));
-  announce(items.length ? `${items.length} suggestions.` : `Nothing matches ${query}.`);
+  announce(items.length ? `${many(items.length, "suggestion")}.` : `Nothing matches ${query}.`);
   highlight(items.length ? 0 : -1);
 }
 
@@ -284,7 +288,7 @@ ref.picks.addEventListener("dragend", () => {
 
 ref.clear.addEventListener("click", () => {
   const before = picks();
-  setPicks([], `${before.length} picks cleared.`, before);
+  setPicks([], `${many(before.length, "pick")} cleared.`, before);
   ref.undo.focus();
 });
 ref.undo.addEventListener("click", () => {
@@ -297,7 +301,7 @@ ref.visitors.addEventListener("click", (event) => {
   const visitor = scenes.get(domain()).visitors[Number(button.dataset.visitor)];
   const before = picks();
   remember(visitor.items);
-  const said = `${visitor.name}: ${visitor.items.length} picks.`;
+  const said = `${visitor.name}: ${many(visitor.items.length, "pick")}.`;
   if (before.length) setPicks(visitor.items.map((item) => item.id), `${said} Yours were replaced.`, before);
   else setPicks(visitor.items.map((item) => item.id), said);
   ref.visitors.children[Number(button.dataset.visitor)]?.focus();
@@ -322,7 +326,7 @@ async function refresh() {
     drawScene();
     if (missing.length) {
       setPicks(picks().filter((id) => !missing.includes(id)), "");
-      tell(`${missing.length} of the picks are not in this catalog and were left out.`);
+      tell(`Not in this catalog, and left out: ${many(missing.length, "pick")}.`);
     }
   } catch {
     tell("The catalog did not answer. Is the server still running?");

@@ -90,7 +90,9 @@ def visit(chromium: Browser, app_url: str) -> Iterator[Visit]:
     faults: list[str] = []
     contexts = []
 
-    def open_page(width: int = 1280, height: int = 900, mode: str = "light", scale: int = 1) -> Page:
+    def open_page(
+        width: int = 1280, height: int = 900, mode: str = "light", scale: int = 1
+    ) -> Page:
         context = chromium.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if mode == "dark" else "light",

@@ -17,7 +17,6 @@ from palr.llm.scripted import ScriptedLLM
 from palr.llm.transformers import TransformersLLM
 from palr.settings import Settings
 
-
 BACKENDS_UNDER_TEST = ["transformers", "http", "scripted"]
 
 

@@ -58,7 +58,10 @@ def test_a_server_that_is_not_there_names_the_remedy():
 
 
 def test_a_server_that_is_no_llm_is_refused():
-    with server(b"", models=b"<html>") as url, pytest.raises(LLMError, match="model list"):
+    with (
+        server(b"", models=b"<html>") as url,
+        pytest.raises(LLMError, match="not an OpenAI model list"),
+    ):
         HTTPLLM(url, "m")
 
 

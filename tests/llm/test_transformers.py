@@ -4,7 +4,7 @@ import pytest
 
 from palr.errors import LLMError
 from palr.llm import load_llm
-from palr.llm.transformers import TransformersLLM, TransformersDecoder
+from palr.llm.transformers import TransformersDecoder, TransformersLLM
 from palr.settings import Settings
 
 
@@ -98,7 +98,7 @@ def test_an_adapter_is_loaded_named_and_changes_the_answer(settings, tmp_path, t
 def test_an_adapter_that_changes_nothing_is_refused(settings, tmp_path, tiny_llama):
     base = save_tiny(tmp_path / "base", tiny_llama)
     adapter = save_adapter(tmp_path / "silent", tiny_llama, scale=0.0)
-    with pytest.raises(LLMError, match="leaves .* unchanged"):
+    with pytest.raises(LLMError, match=r"leaves .* unchanged"):
         load(settings, llm=str(base), adapter=str(adapter))
 
 

@@ -1,0 +1,106 @@
+"""The command line as a person runs it: a new process, its output and its exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from palr.types import Recommendation
+
+ROOT = Path(__file__).parents[1]
+
+
+def palr(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "palr", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PALR_HOME": str(home), "PALR_LLM_BACKEND": "scripted", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+
+
+def test_recommend_prints_every_stage(palr_home):
+    picks = ["--pick", "Toy Story (1995)", "--pick", "aladdin"]
+    result = palr(palr_home, "recommend", *picks)
+    assert result.returncode == 0, result.stderr
+    for heading in ("History (2)", "Profile (", "Candidates (50 by ", "Recommendations (scripted"):
+        assert heading in result.stdout
+    assert "zero-shot" in result.stdout
+    assert "Aladdin (1992)" in result.stdout
+
+
+def test_json_is_the_trace_of_the_default_model(palr_home):
+    picks = ["--pick", "Toy Story (1995)", "--pick", "Aladdin"]
+    result = palr(palr_home, "recommend", *picks, "--json", PALR_LLM_BACKEND="transformers")
+    assert result.returncode == 0, result.stderr
+    trace = Recommendation.from_json(result.stdout)
+    assert trace.llm == "smollm2-135m"
+    assert [item.label for item in trace.picks] == ["Toy Story (1995)", "Aladdin (1992)"]
+    assert len({ranked.item.id for ranked in trace.ranking.items}) == 10
+    assert set(json.loads(result.stdout)["seconds"]) >= {"profile", "candidates", "ranking"}
+
+
+def test_beauty_is_served_by_the_starter_catalog(palr_home):
+    arguments = ["recommend", "--domain", "beauty", "--pick", "opi nail lacquer, big apple red"]
+    result = palr(palr_home, *arguments)
+    assert result.returncode == 0, result.stderr
+    assert "50 by semantic" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["recommend", "--pick", "Toy Stroy (1995)"], "did you mean Toy Story (1995)"),
+        (["recommend", "--domain", "books", "--pick", "x"], "unknown domain 'books'"),
+        (["recommend", "--domain", "beauty", "--pick", "Toy Story (1995)"], "no product is called"),
+        (["recommend", "--pick", "💄 <b>';--"], "no movie is called"),
+        (["recommend", "--pick", "Aladdin", "--retriever", "magic"], "unknown retriever 'magic'"),
+        (["data", "stats", "ml-9m"], "unknown data set 'ml-9m'"),
+        (["data", "stats", "ml-1m", "--from", "no-such-folder"], "ml-1m.zip"),
+        (["train-retriever", "popularity", "--dataset", "ml-100k"], "cannot be trained"),
+    ],
+)
+def test_bad_input_is_one_clear_line(palr_home, arguments, message):
+    result = palr(palr_home, *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_unknown_setting_is_refused(palr_home):
+    result = palr(palr_home, "data", "list", PALR_RETREIVER="sasrec")
+    assert result.returncode == 2
+    assert "did you mean PALR_RETRIEVER?" in result.stderr
+
+
+def test_stats_of_the_official_data_are_the_papers(palr_home, official_data):
+    expected = {
+        "ml-1m": "6,040 users / 3,416 items / 999,611 interactions",
+        "beauty": "22,363 users / 12,101 items / 198,502 interactions",
+    }
+    for dataset, line in expected.items():
+        result = palr(palr_home, "data", "stats", dataset, "--from", str(official_data))
+        assert result.stdout.strip() == line, result.stderr
+
+
+def test_an_installed_data_set_replaces_the_default_until_it_is_removed(tmp_path, official_data):
+    source = ["--from", str(official_data)]
+    assert palr(tmp_path, "data", "install", "ml-1m", *source).returncode == 0
+    listed = palr(tmp_path, "data", "list").stdout
+    assert "ml-1m           installed" in listed
+    assert palr(tmp_path, "data", "remove", "ml-1m").returncode == 0
+    assert "ml-1m           -" in palr(tmp_path, "data", "list").stdout
+
+
+def test_a_home_that_cannot_be_written_names_the_remedy(tmp_path):
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    result = palr(blocker / "home", "setup")
+    assert result.returncode == 2
+    assert "PALR_HOME" in result.stderr

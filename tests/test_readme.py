@@ -1,0 +1,101 @@
+"""What the README says is so: its tables are generated, its commands exist.
+
+`python -m tests.test_readme` writes the generated tables into the README.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from palr.data.datasets import DATASETS
+from palr.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+
+
+def settings_table() -> str:
+    rows = ["| Variable | Default | Meaning |", "| --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        default = field.get_default()
+        shown = f"`{default}`" if default not in (None, "") and name != "llm_api_key" else ""
+        shown = "the user's data folder" if name == "home" else shown
+        rows.append(f"| `{PREFIX}{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(rows)
+
+
+def retrieval_table() -> str:
+    rows = [
+        "| Data set | Retriever | HR@10 | NDCG@10 | HR@50 | Run record |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for path in sorted((ROOT / "assets" / "weights").glob("*/*.json")):
+        record = json.loads(path.read_text())
+        test = record["test"]
+        figures = " | ".join(f"{test[name]:.4f}" for name in ("HR@10", "NDCG@10", "HR@50"))
+        link = path.relative_to(ROOT)
+        label = DATASETS[record["dataset"]].label
+        rows.append(f"| {label} | {record['model']} | {figures} | [{link}]({link}) |")
+    return "\n".join(rows)
+
+
+TABLES = {"settings": settings_table, "retrieval": retrieval_table}
+
+
+def with_tables(text: str) -> str:
+    for name, table in TABLES.items():
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        pattern = re.escape(begin) + r".*?" + re.escape(end)
+        block = f"{begin}\n{table()}\n{end}"
+        text = re.sub(pattern, lambda _, block=block: block, text, flags=re.DOTALL)
+    return text
+
+
+def commands() -> list[list[str]]:
+    """Arguments of each ``python -m palr`` line of the README."""
+    lines = re.findall(r"^python -m palr (.*?)(?: +#.*)?$", README.read_text(), re.MULTILINE)
+    return [line.split() for line in lines]
+
+
+def test_the_generated_tables_are_current():
+    assert with_tables(README.read_text()) == README.read_text()
+
+
+def test_every_dataset_with_counts_is_documented_with_them():
+    users, items, interactions = DATASETS["ml-1m"].expected
+    assert f"{users:,} users / {items:,} items / {interactions:,} interactions" in (
+        README.read_text()
+    )
+
+
+@pytest.mark.parametrize("arguments", commands(), ids=" ".join)
+def test_every_command_of_the_readme_exists(arguments):
+    name = arguments[:2] if arguments[0] == "data" else arguments[:1]
+    result = subprocess.run(
+        [sys.executable, "-m", "palr", *name, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    for option in (a for a in arguments if a.startswith("--")):
+        assert option in result.stdout
+
+
+def test_every_linked_file_exists():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text()):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_sdk_version_is_the_pinned_gradio():
+    pinned = re.search(r"^gradio==(.+)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    assert f"sdk_version: {pinned[1]}" in README.read_text()
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text()))
