@@ -9,14 +9,14 @@ freely, and whatever the picks do not support is removed and reported.
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from itertools import permutations
 
 from palr.catalog import Catalog
 from palr.grounding import select
 from palr.llm.base import LLM, TokenLLM
-from palr.prompts import fit, profile_prompt, shorten
+from palr.prompts import as_sent, fit, profile_prompt, shorten
 from palr.types import Item, Keyword, Profile, Prompt
 
 N_KEYWORDS = 5
@@ -27,7 +27,7 @@ _DECADE = re.compile(r"\d{4}s")
 _WORD = re.compile(r"[\w'&-]+")
 
 
-def write_profile(history: Sequence[Item], catalog: Catalog, llm: LLM) -> Iterator[Profile]:
+def write_profile(history: Sequence[Item], catalog: Catalog, llm: LLM) -> Generator[Profile]:
     """Stream the profile: each yield holds what is written so far; the last one is complete.
 
     Raises:
@@ -105,8 +105,7 @@ def _prompt(history: Sequence[Item], catalog: Catalog, llm: LLM, n_keywords: int
         n_history=len(history),
         n_candidates=0,
     )
-    rendered = llm.render(prompt.text)
-    return replace(prompt, rendered=rendered, tokens=llm.count_tokens(rendered))
+    return as_sent(prompt, llm)
 
 
 def _grounded(

@@ -13,9 +13,10 @@ and its answer `"Casino (1995)", "Fargo (1996)"`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from palr.domains import HISTORY_LIMIT, Domain
+from palr.llm.base import LLM
 from palr.types import Candidate, Item, Keyword, Profile, Prompt, Segment
 
 ELLIPSIS = "…"
@@ -145,5 +146,12 @@ def fit(
     return Prompt(prompt.segments, tuple(cuts)), limits
 
 
+def as_sent(prompt: Prompt, llm: LLM) -> Prompt:
+    """The prompt with the text that the model receives, and its length in tokens."""
+    rendered = llm.render(prompt.text)
+    segments = tuple(replace(s, tokens=llm.count_tokens(s.text)) for s in prompt.segments)
+    return Prompt(segments, prompt.cuts, rendered, llm.count_tokens(rendered))
+
+
 def _with(limits: Limits, **changes: int) -> Limits:
-    return Limits(**{**vars(limits), **changes})
+    return replace(limits, **changes)

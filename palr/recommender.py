@@ -1,7 +1,7 @@
 """The data path of the paper: picks, history, profile, candidates, prompt, ranking."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 
 from palr.catalog import Catalog
@@ -55,7 +55,7 @@ class Recommender:
         retriever: str | None = None,
         n_candidates: int = N_CANDIDATES,
         k: int = 10,
-    ) -> Iterator[Recommendation]:
+    ) -> Generator[Recommendation]:
         """Yield the trace anew each time it grows; closing the iterator cancels the run.
 
         ``picks`` run oldest first. The retriever sees them all; the LLM sees the last 20.

@@ -30,7 +30,9 @@ class Studio:
     def __init__(self, settings: Settings):
         self.settings = settings
         self._store = CatalogStore(settings.catalog_url)
-        self._lock = threading.RLock()
+        # Search reads catalogs: it must not wait while a retriever is being loaded.
+        self._catalog_lock = threading.Lock()
+        self._retriever_lock = threading.Lock()
         self._llm_lock = threading.Lock()
         self._catalogs: dict[str, Catalog] = {}
         self._retrievers: dict[tuple[str, str], Retriever] = {}
@@ -43,7 +45,7 @@ class Studio:
 
     def catalog(self, domain: str) -> Catalog:
         """The active catalog of a domain; raises CatalogError where none is installed."""
-        with self._lock:
+        with self._catalog_lock:
             if domain not in self._catalogs:
                 self._catalogs[domain] = self._store.active(get_domain(domain))
             return self._catalogs[domain]
@@ -54,7 +56,7 @@ class Studio:
 
     def retriever(self, domain: str, name: str) -> Retriever:
         """A loaded retriever; raises RetrieverUnavailable with the reason."""
-        with self._lock:
+        with self._retriever_lock:
             key = (domain, name)
             if key not in self._retrievers:
                 self._retrievers[key] = load_retriever(name, self.catalog(domain), self.settings)

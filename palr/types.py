@@ -73,10 +73,14 @@ Part = Literal["instruction", "history", "profile", "candidates", "frame"]
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a prompt; ``part`` says which stage of the data path it comes from."""
+    """A stretch of a prompt; ``part`` says which stage of the data path it comes from.
+
+    ``tokens`` is its length by itself, None before a model has seen it.
+    """
 
     part: Part
     text: str
+    tokens: int | None = None
 
 
 @dataclass(frozen=True)

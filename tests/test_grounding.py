@@ -39,26 +39,26 @@ def plain_constrained_decoding(llm, prompt: str, options: list[str], k: int) -> 
             suffix = so_far[begin:].tolist()
             nexts = set()
             for index in remaining:
-                if tokens[index][: len(suffix)] == suffix:
+                padded = tokens[index] + [separator[0]] * len(suffix)
+                if padded[: len(suffix)] == suffix:
                     rest = tokens[index][len(suffix) :]
                     nexts.add(rest[0] if rest else separator[0])
             return sorted(nexts)
 
-        longest = max(len(tokens[index]) for index in remaining) + 1
+        length = max(len(tokens[index]) for index in remaining) + 1
         out = llm._model.generate(
             torch.tensor([written]),
             attention_mask=torch.ones(1, len(written), dtype=torch.long),
             prefix_allowed_tokens_fn=allowed,
-            max_new_tokens=longest,
+            max_new_tokens=length,
             do_sample=False,
-            eos_token_id=separator[0],
-            pad_token_id=separator[0],
+            eos_token_id=None,
+            pad_token_id=0,
         )[0][begin:].tolist()
         index = next(
             index
             for index in remaining
-            if out[: len(tokens[index])] == tokens[index]
-            and (len(out) == len(tokens[index]) or out[len(tokens[index])] == separator[0])
+            if tokens[index] + [separator[0]] * (length - len(tokens[index])) == out
         )
         chosen.append(index)
         remaining.remove(index)

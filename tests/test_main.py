@@ -40,7 +40,7 @@ def test_json_is_the_trace_of_the_default_model(palr_home):
     result = palr(palr_home, "recommend", *picks, "--json", PALR_LLM_BACKEND="transformers")
     assert result.returncode == 0, result.stderr
     trace = Recommendation.from_json(result.stdout)
-    assert trace.llm == "smollm2-135m"
+    assert trace.llm == "SmolLM2-135M-Instruct"
     assert [item.label for item in trace.picks] == ["Toy Story (1995)", "Aladdin (1992)"]
     assert len({ranked.item.id for ranked in trace.ranking.items}) == 10
     assert set(json.loads(result.stdout)["seconds"]) >= {"profile", "candidates", "ranking"}

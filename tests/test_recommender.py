@@ -35,6 +35,7 @@ def test_the_trace_holds_every_intermediate_value(studio, domain):
     assert len(trace.candidates) == 50
     assert trace.prompt.rendered
     assert trace.prompt.cuts == ()
+    assert all(segment.tokens for segment in trace.prompt.segments)
     assert trace.llm == "scripted"
     assert trace.adapter is None
     assert list(trace.seconds) == ["history", "profile", "candidates", "ranking", "total"]
@@ -128,7 +129,7 @@ def test_hostile_titles_travel_as_plain_text(studio, tiny_llama):
     recommender = Recommender(
         catalog, lambda _: load_retriever("semantic", catalog, studio.settings), lambda: tiny_llama
     )
-    trace = recommender.recommend(hostile)
+    trace = recommender.recommend([catalog.items[0], *hostile])
     assert {r.item.id for r in trace.ranking.items} <= {c.item.id for c in trace.candidates}
     assert trace.prompt.rendered.count("<|im_end|>") == 2
 

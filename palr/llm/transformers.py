@@ -18,6 +18,7 @@ from palr.llm.base import Decoder
 from palr.settings import Settings
 
 EMBEDDED = "smollm2-135m"
+EMBEDDED_NAME = "SmolLM2-135M-Instruct"
 _CPU_CONTEXT = 8192
 
 
@@ -70,7 +71,8 @@ class TransformersLLM:
         if settings.adapter:
             model = _with_adapter(model, settings.adapter, settings.llm)
             adapter = Path(settings.adapter).name
-        return cls(model, tokenizer, Path(settings.llm).name, adapter)
+        name = EMBEDDED_NAME if settings.llm == EMBEDDED else Path(settings.llm).name
+        return cls(model, tokenizer, name, adapter)
 
     @property
     def context_length(self) -> int:

@@ -5,13 +5,13 @@ process is grounded token by token; the text of a model behind HTTP is parsed, a
 the retriever's order, with every repair reported.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from palr.domains import Domain
 from palr.grounding import SEPARATOR, select
 from palr.llm.base import LLM, TokenLLM
-from palr.prompts import Limits, fit, item_names, ranking_prompt
+from palr.prompts import Limits, as_sent, fit, item_names, ranking_prompt
 from palr.ranking.parsing import parse_names
 from palr.types import Candidate, Item, Profile, Prompt, RankedItem, Ranking
 
@@ -46,14 +46,12 @@ def fit_ranking_prompt(
         n_history=len(history),
         n_candidates=len(candidates),
     )
-    rendered = llm.render(prompt.text)
-    prompt = replace(prompt, rendered=rendered, tokens=llm.count_tokens(rendered))
-    return prompt, names(limits)
+    return as_sent(prompt, llm), names(limits)
 
 
 def rank(
     prompt: Prompt, names: Sequence[str], candidates: Sequence[Candidate], llm: LLM, k: int
-) -> Iterator[Ranking]:
+) -> Generator[Ranking]:
     """Stream the ranking: each yield holds one item more; the last one is complete.
 
     ``names[i]`` is how the prompt calls ``candidates[i]``; candidates beyond ``names`` were cut

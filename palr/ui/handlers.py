@@ -3,16 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 import gradio as gr
 
 from palr.errors import PalrError
 from palr.studio import Studio
-from palr.types import Recommendation
 from palr.ui import hood, render
 from palr.ui.picker import Selection, resolve
 from palr.ui.render import View
@@ -111,7 +110,7 @@ class Handlers:
             yield desk, message
             recommender = self._studio.recommender(selection.domain)
             chosen = None if desk.asked_retriever == AUTOMATIC else desk.asked_retriever
-            stream = cast(Generator[Recommendation], recommender.stream(items, retriever=chosen))
+            stream = recommender.stream(items, retriever=chosen)
             with closing(stream):  # a cancelled run must let go of the model at once
                 for trace in stream:
                     desk = replace(desk, view=View(trace, "running"))

@@ -72,14 +72,13 @@ def _exchange(name: str, prompt: Prompt, raw: str, repairs: Sequence[str]) -> st
 
 def _legend(prompt: Prompt) -> str:
     used = {segment.part for segment in prompt.segments}
-    length = len(prompt.text) or 1
     entries = []
     for part in get_args(Part):
         if part in used:
-            size = sum(len(s.text) for s in prompt.segments if s.part == part)
+            tokens = sum(s.tokens or 0 for s in prompt.segments if s.part == part)
             entries.append(
                 f'<li><span class="part part-{part}">{_PARTS[part]}</span> '
-                f'<span class="muted">{size:,} characters, {size / length:.0%}</span></li>'
+                f'<span class="muted">{tokens:,} tokens</span></li>'
             )
     return f'<ul class="legend" aria-label="Colours">{"".join(entries)}</ul>'
 

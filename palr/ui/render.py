@@ -173,7 +173,7 @@ def _candidate_table(candidates: Sequence[Candidate]) -> str:
             f'data-less="Show the first {SHOWN_CANDIDATES}">Show all {len(candidates)}</button>'
         )
     return (
-        '<div class="table-scroll" tabindex="0" role="region" aria-label="Candidates">'
+        '<div class="table-scroll" tabindex="0" role="region" aria-label="Table of candidates">'
         '<table class="candidates"><thead><tr><th scope="col" class="number">Rank</th>'
         '<th scope="col">Title</th><th scope="col">Keywords</th>'
         '<th scope="col" class="number" title="Comparable within this list only">Score</th>'

@@ -91,7 +91,7 @@ def visit(chromium: Browser, app_url: str) -> Iterator[Visit]:
     contexts = []
 
     def open_page(
-        width: int = 1280, height: int = 900, mode: str = "light", scale: int = 1
+        width: int = 1280, height: int = 900, mode: str = "light", scale: float = 1
     ) -> Page:
         context = chromium.new_context(
             viewport={"width": width, "height": height},

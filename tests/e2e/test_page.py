@@ -106,7 +106,7 @@ def test_movies_from_the_first_pick_to_the_prompt(visit: Visit, screenshots: Pat
 def test_the_picture_of_the_readme(visit: Visit, screenshots: Path) -> None:
     if "SCREENSHOTS_DIR" not in os.environ:
         pytest.skip("set SCREENSHOTS_DIR to take the picture anew")
-    page = visit(height=1400, scale=2)
+    page = visit(scale=1.5)
     expect(page.locator(".status-ready")).to_be_visible(timeout=RUN_MS)
     page.locator(".visitor", has_text="Space opera fan").click()
     recommend(page)
@@ -114,7 +114,7 @@ def test_the_picture_of_the_readme(visit: Visit, screenshots: Path) -> None:
     page.mouse.move(0, 0)
     picture = ROOT / "assets" / "screenshots" / "page.png"
     picture.parent.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=picture)
+    page.screenshot(path=picture, full_page=True)
 
 
 def test_beauty_on_a_phone_in_the_dark(visit: Visit, screenshots: Path) -> None:

@@ -39,7 +39,7 @@ def save_adapter(folder: Path, base: TransformersLLM, scale: float, rank: int = 
 def test_the_default_is_a_real_llama(smollm2):
     assert smollm2._model.config.model_type == "llama"
     assert smollm2.context_length == 8192
-    assert smollm2.name == "smollm2-135m"
+    assert smollm2.name == "SmolLM2-135M-Instruct"
 
 
 def test_markup_in_a_title_cannot_end_the_users_turn(smollm2):

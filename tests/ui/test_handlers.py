@@ -1,0 +1,142 @@
+"""What visitors get when a run goes well, goes wrong, or is called off; no browser, no model."""
+
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from palr.domains import DOMAINS
+from palr.errors import LLMError, UnknownItemError
+from palr.studio import LLMStatus, Studio
+from palr.types import Item, RankedItem, Ranking, Recommendation
+from palr.ui.handlers import AUTOMATIC, Desk, Handlers
+
+ITEM = Item("1", "Toy Story", year=1995)
+PICKED = {"domain": "movies", "picks": ["1"]}
+NOTICE, RANKING = 1, 4  # places in a page
+
+
+class Shelf:
+    """A catalog of one film, and the studio and recommender around it."""
+
+    domain = DOMAINS["movies"]
+    dataset = "ml-100k"
+    has_interactions = True
+
+    def __init__(self, run: Callable[[Sequence[Item]], Iterator[Recommendation]]):
+        self.stream = lambda picks, retriever=None: run(picks)
+        self.llm_status = LLMStatus("ready", "scripted, zero-shot")
+
+    def item(self, id: str) -> Item:
+        if id != ITEM.id:
+            raise UnknownItemError(id)
+        return ITEM
+
+    def catalog(self, domain: str) -> "Shelf":
+        return self
+
+    def recommender(self, domain: str) -> Any:
+        return SimpleNamespace(stream=self.stream)
+
+    def retrievers(self, domain: str) -> list[str]:
+        return ["popularity"]
+
+
+def good_run(picks: Sequence[Item]) -> Iterator[Recommendation]:
+    trace = Recommendation("movies", "ml-100k", tuple(picks), tuple(picks))
+    yield trace
+    ranking = Ranking((RankedItem(Item("2", "Aladdin"), 1, 3),))
+    seconds = {"profile": 1.0, "candidates": 1.0, "ranking": 1.0}
+    yield Recommendation(
+        "movies", "ml-100k", tuple(picks), tuple(picks), ranking=ranking, seconds=seconds
+    )
+
+
+def bad_run(error: Exception) -> Callable[[Sequence[Item]], Iterator[Recommendation]]:
+    def run(picks: Sequence[Item]) -> Iterator[Recommendation]:
+        yield Recommendation("movies", "ml-100k", tuple(picks), tuple(picks))
+        raise error
+
+    return run
+
+
+def press(handlers: Handlers, picked: object = PICKED) -> list[Any]:
+    """Press Recommend; the page afterwards, each part as it was last sent."""
+    page = list(handlers.begin(picked, AUTOMATIC, {}))
+    for update in handlers.run(picked, page[0]):
+        for place, part in enumerate(update):
+            skipped = isinstance(part, dict) and set(part) == {"__type__"}
+            page[place] = page[place] if skipped else part
+    return page
+
+
+def handlers_for(run: Callable[[Sequence[Item]], Iterator[Recommendation]]) -> Handlers:
+    return Handlers(cast(Studio, Shelf(run)))
+
+
+def test_a_run_ends_with_its_recommendations() -> None:
+    page = press(handlers_for(good_run))
+    assert "Aladdin" in page[RANKING]
+    assert "up 2 from 3" in page[RANKING]
+    assert page[NOTICE] == ""
+
+
+def test_no_picks_keep_the_page_as_it_was() -> None:
+    page = press(handlers_for(good_run), {"domain": "movies", "picks": []})
+    assert "Pick at least one movie first." in page[NOTICE]
+    assert page[0] == {}
+
+
+def test_unknown_ids_are_reported_and_the_rest_is_run() -> None:
+    page = press(handlers_for(good_run), {"domain": "movies", "picks": ["PB0001", "1"]})
+    assert "left out: 1 pick." in page[NOTICE]
+    assert "Aladdin" in page[RANKING]
+
+
+def test_an_expected_error_is_shown_escaped() -> None:
+    page = press(handlers_for(bad_run(LLMError("no <model>; run `python -m palr setup`"))))
+    assert "no &lt;model&gt;; run `python -m palr setup`" in page[NOTICE]
+    assert "Failed" in page[RANKING]
+
+
+def test_an_unexpected_error_shows_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    page = press(handlers_for(bad_run(ZeroDivisionError("secret detail"))))
+    assert "Your picks are kept" in page[NOTICE]
+    assert "secret detail" not in page[NOTICE]
+    assert "secret detail" in caplog.text
+
+
+def test_cancel_reaches_a_run_that_has_not_begun() -> None:
+    asked: list[int] = []
+
+    def run(picks: Sequence[Item]) -> Iterator[Recommendation]:
+        asked.append(1)
+        yield from good_run(picks)
+
+    handlers = handlers_for(run)
+    begun = handlers.begin(PICKED, AUTOMATIC, {})
+    handlers.cancelled(PICKED, begun[0])
+    updates = list(handlers.run(PICKED, begun[0]))
+    assert len(updates) == 1
+    assert "Cancelled" in updates[0][RANKING]
+    assert asked == []
+
+
+def test_each_domain_keeps_its_picks_and_results() -> None:
+    handlers = handlers_for(good_run)
+    desks = press(handlers)[0]
+    away = handlers.switch("beauty", PICKED, AUTOMATIC, desks)
+    assert "Aladdin" not in away[RANKING]
+    back = handlers.switch("movies", {"domain": "beauty", "picks": ["x"]}, AUTOMATIC, away[0])
+    assert "Aladdin" in back[RANKING]
+    assert back[0]["beauty"].picks == ("x",)
+    assert PICKED in back
+
+
+def test_results_are_stale_once_picks_or_retriever_differ() -> None:
+    handlers = handlers_for(good_run)
+    desks: dict[str, Desk] = press(handlers)[0]
+    assert handlers.changed(PICKED, AUTOMATIC, desks) == ""
+    assert "Picks changed" in handlers.changed({**PICKED, "picks": []}, AUTOMATIC, desks)
+    assert "Retriever changed" in handlers.changed(PICKED, "popularity", desks)
