@@ -21,7 +21,7 @@ class UnknownItemError(PalrError):
     """A pick names no item of the catalog."""
 
 
-class RetrieverUnavailable(PalrError):
+class RetrieverUnavailableError(PalrError):
     """A retriever cannot serve: it lacks weights or interactions, or knows none of the picks."""
 
 

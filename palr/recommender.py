@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from palr.catalog import Catalog
 from palr.domains import HISTORY_LIMIT
-from palr.errors import PalrError, RetrieverUnavailable
+from palr.errors import PalrError, RetrieverUnavailableError
 from palr.llm.base import LLM
 from palr.profile import write_profile
 from palr.ranking import fit_ranking_prompt, rank
@@ -108,7 +108,7 @@ class Recommender:
         retriever = self._retrievers(name or self._default_retriever)
         try:
             return retriever.name, retrieve(retriever, history, k), ()
-        except RetrieverUnavailable as error:
+        except RetrieverUnavailableError as error:
             if retriever.name == COLD_START:
                 raise
             stand_in = self._retrievers(COLD_START)

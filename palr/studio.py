@@ -55,7 +55,7 @@ class Studio:
         return available(self.catalog(domain), self.settings)
 
     def retriever(self, domain: str, name: str) -> Retriever:
-        """A loaded retriever; raises RetrieverUnavailable with the reason."""
+        """A loaded retriever; raises RetrieverUnavailableError with the reason."""
         with self._retriever_lock:
             key = (domain, name)
             if key not in self._retrievers:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palr.data.interactions import LeaveOneOut
-from palr.errors import RetrieverUnavailable
+from palr.errors import RetrieverUnavailableError
 from palr.evaluation.metrics import summary, target_ranks
 from palr.types import Item
 
@@ -87,12 +87,12 @@ class _Scorer:
         served = np.ones(len(picks), bool)
         try:
             raw = [self.retriever.score(picks)]
-        except RetrieverUnavailable:
+        except RetrieverUnavailableError:
             raw = []
             for at, history in enumerate(picks):
                 try:
                     raw.append(self.retriever.score([history]))
-                except RetrieverUnavailable:
+                except RetrieverUnavailableError:
                     served[at] = False
         own = np.concatenate(raw) if raw else np.zeros((0, len(self.retriever.items)), np.float32)
         known = self.columns >= 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from palr.errors import RetrieverUnavailable
+from palr.errors import RetrieverUnavailableError
 from palr.retrieval import popularity, semantic, weights
 from palr.retrieval.base import Retriever, retrieve
 from palr.settings import Settings
@@ -24,7 +24,7 @@ __all__ = ["RETRIEVERS", "Entry", "Retriever", "available", "load_retriever", "r
 class Entry:
     """How a retriever comes to be.
 
-    ``load`` builds it or raises RetrieverUnavailable. ``missing`` says cheaply, from file names and
+    ``load`` builds it or raises RetrieverUnavailableError. ``missing`` says cheaply, from file names and
     flags alone, why it would, or None. ``architecture`` is the module that `palr.retrieval.train`
     trains, empty where there is nothing to train.
     """
@@ -65,12 +65,12 @@ def load_retriever(name: str, catalog: "Catalog", settings: Settings) -> Retriev
     """Load a retriever by its name; "auto" is the first of `AUTO` that loads.
 
     Raises:
-        RetrieverUnavailable: the name is unknown, or the retriever cannot serve the catalog.
+        RetrieverUnavailableError: the name is unknown, or the retriever cannot serve the catalog.
     """
     if name == "auto":
         return _first_that_loads(catalog, settings)
     if name not in RETRIEVERS:
-        raise RetrieverUnavailable(
+        raise RetrieverUnavailableError(
             f"unknown retriever {name!r}; choose one of: auto, {', '.join(RETRIEVERS)}"
         )
     return RETRIEVERS[name](catalog, settings)
@@ -81,8 +81,10 @@ def _first_that_loads(catalog: "Catalog", settings: Settings) -> Retriever:
     for name in AUTO:
         try:
             return RETRIEVERS[name](catalog, settings)
-        except RetrieverUnavailable as error:
+        except RetrieverUnavailableError as error:
             reasons.append(f"{name}: {error}")
             if RETRIEVERS[name].missing(catalog, settings) is None:  # there, but broken
                 _log.warning("passing over %s: %s", name, error)
-    raise RetrieverUnavailable(f"no retriever can serve {catalog.dataset}. {'. '.join(reasons)}")
+    raise RetrieverUnavailableError(
+        f"no retriever can serve {catalog.dataset}. {'. '.join(reasons)}"
+    )

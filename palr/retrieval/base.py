@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.errors import RetrieverUnavailable
+from palr.errors import RetrieverUnavailableError
 from palr.types import Candidate, Item
 
 
@@ -33,7 +33,7 @@ class Retriever(Protocol):
         Histories run oldest first; items the model does not know are skipped.
 
         Raises:
-            RetrieverUnavailable: the model cannot score one of the histories at all (an empty one,
+            RetrieverUnavailableError: the model cannot score one of the histories at all (an empty one,
                 or no known item in it).
         """
         ...
@@ -47,11 +47,13 @@ def retrieve(retriever: Retriever, history: Sequence[Item], k: int) -> tuple[Can
     fewer unseen items exist.
 
     Raises:
-        RetrieverUnavailable: see `Retriever.score`; also where a score is not finite.
+        RetrieverUnavailableError: see `Retriever.score`; also where a score is not finite.
     """
     scores = np.array(retriever.score([history])[0], dtype=np.float32)
     if not np.isfinite(scores).all():
-        raise RetrieverUnavailable(f"{retriever.name} gave scores that are not finite; retrain it")
+        raise RetrieverUnavailableError(
+            f"{retriever.name} gave scores that are not finite; retrain it"
+        )
     seen = {item.id for item in history}
     order = np.argsort(-scores, kind="stable")
     items = retriever.items

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from palr.errors import RetrieverUnavailable
+from palr.errors import RetrieverUnavailableError
 from palr.retrieval import weights
 from palr.retrieval.trainer import Trainable
 from palr.settings import Settings
@@ -38,7 +38,7 @@ class NeuralRetriever:
             for history in histories
         ]
         if not all(map(len, known)):
-            raise RetrieverUnavailable(
+            raise RetrieverUnavailableError(
                 f"{self.name} knows none of the picks (it learnt {len(self.items):,} items that "
                 "enough people chose); add another pick or use the semantic retriever"
             )
@@ -50,18 +50,18 @@ def load(name: str, architecture: str, catalog: "Catalog", settings: Settings) -
     """Find, check and load the weights of ``name`` for the catalog.
 
     Raises:
-        RetrieverUnavailable: there are none, they are damaged, or they fit another catalog.
+        RetrieverUnavailableError: there are none, they are damaged, or they fit another catalog.
     """
     path = weights.find(name, catalog.dataset, settings)
     if path is None:
-        raise RetrieverUnavailable(weights.missing(name, catalog, settings))
+        raise RetrieverUnavailableError(weights.missing(name, catalog, settings))
     record, tensors = weights.load(path)
     items = weights.items_of(record, catalog)
     try:
         model = build(architecture, len(items), record.hyperparameters["model"])
         set_tensors(model, tensors)
     except (KeyError, TypeError, RuntimeError) as error:
-        raise RetrieverUnavailable(
+        raise RetrieverUnavailableError(
             f"{path} does not fit this version's {name} ({error}); run `{record.command}`"
         ) from error
     return NeuralRetriever(name, model, items)

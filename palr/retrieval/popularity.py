@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palr.data.interactions import LeaveOneOut
-from palr.errors import RetrieverUnavailable
+from palr.errors import RetrieverUnavailableError
 from palr.settings import Settings
 from palr.types import Item
 
@@ -36,7 +36,7 @@ def load(catalog: "Catalog", settings: Settings) -> PopularityRetriever:
     """Popularity over the whole catalog, for serving; see `missing` for the error."""
     reason = missing(catalog, settings)
     if reason:
-        raise RetrieverUnavailable(reason)
+        raise RetrieverUnavailableError(reason)
     return PopularityRetriever(catalog.items, [item.popularity for item in catalog.items])
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palr.data.progress import Bars, Progress
-from palr.errors import RetrieverUnavailable
+from palr.errors import RetrieverUnavailableError
 from palr.settings import Settings
 from palr.types import Item
 
@@ -60,7 +60,7 @@ class SemanticRetriever:
     def _score(self, history: Sequence[Item]) -> NDArray[np.float32]:
         rows = [self._row[item.id] for item in history if item.id in self._row]
         if not rows:
-            raise RetrieverUnavailable(
+            raise RetrieverUnavailableError(
                 "the semantic retriever knows none of the picks; pick an item of this catalog"
             )
         weights = DECAY ** np.arange(len(rows))[::-1]
@@ -93,13 +93,13 @@ def load(
     the progress bar of the first computation.
 
     Raises:
-        RetrieverUnavailable: the sentence model is missing or damaged, or the catalog is empty.
+        RetrieverUnavailableError: the sentence model is missing or damaged, or the catalog is empty.
     """
     reason = missing(catalog, settings)
     if reason is None and not catalog.items:
         reason = f"{catalog.dataset} holds no items; run `python -m palr setup`"
     if reason:
-        raise RetrieverUnavailable(reason)
+        raise RetrieverUnavailableError(reason)
     folder = model_folder(settings)
     texts = [item_text(item) for item in catalog.items]
     cache = settings.home / "embeddings" / f"{catalog.dataset}-{_fingerprint(texts, folder)}.npy"
@@ -123,14 +123,14 @@ def embed(
     """Unit vectors (texts, dimensions) of the sentence model in ``folder``.
 
     Raises:
-        RetrieverUnavailable: the model does not load.
+        RetrieverUnavailableError: the model does not load.
     """
     from sentence_transformers import SentenceTransformer
 
     try:
         model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     except Exception as error:  # the loader raises whatever its many file formats meet
-        raise RetrieverUnavailable(
+        raise RetrieverUnavailableError(
             f"the sentence model in {folder} does not load ({error}); delete the folder and run "
             "`python -m palr setup`"
         ) from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from palr.data.interactions import Interactions, LeaveOneOut, leave_one_out
-from palr.errors import RetrieverUnavailable
+from palr.errors import RetrieverUnavailableError
 
 if TYPE_CHECKING:
     from palr.catalog import Catalog
@@ -44,11 +44,11 @@ def training_data(catalog: "Catalog") -> TrainingData:
     """Preprocess and split the interactions of a catalog (paper, section 4.1).
 
     Raises:
-        RetrieverUnavailable: the catalog has no interactions, or none survive the 5-core.
+        RetrieverUnavailableError: the catalog has no interactions, or none survive the 5-core.
     """
     core = _core(catalog)
     if not len(core):
-        raise RetrieverUnavailable(
+        raise RetrieverUnavailableError(
             f"{catalog.dataset} has no users and items with {CORE} interactions each; "
             "use the semantic retriever"
         )
@@ -63,7 +63,7 @@ def training_data(catalog: "Catalog") -> TrainingData:
 
 
 def core_item_ids(catalog: "Catalog") -> tuple[str, ...]:
-    """Ids of the items of the 5-core, sorted; raises RetrieverUnavailable without interactions."""
+    """Ids of the items of the 5-core, sorted; raises RetrieverUnavailableError without interactions."""
     return _core(catalog).item_ids
 
 
@@ -86,7 +86,7 @@ def fingerprint(item_ids: Iterable[str]) -> str:
 
 def _core(catalog: "Catalog") -> Interactions:
     if not catalog.has_interactions:
-        raise RetrieverUnavailable(
+        raise RetrieverUnavailableError(
             f"{catalog.dataset} has no interactions to learn from; use the semantic retriever"
         )
     return in_id_order(catalog.interactions().core(CORE))

@@ -48,7 +48,7 @@ def train(
     Raises:
         PalrError: the model is unknown or has nothing to train, or a folder cannot be written; see
             also `fit`.
-        RetrieverUnavailable: the catalog has no interactions.
+        RetrieverUnavailableError: the catalog has no interactions.
     """
     if model not in trainable():
         raise PalrError(f"{model!r} cannot be trained; choose one of: {', '.join(trainable())}")

@@ -19,7 +19,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from palr.errors import RetrieverUnavailable
+from palr.errors import RetrieverUnavailableError
 from palr.retrieval.splits import CORE, core_item_ids, fingerprint
 from palr.settings import Settings
 from palr.types import Item
@@ -117,18 +117,18 @@ def load(path: Path) -> tuple[RunRecord, dict[str, NDArray[np.float32]]]:
     """Read a record and its weights, widened to float32.
 
     Raises:
-        RetrieverUnavailable: a file is missing, damaged, or the two do not belong together.
+        RetrieverUnavailableError: a file is missing, damaged, or the two do not belong together.
     """
     weights = path.with_suffix(".safetensors")
     try:
         record = _RECORD.validate_json(path.read_bytes())
         content = weights.read_bytes()
     except (OSError, ValidationError) as error:
-        raise RetrieverUnavailable(
+        raise RetrieverUnavailableError(
             f"{path} or its weights cannot be read ({error}); {_REMEDY}"
         ) from error
     if hashlib.sha256(content).hexdigest() != record.weights_sha256:
-        raise RetrieverUnavailable(
+        raise RetrieverUnavailableError(
             f"{weights} is damaged: its checksum differs from its run record's; {_REMEDY}"
         )
     tensors = safetensors.numpy.load(content)
@@ -139,7 +139,7 @@ def items_of(record: RunRecord, catalog: "Catalog") -> tuple[Item, ...]:
     """The catalog's items in the order of the weights' rows.
 
     Raises:
-        RetrieverUnavailable: the catalog's 5-core is not the one that was trained on.
+        RetrieverUnavailableError: the catalog's 5-core is not the one that was trained on.
     """
     wanted = record.data.item_fingerprint
     # Where all users are active the 5-core is simply the items that five users share. The
@@ -147,7 +147,7 @@ def items_of(record: RunRecord, catalog: "Catalog") -> tuple[Item, ...]:
     likely = sorted(item.id for item in catalog.items if item.popularity >= CORE)
     ids = likely if fingerprint(likely) == wanted else core_item_ids(catalog)
     if fingerprint(ids) != wanted:
-        raise RetrieverUnavailable(
+        raise RetrieverUnavailableError(
             f"the {record.model} weights belong to other items than {catalog.dataset} holds: they "
             f"know {record.data.items} items (fingerprint {wanted}), the catalog's 5-core has "
             f"{len(ids)} ({fingerprint(ids)}); run `{record.command}` to train for this catalog"

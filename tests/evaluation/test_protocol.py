@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from palr.data.interactions import LeaveOneOut
-from palr.errors import RetrieverUnavailable
+from palr.errors import RetrieverUnavailableError
 from palr.evaluation.protocol import evaluate
 from palr.types import Item
 
@@ -28,7 +28,7 @@ class Fixed:
 
     def score(self, histories):
         if any(history[0].id in self.refuses for history in histories):
-            raise RetrieverUnavailable("no")
+            raise RetrieverUnavailableError("no")
         self.asked += [tuple(item.id for item in history) for history in histories]
         return np.tile(self._scores, (len(histories), 1))
 

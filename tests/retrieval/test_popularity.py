@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from palr.data.interactions import LeaveOneOut
-from palr.errors import RetrieverUnavailable
+from palr.errors import RetrieverUnavailableError
 from palr.retrieval import load_retriever, retrieve
 from palr.retrieval.popularity import PopularityRetriever, on_training_part
 
@@ -32,5 +32,5 @@ def test_for_measuring_it_counts_the_training_part_only(small_items):
 
 
 def test_without_interactions_nothing_is_popular(bare_catalog, small_settings):
-    with pytest.raises(RetrieverUnavailable, match="no interactions"):
+    with pytest.raises(RetrieverUnavailableError, match="no interactions"):
         load_retriever("popularity", bare_catalog, small_settings)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from palr.errors import RetrieverUnavailable
+from palr.errors import RetrieverUnavailableError
 from palr.retrieval import RETRIEVERS, available, load_retriever
 from palr.settings import Settings
 
@@ -44,17 +44,17 @@ def test_auto_passes_over_broken_weights_and_says_so(small_catalog, fresh_settin
 
 
 def test_auto_says_what_each_of_them_lacks(bare_catalog, tmp_path):
-    with pytest.raises(RetrieverUnavailable, match=r"train-retriever sasrec.*palr setup"):
+    with pytest.raises(RetrieverUnavailableError, match=r"train-retriever sasrec.*palr setup"):
         load_retriever("auto", bare_catalog, Settings(home=tmp_path))
 
 
 @pytest.mark.parametrize("name", RETRIEVERS)
 def test_what_is_not_available_says_why_when_loaded(name, bare_catalog, tmp_path):
-    with pytest.raises(RetrieverUnavailable) as raised:
+    with pytest.raises(RetrieverUnavailableError) as raised:
         load_retriever(name, bare_catalog, Settings(home=tmp_path))
     assert str(raised.value) == RETRIEVERS[name].missing(bare_catalog, Settings(home=tmp_path))
 
 
 def test_an_unknown_name_lists_the_known(small_catalog, small_settings):
-    with pytest.raises(RetrieverUnavailable, match="auto, sasrec, semantic"):
+    with pytest.raises(RetrieverUnavailableError, match="auto, sasrec, semantic"):
         load_retriever("sasrek", small_catalog, small_settings)

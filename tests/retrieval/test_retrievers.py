@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from palr.errors import RetrieverUnavailable
+from palr.errors import RetrieverUnavailableError
 from palr.retrieval import RETRIEVERS, load_retriever, retrieve
 from palr.types import Item
 
@@ -104,7 +104,7 @@ def test_no_known_pick_is_refused_with_a_reason(retriever, history):
     if retriever.name in SERVES_EMPTY_HISTORIES:
         assert len(retrieve(retriever, history, 5)) == 5
     else:
-        with pytest.raises(RetrieverUnavailable, match="pick"):
+        with pytest.raises(RetrieverUnavailableError, match="pick"):
             retrieve(retriever, history, 5)
 
 
@@ -124,5 +124,5 @@ def test_ties_keep_the_order_of_the_items(small_items):
 
 
 def test_scores_that_are_not_finite_are_refused(small_items):
-    with pytest.raises(RetrieverUnavailable, match="not finite"):
+    with pytest.raises(RetrieverUnavailableError, match="not finite"):
         retrieve(Constant(small_items, np.nan), small_items[:1], 4)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from palr.catalog import Catalog
-from palr.errors import RetrieverUnavailable
+from palr.errors import RetrieverUnavailableError
 from palr.retrieval import retrieve, semantic
 from palr.retrieval.semantic import SemanticRetriever, item_text
 from palr.types import Item
@@ -145,7 +145,7 @@ def test_progress_is_reported_to_the_end(bare_catalog, fresh_settings):
 
 def test_a_missing_model_names_the_remedy(bare_catalog, fresh_settings):
     os.unlink(semantic.model_folder(fresh_settings))
-    with pytest.raises(RetrieverUnavailable, match="palr setup"):
+    with pytest.raises(RetrieverUnavailableError, match="palr setup"):
         semantic.load(bare_catalog, fresh_settings)
 
 
@@ -154,10 +154,10 @@ def test_a_damaged_model_names_the_remedy(bare_catalog, fresh_settings):
     folder.unlink()
     folder.mkdir()
     (folder / "modules.json").write_text("[{")
-    with pytest.raises(RetrieverUnavailable, match="palr setup"):
+    with pytest.raises(RetrieverUnavailableError, match="palr setup"):
         semantic.load(bare_catalog, fresh_settings)
 
 
 def test_an_empty_catalog_is_refused(bare_catalog, fresh_settings):
-    with pytest.raises(RetrieverUnavailable, match="no items"):
+    with pytest.raises(RetrieverUnavailableError, match="no items"):
         semantic.load(Catalog("bare", bare_catalog.domain, ()), fresh_settings)

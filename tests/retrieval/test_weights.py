@@ -6,7 +6,7 @@ import pytest
 
 from palr.catalog import Catalog
 from palr.data.interactions import Interactions
-from palr.errors import PalrError, RetrieverUnavailable, SettingsError
+from palr.errors import PalrError, RetrieverUnavailableError, SettingsError
 from palr.retrieval import load_retriever, retrieve, weights
 from palr.retrieval.splits import fingerprint, in_id_order, training_data
 from palr.retrieval.train import train
@@ -78,7 +78,7 @@ def test_items_outside_the_5_core_are_not_among_its_items(trained, small_catalog
         item.id for item in small_catalog.items if item.popularity >= 5
     )
     rare = next(item for item in small_catalog.items if item.popularity == 1)
-    with pytest.raises(RetrieverUnavailable, match="none of the picks"):
+    with pytest.raises(RetrieverUnavailableError, match="none of the picks"):
         retrieve(model, [rare], 5)
 
 
@@ -89,7 +89,7 @@ def test_another_catalogs_items_are_refused_naming_both(trained, small_catalog):
     interactions = replace(old, item_ids=tuple(f"x{item_id}" for item_id in old.item_ids))
     other = Catalog("small", small_catalog.domain, renamed, lambda: interactions)
     ours = fingerprint(training_data(other).item_ids)
-    with pytest.raises(RetrieverUnavailable) as raised:
+    with pytest.raises(RetrieverUnavailableError) as raised:
         load_retriever("sasrec", other, settings)
     for part in (record.data.item_fingerprint, ours, record.command):
         assert part in str(raised.value)
@@ -107,14 +107,14 @@ def test_the_5_core_is_computed_where_popularity_alone_does_not_tell(trained, sm
 def test_a_damaged_file_is_refused_with_the_remedy(trained, small_catalog, at, content):
     settings, _ = trained()
     files(settings)[at].write_bytes(content)
-    with pytest.raises(RetrieverUnavailable, match="train-retriever"):
+    with pytest.raises(RetrieverUnavailableError, match="train-retriever"):
         load_retriever("sasrec", small_catalog, settings)
 
 
 def test_missing_weights_beside_a_record_are_refused(trained, small_catalog):
     settings, _ = trained()
     files(settings)[1].unlink()
-    with pytest.raises(RetrieverUnavailable, match="train-retriever"):
+    with pytest.raises(RetrieverUnavailableError, match="train-retriever"):
         load_retriever("sasrec", small_catalog, settings)
 
 
@@ -124,7 +124,7 @@ def test_one_flipped_bit_is_noticed(trained, small_catalog):
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
     path.write_bytes(content)
-    with pytest.raises(RetrieverUnavailable, match="damaged"):
+    with pytest.raises(RetrieverUnavailableError, match="damaged"):
         load_retriever("sasrec", small_catalog, settings)
 
 
@@ -134,7 +134,7 @@ def test_a_record_of_another_shape_is_refused(trained, small_catalog):
     record = json.loads(path.read_text())
     record["hyperparameters"]["model"]["width"] *= 2
     path.write_text(json.dumps(record))
-    with pytest.raises(RetrieverUnavailable, match="does not fit"):
+    with pytest.raises(RetrieverUnavailableError, match="does not fit"):
         load_retriever("sasrec", small_catalog, settings)
 
 
@@ -176,5 +176,5 @@ def test_a_device_that_is_not_there_is_named(small_catalog, tmp_path):
 
 
 def test_without_interactions_there_is_nothing_to_train_on(bare_catalog, small_settings):
-    with pytest.raises(RetrieverUnavailable, match="no interactions"):
+    with pytest.raises(RetrieverUnavailableError, match="no interactions"):
         train("sasrec", bare_catalog, small_settings)
