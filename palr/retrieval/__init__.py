@@ -24,9 +24,9 @@ __all__ = ["RETRIEVERS", "Entry", "Retriever", "available", "load_retriever", "r
 class Entry:
     """How a retriever comes to be.
 
-    ``load`` builds it or raises RetrieverUnavailableError. ``missing`` says cheaply, from file names and
-    flags alone, why it would, or None. ``architecture`` is the module that `palr.retrieval.train`
-    trains, empty where there is nothing to train.
+    ``load`` builds it or raises RetrieverUnavailableError. ``missing`` says cheaply, from file
+    names and flags alone, why it would, or None. ``architecture`` is the module that
+    `palr.retrieval.train` trains, empty where there is nothing to train.
     """
 
     load: Callable[["Catalog", Settings], Retriever]

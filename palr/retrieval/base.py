@@ -33,8 +33,8 @@ class Retriever(Protocol):
         Histories run oldest first; items the model does not know are skipped.
 
         Raises:
-            RetrieverUnavailableError: the model cannot score one of the histories at all (an empty one,
-                or no known item in it).
+            RetrieverUnavailableError: the model cannot score one of the histories at all (an empty
+                one, or no known item in it).
         """
         ...
 

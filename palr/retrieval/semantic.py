@@ -93,7 +93,7 @@ def load(
     the progress bar of the first computation.
 
     Raises:
-        RetrieverUnavailableError: the sentence model is missing or damaged, or the catalog is empty.
+        RetrieverUnavailableError: the sentence model is missing or damaged, or there are no items.
     """
     reason = missing(catalog, settings)
     if reason is None and not catalog.items:

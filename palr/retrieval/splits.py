@@ -63,7 +63,7 @@ def training_data(catalog: "Catalog") -> TrainingData:
 
 
 def core_item_ids(catalog: "Catalog") -> tuple[str, ...]:
-    """Ids of the items of the 5-core, sorted; raises RetrieverUnavailableError without interactions."""
+    """Ids of the 5-core's items, sorted; raises RetrieverUnavailableError without interactions."""
     return _core(catalog).item_ids
 
 
