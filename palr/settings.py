@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from palr.errors import SettingsError
 
 PREFIX = "PALR_"
+SMOLLM2 = "smollm2-135m"
+MINILM = "all-minilm-l6-v2"
 
 
 class Settings(BaseSettings):
@@ -44,7 +46,7 @@ class Settings(BaseSettings):
         "transformers", description="Which LLM backend runs the model."
     )
     llm: str = Field(
-        "smollm2-135m", description="smollm2-135m, a hub id, a folder, or the served model's name."
+        SMOLLM2, description=f"{SMOLLM2}, a hub id, a folder, or the served model's name."
     )
     llm_url: str = Field(
         "http://localhost:8000/v1",
@@ -60,6 +62,10 @@ class Settings(BaseSettings):
     @cached_property
     def catalog_url(self) -> str:
         return self.database_url or f"sqlite:///{self.home / 'catalog.db'}"
+
+    def model_path(self, name: str) -> Path:
+        """Where an embedded model (`SMOLLM2`, `MINILM`) lies, whether or not it is there yet."""
+        return self.home / "models" / name
 
 
 def load_settings() -> Settings:

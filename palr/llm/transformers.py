@@ -15,10 +15,9 @@ from safetensors import SafetensorError
 
 from palr.errors import LLMError
 from palr.llm.base import Decoder
-from palr.settings import Settings
+from palr.settings import SMOLLM2, Settings
 
-EMBEDDED = "smollm2-135m"
-EMBEDDED_NAME = "SmolLM2-135M-Instruct"
+_SMOLLM2_NAME = "SmolLM2-135M-Instruct"
 _CPU_CONTEXT = 8192
 
 
@@ -37,7 +36,7 @@ class TransformersLLM:
         }
 
     @classmethod
-    def load(cls, settings: Settings, models: Path) -> "TransformersLLM":
+    def load(cls, settings: Settings) -> "TransformersLLM":
         """Load ``settings.llm`` (embedded name, folder or hub id) and its adapter.
 
         Raises:
@@ -47,9 +46,10 @@ class TransformersLLM:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        source = str(models / EMBEDDED) if settings.llm == EMBEDDED else settings.llm
+        embedded = settings.llm == SMOLLM2
+        source = str(settings.model_path(SMOLLM2)) if embedded else settings.llm
         device = _device(settings.device)
-        local = settings.llm == EMBEDDED or Path(source).is_dir()
+        local = embedded or Path(source).is_dir()
         options: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
         weights = _weights_options(settings.dtype, device)
         try:
@@ -71,7 +71,7 @@ class TransformersLLM:
         if settings.adapter:
             model = _with_adapter(model, settings.adapter, settings.llm)
             adapter = Path(settings.adapter).name
-        name = EMBEDDED_NAME if settings.llm == EMBEDDED else Path(settings.llm).name
+        name = _SMOLLM2_NAME if embedded else Path(settings.llm).name
         return cls(model, tokenizer, name, adapter)
 
     @property
@@ -232,7 +232,7 @@ def _with_adapter(model: Any, adapter: str, base: str) -> Any:
 
 def _load_remedy(name: str, error: Exception) -> str:
     text, reason = str(error), _first_line(error)
-    if name == EMBEDDED:
+    if name == SMOLLM2:
         return (
             f"the embedded model does not load ({reason}): run `python -m palr setup` to repair it"
         )
@@ -242,7 +242,7 @@ def _load_remedy(name: str, error: Exception) -> str:
             "token that may read it"
         )
     return (
-        f"the model {name!r} does not load ({reason}): PALR_LLM must be {EMBEDDED}, a folder "
+        f"the model {name!r} does not load ({reason}): PALR_LLM must be {SMOLLM2}, a folder "
         "with safetensors, or a hub id that this machine can reach"
     )
 

@@ -27,13 +27,12 @@ from numpy.typing import NDArray
 
 from palr.data.progress import Bars, Progress
 from palr.errors import RetrieverUnavailableError
-from palr.settings import Settings
+from palr.settings import MINILM, Settings
 from palr.types import Item
 
 if TYPE_CHECKING:
     from palr.catalog import Catalog
 
-MODEL = "all-minilm-l6-v2"
 DECAY = 0.8
 TEMPERATURE = 0.2
 BATCH = 64
@@ -70,14 +69,9 @@ class SemanticRetriever:
         return scores
 
 
-def model_folder(settings: Settings) -> Path:
-    """Where `python -m palr setup` puts the sentence-transformers model."""
-    return settings.home / "models" / MODEL
-
-
 def missing(catalog: "Catalog", settings: Settings) -> str | None:
     """Why the semantic retriever cannot serve, or None; looks at file names only."""
-    folder = model_folder(settings)
+    folder = settings.model_path(MINILM)
     if (folder / "modules.json").is_file():
         return None
     return f"the sentence model is not in {folder}; run `python -m palr setup`"
@@ -100,7 +94,7 @@ def load(
         reason = f"{catalog.dataset} holds no items; run `python -m palr setup`"
     if reason:
         raise RetrieverUnavailableError(reason)
-    folder = model_folder(settings)
+    folder = settings.model_path(MINILM)
     texts = [item_text(item) for item in catalog.items]
     cache = settings.home / "embeddings" / f"{catalog.dataset}-{_fingerprint(texts, folder)}.npy"
     with _embedding:  # a second visitor waits for the first one's embeddings

@@ -62,7 +62,7 @@ def server_url(palr_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def smollm2(settings: Settings) -> TransformersLLM:
     """The embedded model in float32."""
     exact = settings.model_copy(update={"dtype": "float32"})
-    return TransformersLLM.load(exact, settings.home / "models")
+    return TransformersLLM.load(exact)
 
 
 @pytest.fixture(params=BACKENDS_UNDER_TEST)

@@ -10,7 +10,7 @@ from palr.settings import Settings
 
 def load(settings: Settings, **changes: object) -> TransformersLLM:
     changed = settings.model_copy(update={"dtype": "float32", **changes})
-    return TransformersLLM.load(changed, settings.home / "models")
+    return TransformersLLM.load(changed)
 
 
 def save_tiny(folder: Path, tiny_llama: TransformersLLM) -> Path:
@@ -72,7 +72,7 @@ def test_a_missing_model_names_the_remedy(settings, tmp_path):
     with pytest.raises(LLMError, match="PALR_LLM must be"):
         load(settings, llm="nobody/no-such-model")
     with pytest.raises(LLMError, match="python -m palr setup"):
-        TransformersLLM.load(settings, tmp_path)
+        TransformersLLM.load(Settings(home=tmp_path))
 
 
 def test_a_missing_gpu_names_the_remedy(settings):

@@ -10,10 +10,10 @@ import pytest
 from palr.catalog import Catalog
 from palr.data.interactions import Interactions
 from palr.domains import DOMAINS
-from palr.retrieval import semantic, weights
+from palr.retrieval import weights
 from palr.retrieval.train import train, trainable
 from palr.retrieval.trainer import Plan
-from palr.settings import Settings
+from palr.settings import MINILM, Settings
 from palr.types import Item
 
 KEYWORDS = ("Animation", "Comedy", "Crime", "Drama", "Horror", "Romance")
@@ -92,7 +92,7 @@ def home(
     """A home in which every retriever can serve the small catalog."""
     home = tmp_path_factory.mktemp("home")
     settings = Settings(home=home)
-    folder = semantic.model_folder(settings)
+    folder = settings.model_path(MINILM)
     folder.parent.mkdir(parents=True)
     folder.symlink_to(sentence_model, target_is_directory=True)
     for model in trainable():
@@ -109,7 +109,7 @@ def small_settings(home: Path) -> Settings:
 def fresh_settings(tmp_path: Path, sentence_model: Path) -> Settings:
     """A home of the test's own with the sentence model and nothing else."""
     settings = Settings(home=tmp_path / "home")
-    folder = semantic.model_folder(settings)
+    folder = settings.model_path(MINILM)
     folder.parent.mkdir(parents=True)
     folder.symlink_to(sentence_model, target_is_directory=True)
     return settings

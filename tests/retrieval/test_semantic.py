@@ -9,6 +9,7 @@ from palr.catalog import Catalog
 from palr.errors import RetrieverUnavailableError
 from palr.retrieval import retrieve, semantic
 from palr.retrieval.semantic import SemanticRetriever, item_text
+from palr.settings import MINILM
 from palr.types import Item
 
 
@@ -86,7 +87,7 @@ def test_a_changed_text_is_embedded_anew(bare_catalog, fresh_settings, embedding
 
 def test_another_model_is_embedded_anew(bare_catalog, fresh_settings, embeddings):
     semantic.load(bare_catalog, fresh_settings)
-    folder = semantic.model_folder(fresh_settings)
+    folder = fresh_settings.model_path(MINILM)
     source = folder.resolve()
     folder.unlink()
     shutil.copytree(source, folder)
@@ -144,13 +145,13 @@ def test_progress_is_reported_to_the_end(bare_catalog, fresh_settings):
 
 
 def test_a_missing_model_names_the_remedy(bare_catalog, fresh_settings):
-    os.unlink(semantic.model_folder(fresh_settings))
+    os.unlink(fresh_settings.model_path(MINILM))
     with pytest.raises(RetrieverUnavailableError, match="palr setup"):
         semantic.load(bare_catalog, fresh_settings)
 
 
 def test_a_damaged_model_names_the_remedy(bare_catalog, fresh_settings):
-    folder = semantic.model_folder(fresh_settings)
+    folder = fresh_settings.model_path(MINILM)
     folder.unlink()
     folder.mkdir()
     (folder / "modules.json").write_text("[{")
