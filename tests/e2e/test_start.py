@@ -1,10 +1,13 @@
 """How the app starts, or says why it cannot."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from .conftest import ROOT
 
@@ -38,3 +41,23 @@ def test_a_misspelt_setting_is_said(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert "did you mean PALR_ADAPTER?" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_with_the_cache_and_no_network_it_starts_and_recommends(palr_home: Path) -> None:
+    isolated = ["unshare", "--map-root-user", "--net"]
+    if subprocess.run([*isolated, "true"], capture_output=True).returncode:
+        pytest.skip("this machine grants no network namespace of its own")
+    result = subprocess.run(
+        [*isolated, sys.executable, str(ROOT / "tests" / "e2e" / "offline.py")],
+        cwd=ROOT,
+        env={**os.environ, "PALR_HOME": str(palr_home)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Recommendations (SmolLM2-135M-Instruct" in result.stdout
+    seconds = re.search(r"page after ([\d.]+) s", result.stdout)
+    assert seconds
+    print(f"\nusable page after {seconds[1]} s without a network")
+    assert float(seconds[1]) <= 25
