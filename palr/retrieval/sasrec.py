@@ -51,8 +51,8 @@ TUNED: dict[str, tuple[Config, Plan]] = {
         Plan(epochs=40, batch_size=32, patience=12),
     ),
     "beauty": (
-        Config(max_len=50, dropout=0.5),
-        Plan(epochs=30, batch_size=128, patience=8),
+        Config(width=128, max_len=50, dropout=0.5),
+        Plan(epochs=30, batch_size=128, weight_decay=0.3, patience=8),
     ),
 }
 

@@ -28,8 +28,9 @@ IDLE = View()
 class Desk:
     """One domain as a visitor left it: the picks, and the last run with what it was asked.
 
-    Gradio cancels only what has reached its queue. ``stop`` also ends a run whose Cancel was
-    pressed before that.
+    ``stop`` ends the run at its next step. Gradio's own cancelling is not used: it misses a run
+    that has not reached its queue yet, and can break the stream of one that follows at once.
+    ``left`` tells a stopped run that the page shows something else by now, so that it keeps quiet.
     """
 
     picks: tuple[str, ...] = ()
@@ -37,6 +38,7 @@ class Desk:
     asked_picks: tuple[str, ...] = ()
     asked_retriever: str = AUTOMATIC
     stop: threading.Event = field(default_factory=threading.Event, compare=False)
+    left: threading.Event = field(default_factory=threading.Event, compare=False)
 
     def stale_reasons(self, picks: tuple[str, ...], retriever: str) -> list[str]:
         if self.view.trace is None:
@@ -71,20 +73,23 @@ class Handlers:
             return self._page(desks, selection.domain, f"Pick at least one {noun} first.")
         view = View(None, "waiting", "Waiting for a turn")
         desk = Desk(selection.ids, view, selection.ids, retriever)
+        _leave(desks, selection.domain)
         return self._page({**desks, selection.domain: desk}, selection.domain)
 
     def run(self, picked: object, desks: Desks) -> Iterator[tuple[Any, ...]]:
         """Stream one run. Only the parts of the page that changed are sent."""
         selection = Selection.parse(picked)
+        skipped = (gr.skip(),) * len(self._page(desks, selection.domain))
         if not selection.ids:
-            yield (gr.skip(),) * len(self._page(desks, selection.domain))  # `begin` has answered
+            yield skipped  # `begin` has answered
             return
         begun = desks.get(selection.domain) or Desk(selection.ids)
         shown: tuple[Any, ...] = ()
         for desk, message in self._views(selection, begun):
             now = {**desks, selection.domain: desk}
             if begun.stop.is_set():
-                yield self._page(_stop(now, selection.domain), selection.domain)
+                stopped = self._page(_stop(now, selection.domain), selection.domain)
+                yield skipped if begun.left.is_set() else stopped
                 return
             page = self._page(now, selection.domain, message)
             yield tuple(
@@ -132,6 +137,7 @@ class Handlers:
         """Put one domain's picks and results away and lay the other's out."""
         selection = Selection.parse(picked)
         desks = _stop(desks, selection.domain)
+        _leave(desks, selection.domain)
         left = replace(desks.get(selection.domain, Desk()), picks=selection.ids)
         desks = {**desks, selection.domain: left}
         there = desks.get(domain, Desk())
@@ -177,6 +183,11 @@ def _stop(desks: Desks, domain: str) -> Desks:
         return desks
     desk.stop.set()
     return {**desks, domain: replace(desk, view=replace(desk.view, phase="cancelled"))}
+
+
+def _leave(desks: Desks, domain: str) -> None:
+    if domain in desks:
+        desks[domain].left.set()
 
 
 def _left_out(count: int) -> str:

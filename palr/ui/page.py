@@ -74,14 +74,14 @@ def build_demo(studio: Studio) -> gr.Blocks:
             concurrency_id="llm",
             show_progress="hidden",
             api_visibility="private",
+            trigger_mode="multiple",  # a new run queues while a cancelled one finds its end
         )
         run.then(handlers.status, domain, [status, timer], **quick)
-        cancel.click(handlers.cancelled, [picker, desks], page, cancels=[run], **quick)
+        cancel.click(handlers.cancelled, [picker, desks], page, **quick)
         domain.change(
             handlers.switch,
             [domain, picker, retriever, desks],
             [*page, picker, retriever, status],
-            cancels=[run],
             **quick,
         )
         gr.on(

@@ -103,18 +103,25 @@ def test_movies_from_the_first_pick_to_the_prompt(visit: Visit, screenshots: Pat
     page.screenshot(path=screenshots / "movies-1280-light-stale.png", full_page=True)
 
 
-def test_the_picture_of_the_readme(visit: Visit, screenshots: Path) -> None:
-    if "SCREENSHOTS_DIR" not in os.environ:
-        pytest.skip("set SCREENSHOTS_DIR to take the picture anew")
-    page = visit(scale=1.5)
+@pytest.mark.parametrize("mode", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("domain", ["Movies", "Beauty"])
+def test_every_view(visit: Visit, screenshots: Path, domain: str, width: int, mode: str) -> None:
+    page = visit(width=width, mode=mode, scale=1.5)
     expect(page.locator(".status-ready")).to_be_visible(timeout=RUN_MS)
-    page.locator(".visitor", has_text="Space opera fan").click()
+    page.get_by_role("radio", name=domain).check()
+    page.locator(".visitor").nth(1).click()
     recommend(page)
     wait_for_ten(page)
+    assert overflow(page) <= 0
     page.mouse.move(0, 0)
-    picture = ROOT / "assets" / "screenshots" / "page.png"
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=picture, full_page=True)
+    view = page.screenshot(full_page=True)
+    (screenshots / f"{domain.lower()}-{width}-{mode}.png").write_bytes(view)
+    if (domain, width, mode) == ("Movies", 1280, "light") and "SCREENSHOTS_DIR" in os.environ:
+        (ROOT / "assets" / "screenshots" / "page.png").write_bytes(view)
+    open_prompt(page)
+    assert overflow(page) <= 0
+    page.screenshot(path=screenshots / f"{domain.lower()}-{width}-{mode}-prompt.png")
 
 
 def test_beauty_on_a_phone_in_the_dark(visit: Visit, screenshots: Path) -> None:

@@ -140,3 +140,16 @@ def test_results_are_stale_once_picks_or_retriever_differ() -> None:
     assert handlers.changed(PICKED, AUTOMATIC, desks) == ""
     assert "Picks changed" in handlers.changed({**PICKED, "picks": []}, AUTOMATIC, desks)
     assert "Retriever changed" in handlers.changed(PICKED, "popularity", desks)
+
+
+def test_a_stopped_run_keeps_quiet_once_another_has_begun() -> None:
+    handlers = handlers_for(good_run)
+    begun = handlers.begin(PICKED, AUTOMATIC, {})
+    run = handlers.run(PICKED, begun[0])
+    first = next(run)
+    cancelled = handlers.cancelled(PICKED, first[0])
+    again = handlers.begin(PICKED, AUTOMATIC, cancelled[0])
+    late = next(run)
+    assert all(isinstance(part, dict) and set(part) == {"__type__"} for part in late)
+    assert list(run) == []
+    assert not again[0]["movies"].stop.is_set()
