@@ -103,7 +103,8 @@ class Studio:
 
     def _warm_up(self) -> None:
         try:
-            self.llm()
+            # The first pass through a model is slow; let it not be a visitor's.
+            next(self.llm().generate("Hello", max_tokens=1), None)
             for domain in DOMAINS:
                 self.retriever(domain, self.settings.retriever)
         except PalrError as error:

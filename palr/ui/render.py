@@ -175,7 +175,7 @@ def _candidate_table(candidates: Sequence[Candidate]) -> str:
     return (
         '<div class="table-scroll" tabindex="0" role="region" aria-label="Table of candidates">'
         '<table class="candidates"><thead><tr><th scope="col" class="number">Rank</th>'
-        '<th scope="col">Title</th><th scope="col">Keywords</th>'
+        '<th scope="col">Title</th><th scope="col" class="wide">Keywords</th>'
         '<th scope="col" class="number" title="Comparable within this list only">Score</th>'
         f"</tr></thead><tbody>{rows}</tbody></table></div>{more}"
     )
@@ -185,9 +185,11 @@ def _candidate_row(candidate: Candidate) -> str:
     extra = ' class="extra"' if candidate.rank > SHOWN_CANDIDATES else ""
     score = candidate.score
     shown = f"{score:,.0f}" if abs(score) >= 1000 else f"{score:.3f}"
+    keywords = escape(", ".join(candidate.item.keywords))
+    # On a phone the column of keywords is hidden and they stand below the title.
     return (
-        f'<tr{extra}><td class="number">{candidate.rank}</td><td>{title(candidate.item)}</td>'
-        f'<td class="muted">{escape(", ".join(candidate.item.keywords))}</td>'
+        f'<tr{extra}><td class="number">{candidate.rank}</td><td>{title(candidate.item)}'
+        f'<span class="below">{keywords}</span></td><td class="muted wide">{keywords}</td>'
         f'<td class="number">{shown}</td></tr>'
     )
 
