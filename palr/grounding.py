@@ -1,9 +1,9 @@
 """Grounded generation: the model may write only what is on a list.
 
 The options (candidate titles, supported keywords) form a token trie. The model walks it: where a
-node has one way on, the tokens are forced and cost no forward pass of their own, since
-`Decoder.feed` gathers them; only at a branch is the model asked. What comes out is always one of
-the options, and never the same one twice:
+node has one way on, the tokens are forced and cost no forward pass of their own, since they run
+together with the next decision; only at a branch is the model asked. What comes out is always one
+of the options, and never the same one twice:
 
 >>> from palr.llm.scripted import ScriptedLLM
 >>> llm = ScriptedLLM(reply='"Heat", "Babe"')
@@ -13,21 +13,17 @@ the options, and never the same one twice:
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from palr.llm.base import Decoder, TokenLLM
 
 SEPARATOR = ", "
-
-
-@dataclass
-class _Node:
-    """``weight`` is the total weight of the options below that are still to be had."""
-
-    children: dict[int, "_Node"] = field(default_factory=dict)
-    options: list[int] = field(default_factory=list)
-    weight: float = 0.0
+_ROOT = 0
+_NONE = -1
 
 
 @dataclass(frozen=True)
@@ -38,8 +34,27 @@ class Choice:
     logprob: float
 
 
+@dataclass(frozen=True)
+class Run:
+    """Tokens that follow from what was chosen, to be appended before anything else happens.
+
+    Where ``decide`` is set, the next token's log-probabilities are wanted behind them.
+    """
+
+    tokens: tuple[int, ...]
+    decide: bool
+
+
+Walk = Generator[Run | Choice, NDArray[np.float32] | None, None]
+"""A walk over a trie: yields runs and choices, is sent log-probabilities after a deciding run."""
+
+
 class OptionTrie:
-    """The options that remain, as a trie over token ids.
+    """Options as a token trie in flat arrays; node 0 is the root.
+
+    ``_token[n]`` leads into node ``n``, ``_parent[n]``, ``_child[n]`` (the first) and
+    ``_sibling[n]`` (the next) are nodes or -1. ``_weight[n]`` is the total weight of the options
+    below ``n`` that are still to be had: taking one masks it, and nothing is rebuilt.
 
     Options may be prefixes of one another, or equal; equal ones are taken in order. ``weights``
     are positive prior odds of the options, by which a branch counts for all that lies below it;
@@ -47,64 +62,100 @@ class OptionTrie:
     """
 
     def __init__(self, options: Sequence[Sequence[int]], weights: Sequence[float] | None = None):
-        self._options = [tuple(tokens) for tokens in options]
         self._weighted = weights is not None
-        self._weights = list(weights) if weights is not None else [1.0] * len(self._options)
-        self._root = _Node()
-        for index, tokens in enumerate(self._options):
-            self._path(tokens)[-1].options.append(index)
-        for index in range(len(self._options)):
-            self._add(index, self._weights[index])
-        self._left = len(self._options)
+        self._prior = list(weights) if weights is not None else [1.0] * len(options)
+        self._left = len(options)
+        self._token, self._parent, self._child, self._sibling = [_NONE], [_NONE], [_NONE], [_NONE]
+        self._weight: list[float] = [0.0]
+        self._ends: dict[int, list[int]] = {}
+        for index, tokens in enumerate(options):
+            node = _ROOT
+            for token in tokens:
+                node = self._step(node, token)
+            self._ends.setdefault(node, []).append(index)
+            self._add(node, self._prior[index])
 
     def __len__(self) -> int:
         return self._left
 
-    def take(self, decoder: Decoder, end: int) -> Choice:
-        """Walk to one option, feed its tokens, and remove it.
+    def walk(self, k: int, separator: Sequence[int]) -> Walk:
+        """Choose up to ``k`` options, one after the other, with ``separator`` between them.
 
-        ``end`` is the token that would follow a finished option: it stands for stopping at an
-        option that is a prefix of another.
+        The separator's first token also stands for stopping at an option that is a prefix of
+        another one.
         """
-        node, logprob = self._root, 0.0
-        while True:
-            ways: list[tuple[int, _Node | None, float]] = [
-                (token, child, child.weight)
-                for token, child in node.children.items()
-                if child.weight
-            ]
-            if node.options:
-                stop_weight = self._weights[node.options[0]]
-                ways.append((end, None, stop_weight))
-            if len(ways) == 1:
-                token, child, _ = ways[0]
-            else:
-                logprobs = decoder.logprobs()
-                scores = [
-                    float(logprobs[token]) + (math.log(weight) if self._weighted else 0.0)
-                    for token, _, weight in ways
-                ]
-                best = max(range(len(ways)), key=scores.__getitem__)
-                logprob += scores[best] - _logsumexp(scores)
-                token, child, _ = ways[best]
-            if child is None:
-                index = node.options.pop(0)
-                self._add(index, -self._weights[index])
-                self._left -= 1
-                return Choice(index, logprob)
-            decoder.feed([token])
-            node = child
+        pending: list[int] = []
+        for position in range(min(k, self._left)):
+            if position:
+                pending.extend(separator)
+            node, logprob = _ROOT, 0.0
+            while True:
+                ways = self._ways(node, separator[0])
+                best = 0
+                if len(ways) > 1:
+                    logprobs = yield Run(tuple(pending), decide=True)
+                    assert logprobs is not None
+                    pending = []
+                    scores = self._scores(ways, logprobs)
+                    best = max(range(len(ways)), key=scores.__getitem__)
+                    logprob += scores[best] - _logsumexp(scores)
+                token, child = ways[best]
+                if child == _NONE:
+                    break
+                pending.append(token)
+                node = child
+            index = self._ends[node].pop(0)
+            self._add(node, -self._prior[index])
+            self._left -= 1
+            yield Choice(index, logprob)
+        yield Run(tuple(pending), decide=False)
 
-    def _path(self, tokens: Sequence[int]) -> list[_Node]:
-        nodes = [self._root]
-        for token in tokens:
-            nodes.append(nodes[-1].children.setdefault(token, _Node()))
-        return nodes
+    def _step(self, node: int, token: int) -> int:
+        """The child of ``node`` by ``token``, made where it is not there yet."""
+        child, last = self._child[node], _NONE
+        while child != _NONE:
+            if self._token[child] == token:
+                return child
+            child, last = self._sibling[child], child
+        new = len(self._token)
+        self._token.append(token)
+        self._parent.append(node)
+        self._child.append(_NONE)
+        self._sibling.append(_NONE)
+        self._weight.append(0.0)
+        if last == _NONE:
+            self._child[node] = new
+        else:
+            self._sibling[last] = new
+        return new
 
-    def _add(self, index: int, weight: float) -> None:
-        for node in self._path(self._options[index]):
-            total = node.weight + weight
-            node.weight = total if total > 1e-9 else 0.0
+    def _ways(self, node: int, end: int) -> list[tuple[int, int]]:
+        """Token and child of each way on that still leads to an option; -1 stands for stopping."""
+        ways = []
+        child = self._child[node]
+        while child != _NONE:
+            if self._weight[child]:
+                ways.append((self._token[child], child))
+            child = self._sibling[child]
+        if self._ends.get(node):
+            ways.append((end, _NONE))
+        self._stop_weight = self._prior[self._ends[node][0]] if self._ends.get(node) else 0.0
+        return ways
+
+    def _scores(
+        self, ways: Sequence[tuple[int, int]], logprobs: NDArray[np.float32]
+    ) -> list[float]:
+        scores = [float(logprobs[token]) for token, _ in ways]
+        if not self._weighted:
+            return scores
+        weights = [self._stop_weight if c == _NONE else self._weight[c] for _, c in ways]
+        return [score + math.log(weight) for score, weight in zip(scores, weights, strict=True)]
+
+    def _add(self, node: int, weight: float) -> None:
+        while node != _NONE:
+            total = self._weight[node] + weight
+            self._weight[node] = total if total > 1e-9 else 0.0
+            node = self._parent[node]
 
 
 def select(
@@ -119,11 +170,20 @@ def select(
     Fewer come out only when fewer options exist. Options must not be empty.
     """
     trie = OptionTrie([llm.encode_answer(option) for option in options], weights)
-    separator = llm.encode_answer(SEPARATOR)
-    for position in range(min(k, len(trie))):
-        if position:
-            decoder.feed(separator)
-        yield trie.take(decoder, end=separator[0])
+    walk = trie.walk(k, llm.encode_answer(SEPARATOR))
+    answer: NDArray[np.float32] | None = None
+    while True:
+        try:
+            step = walk.send(answer)
+        except StopIteration:
+            return
+        answer = None
+        if isinstance(step, Choice):
+            yield step
+            continue
+        decoder.feed(step.tokens)
+        if step.decide:
+            answer = decoder.logprobs()
 
 
 def _logsumexp(values: Sequence[float]) -> float:
