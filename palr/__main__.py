@@ -1,5 +1,6 @@
 """The command line: ``python -m palr --help``."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from palr.data.datasets import DATASETS, get_dataset, read, stats
 from palr.data.progress import Bars
 from palr.domains import DOMAINS, get_domain
 from palr.errors import PalrError
+from palr.ranking import DEFAULT_MODE, MODES
 from palr.recommender import N_CANDIDATES
 from palr.settings import load_settings
 from palr.setup import ensure
@@ -20,6 +22,8 @@ from palr.types import Recommendation
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 data = typer.Typer(no_args_is_help=True, help="Install, list and measure data sets.")
 app.add_typer(data, name="data")
+bench = typer.Typer(no_args_is_help=True, help="Measure speed on this machine.")
+app.add_typer(bench, name="bench")
 
 DatasetKey = Annotated[str, typer.Argument(help=f"One of: {', '.join(DATASETS)}.")]
 Source = Annotated[
@@ -47,6 +51,7 @@ def recommend(
     pick: Annotated[list[str], typer.Option(help="A title; repeat it, oldest first.")],
     domain: Annotated[str, typer.Option(help=f"One of: {', '.join(DOMAINS)}.")] = "movies",
     retriever: Annotated[str | None, typer.Option(help="Retriever; see PALR_RETRIEVER.")] = None,
+    mode: Annotated[str, typer.Option(help=f"One of: {', '.join(MODES)}.")] = DEFAULT_MODE,
     candidates: Annotated[int, typer.Option(min=1, help="Candidates to rank.")] = N_CANDIDATES,
     k: Annotated[int, typer.Option("-k", min=1, help="Recommendations to make.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole trace as JSON.")] = False,
@@ -57,8 +62,34 @@ def recommend(
     ensure(settings, say=lambda text: typer.echo(text, err=True))
     recommender = Studio(settings).recommender(domain)
     picks = [recommender.catalog.find(title) for title in pick]
-    trace = recommender.recommend(picks, retriever=retriever, n_candidates=candidates, k=k)
+    trace = recommender.recommend(
+        picks, retriever=retriever, mode=mode, n_candidates=candidates, k=k
+    )
     typer.echo(trace.to_json() if as_json else report(trace))
+
+
+@bench.command("ranking")
+def bench_ranking_command(
+    domain: Annotated[str, typer.Option(help=f"One of: {', '.join(DOMAINS)}.")] = "movies",
+    prompts: Annotated[int, typer.Option(min=1, help="Prompts to measure.")] = 20,
+    k: Annotated[int, typer.Option("-k", min=1, help="Recommendations to make.")] = 10,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the report here too, such as ranking.json.")
+    ] = None,
+) -> None:
+    """Time every way of ranking side by side, and the floor below them."""
+    from palr.bench import bench_ranking
+
+    get_domain(domain)
+    settings = load_settings()
+    ensure(settings, say=lambda text: typer.echo(text, err=True))
+    result = bench_ranking(
+        Studio(settings), domain, prompts, k, lambda text: typer.echo(text, err=True)
+    )
+    text = json.dumps(result, indent=2)
+    typer.echo(text)
+    if json_file:
+        json_file.write_text(text + "\n")
 
 
 @app.command()

@@ -20,6 +20,7 @@ from palr.llm.base import LLM
 from palr.types import Candidate, Item, Keyword, Profile, Prompt, Segment
 
 ELLIPSIS = "…"
+LABEL_INSTRUCTION = " Answer with the label of the best candidate."
 TITLE_LIMIT = 160  # characters; a few products carry names of several hundred
 _SHORTER_TITLES = (100, 70, 50, 35)
 _SHORTEST_HISTORY = 5
@@ -91,18 +92,25 @@ def ranking_prompt(
     candidates: Sequence[Candidate],
     k: int,
     limits: Limits | None = None,
+    labels: Sequence[str] = (),
 ) -> Prompt:
-    """History, profile and candidates in one prompt (paper, figure 2 below)."""
+    """History, profile and candidates in one prompt (paper, figure 2 below).
+
+    With ``labels``, one for each candidate, they are listed as ``A: "Heat (1995)"``, and the
+    instruction asks for a label in place of names.
+    """
     limits = limits or Limits()
     watched = ", ".join(item_names(domain, history[-limits.history :], limits.title))
-    names = ", ".join(
-        item_names(domain, [c.item for c in candidates[: limits.candidates]], limits.title)
-    )
+    listed = item_names(domain, [c.item for c in candidates[: limits.candidates]], limits.title)
+    if labels:
+        listed = tuple(f"{label}: {name}" for label, name in zip(labels, listed, strict=False))
+    instruction = domain.instruction.format(k=k) + (LABEL_INSTRUCTION if labels else "")
+    names = ", ".join(listed)
     preference = profile_text(profile.keywords, profile.text) if profile else ""
     return Prompt(
         (
             Segment("frame", "Task Instruction: "),
-            Segment("instruction", domain.instruction.format(k=k)),
+            Segment("instruction", instruction),
             Segment("frame", "\nInput: "),
             Segment("history", f"{domain.history_intro} {watched}."),
             *((Segment("frame", " "), Segment("profile", preference)) if preference else ()),

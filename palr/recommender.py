@@ -9,7 +9,7 @@ from palr.domains import HISTORY_LIMIT
 from palr.errors import PalrError, RetrieverUnavailableError
 from palr.llm.base import LLM
 from palr.profile import write_profile
-from palr.ranking import fit_ranking_prompt, rank
+from palr.ranking import DEFAULT_MODE, fit_ranking_prompt, rank
 from palr.retrieval.base import Retriever, retrieve
 from palr.types import Candidate, Item, Recommendation
 
@@ -41,11 +41,14 @@ class Recommender:
         picks: Sequence[Item],
         *,
         retriever: str | None = None,
+        mode: str = DEFAULT_MODE,
         n_candidates: int = N_CANDIDATES,
         k: int = 10,
     ) -> Recommendation:
         """Run every stage and return the complete trace; arguments and errors as in `stream`."""
-        *_, trace = self.stream(picks, retriever=retriever, n_candidates=n_candidates, k=k)
+        *_, trace = self.stream(
+            picks, retriever=retriever, mode=mode, n_candidates=n_candidates, k=k
+        )
         return trace
 
     def stream(
@@ -53,10 +56,13 @@ class Recommender:
         picks: Sequence[Item],
         *,
         retriever: str | None = None,
+        mode: str = DEFAULT_MODE,
         n_candidates: int = N_CANDIDATES,
         k: int = 10,
     ) -> Generator[Recommendation]:
         """Yield the trace anew each time it grows; closing the iterator cancels the run.
+
+        ``mode`` is one of `palr.ranking.MODES`.
 
         ``picks`` run oldest first. The retriever sees them all; the LLM sees the last 20.
 
@@ -69,7 +75,7 @@ class Recommender:
         clock = _Clock()
         domain = self.catalog.domain
         history = domain.history(picks)
-        trace = Recommendation(domain.key, self.catalog.dataset, tuple(picks), history)
+        trace = Recommendation(domain.key, self.catalog.dataset, tuple(picks), history, mode=mode)
         if len(history) > HISTORY_LIMIT:
             note = f"the prompts show the most recent {HISTORY_LIMIT} of {len(history)} picks"
             trace = replace(trace, notes=(note,))
@@ -91,11 +97,11 @@ class Recommender:
         yield trace
 
         prompt, names = fit_ranking_prompt(
-            domain, history[-HISTORY_LIMIT:], trace.profile, candidates, k, llm
+            domain, history[-HISTORY_LIMIT:], trace.profile, candidates, k, llm, mode
         )
         trace = replace(trace, prompt=prompt)
         yield trace
-        for ranking in rank(prompt, names, candidates, llm, k):
+        for ranking in rank(prompt, names, candidates, llm, k, mode):
             trace = replace(trace, ranking=ranking)
             yield trace
         clock.stage("ranking")

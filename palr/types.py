@@ -157,6 +157,7 @@ class Recommendation:
     candidates: tuple[Candidate, ...] | None = None
     llm: str | None = None
     adapter: str | None = None
+    mode: str = "titles"
     prompt: Prompt | None = None
     ranking: Ranking | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)

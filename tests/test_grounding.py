@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from palr.grounding import SEPARATOR, select
+from palr.bench import constrained_decoding
+from palr.grounding import select
 from palr.llm.scripted import ScriptedLLM
 from palr.prompts import quoted
 
@@ -23,49 +24,6 @@ TITLES = st.lists(
 )
 
 
-def plain_constrained_decoding(llm, prompt: str, options: list[str], k: int) -> list[int]:
-    """Token by token with transformers' own ``prefix_allowed_tokens_fn``, one option at a time."""
-    import torch
-
-    tokens = [llm.encode_answer(option) for option in options]
-    separator = llm.encode_answer(SEPARATOR)
-    written = llm.start(prompt)._pending
-    remaining = list(range(len(options)))
-    chosen: list[int] = []
-    while remaining and len(chosen) < k:
-        begin = len(written)
-
-        def allowed(_, so_far, begin=begin, remaining=tuple(remaining)):
-            suffix = so_far[begin:].tolist()
-            nexts = set()
-            for index in remaining:
-                padded = tokens[index] + [separator[0]] * len(suffix)
-                if padded[: len(suffix)] == suffix:
-                    rest = tokens[index][len(suffix) :]
-                    nexts.add(rest[0] if rest else separator[0])
-            return sorted(nexts)
-
-        length = max(len(tokens[index]) for index in remaining) + 1
-        out = llm._model.generate(
-            torch.tensor([written]),
-            attention_mask=torch.ones(1, len(written), dtype=torch.long),
-            prefix_allowed_tokens_fn=allowed,
-            max_new_tokens=length,
-            do_sample=False,
-            eos_token_id=None,
-            pad_token_id=0,
-        )[0][begin:].tolist()
-        index = next(
-            index
-            for index in remaining
-            if tokens[index] + [separator[0]] * (length - len(tokens[index])) == out
-        )
-        chosen.append(index)
-        remaining.remove(index)
-        written = [*written, *tokens[index], *separator]
-    return chosen
-
-
 @given(titles=TITLES, prompt=st.text(max_size=30))
 @hypothesis_settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -73,7 +31,9 @@ def plain_constrained_decoding(llm, prompt: str, options: list[str], k: int) -> 
 def test_same_items_as_plain_constrained_decoding(tiny_llama, titles, prompt):
     options = [quoted(title) for title in titles]
     grounded = [c.index for c in select(tiny_llama, tiny_llama.start(prompt), options, 5)]
-    assert grounded == plain_constrained_decoding(tiny_llama, prompt, options, 5)
+    tokens = [tiny_llama.encode_answer(option) for option in options]
+    _, plain = constrained_decoding(tiny_llama, prompt, tokens, 5)
+    assert grounded == plain
 
 
 @given(titles=TITLES, k=st.integers(1, 10))

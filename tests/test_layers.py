@@ -20,6 +20,7 @@ LAYERS = [
     ["setup", "retrieval", "evaluation", "profile", "ranking"],
     ["recommender"],
     ["studio"],
+    ["bench"],
     ["ui", "__main__"],
 ]
 RANK = {name: level for level, names in enumerate(LAYERS) for name in names}

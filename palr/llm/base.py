@@ -81,3 +81,10 @@ class Decoder(Protocol):
     def logprobs(self) -> NDArray[np.float32]:
         """Log-probabilities of the next token, shape (vocabulary,)."""
         ...
+
+    def score(self, continuations: Sequence[Sequence[int]]) -> list[float]:
+        """Mean log-probability per token of each continuation, were it to come next.
+
+        All share what is cached, and the position stays where it is. None may be empty.
+        """
+        ...

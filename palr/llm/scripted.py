@@ -66,9 +66,26 @@ class _ScriptedDecoder:
     def logprobs(self) -> NDArray[np.float32]:
         self.forward_passes += self._pending
         self._pending = False
+        return self._after(self._answer)
+
+    def score(self, continuations: Sequence[Sequence[int]]) -> list[float]:
+        self.forward_passes += 1
+        return [
+            float(
+                np.mean(
+                    [
+                        self._after(self._answer + bytes(tokens[:at]))[token]
+                        for at, token in enumerate(tokens)
+                    ]
+                )
+            )
+            for tokens in continuations
+        ]
+
+    def _after(self, answer: bytes) -> NDArray[np.float32]:
         probabilities = np.full(256, 1e-6)
-        written = len(self._answer)
-        if written < len(self._reply) and self._reply.startswith(self._answer):
+        written = len(answer)
+        if written < len(self._reply) and self._reply.startswith(answer):
             probabilities[self._reply[written]] = 1.0
         logprobs: NDArray[np.float32] = np.log(probabilities / probabilities.sum())
         return logprobs.astype(np.float32)

@@ -5,16 +5,17 @@ own sampling defaults never apply.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from palr.errors import LLMError
 from palr.llm.base import Decoder
+from palr.llm.decoder import TransformersDecoder
+from palr.llm.prefixes import PrefixCache
 from palr.settings import SMOLLM2, Settings
 
 _SMOLLM2_NAME = "SmolLM2-135M-Instruct"
@@ -27,8 +28,9 @@ class TransformersLLM:
     def __init__(self, model: Any, tokenizer: Any, name: str, adapter: str | None = None):
         self.name = name
         self.adapter = adapter
-        self._model = model
-        self._tokenizer = tokenizer
+        self.model = model
+        self.tokenizer = tokenizer
+        self._prefixes = PrefixCache()
         self._newline = self._encode("\n")
         self._markup = {t for t in tokenizer.all_special_tokens if len(t) > 1}
         self._ends = {
@@ -76,16 +78,16 @@ class TransformersLLM:
 
     @property
     def context_length(self) -> int:
-        return int(getattr(self._model.config, "max_position_embeddings", _CPU_CONTEXT))
+        return int(getattr(self.model.config, "max_position_embeddings", _CPU_CONTEXT))
 
     def render(self, text: str) -> str:
         for token in self._markup:
             text = text.replace(token, " ".join(token))
-        if not self._tokenizer.chat_template:
+        if not self.tokenizer.chat_template:
             return text + "\n"
         message = [{"role": "user", "content": text}]
         return str(
-            self._tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+            self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
         )
 
     def count_tokens(self, text: str) -> int:
@@ -95,9 +97,16 @@ class TransformersLLM:
         # Behind a newline, SentencePiece tokenizers do not add their mark of a word's start.
         return self._encode("\n" + text)[len(self._newline) :]
 
+    def encode_prompt(self, text: str) -> list[int]:
+        """Token ids of the rendered prompt."""
+        return self._encode(self.render(text), special=not self.tokenizer.chat_template)
+
     def start(self, text: str) -> Decoder:
-        special = not self._tokenizer.chat_template
-        return TransformersDecoder(self._model, self._encode(self.render(text), special=special))
+        return TransformersDecoder(self.model, self.encode_prompt(text), self._prefixes)
+
+    def forget(self) -> None:
+        """Drop what is kept of earlier prompts."""
+        self._prefixes.clear()
 
     def generate(self, text: str, *, max_tokens: int) -> Iterator[str]:
         decoder = self.start(text)
@@ -109,44 +118,13 @@ class TransformersLLM:
                 return
             written.append(token)
             decoder.feed([token])
-            answer = str(self._tokenizer.decode(written))
+            answer = str(self.tokenizer.decode(written))
             if not answer.endswith("\ufffd"):  # half of a character whose bytes span tokens
                 yield answer[len(shown) :]
                 shown = answer
 
     def _encode(self, text: str, special: bool = False) -> list[int]:
-        return list(self._tokenizer(text, add_special_tokens=special).input_ids)
-
-
-class TransformersDecoder:
-    """Greedy decoding position with a key-value cache that grows by `feed`."""
-
-    def __init__(self, model: Any, prompt: Sequence[int]):
-        self._model = model
-        self._pending = list(prompt)
-        self._cache: Any = None
-        self._logprobs: NDArray[np.float32] | None = None
-        self.forward_passes = 0
-
-    def feed(self, tokens: Sequence[int]) -> None:
-        self._pending.extend(tokens)
-
-    def logprobs(self) -> NDArray[np.float32]:
-        import torch
-
-        if self._pending or self._logprobs is None:
-            with torch.inference_mode():
-                tokens = torch.tensor([self._pending], device=self._model.device)
-                out = self._model(
-                    tokens, past_key_values=self._cache, use_cache=True, logits_to_keep=1
-                )
-                logits = out.logits[0, -1].float()
-                self._logprobs = torch.log_softmax(logits, dim=-1).cpu().numpy()
-            self._cache = out.past_key_values
-            self._pending = []
-            self.forward_passes += 1
-        assert self._logprobs is not None
-        return self._logprobs
+        return list(self.tokenizer(text, add_special_tokens=special).input_ids)
 
 
 def _device(wanted: str) -> str:

@@ -4,7 +4,8 @@ import pytest
 
 from palr.errors import LLMError
 from palr.llm import load_llm
-from palr.llm.transformers import TransformersDecoder, TransformersLLM
+from palr.llm.decoder import TransformersDecoder
+from palr.llm.transformers import TransformersLLM
 from palr.settings import Settings
 
 
@@ -14,8 +15,8 @@ def load(settings: Settings, **changes: object) -> TransformersLLM:
 
 
 def save_tiny(folder: Path, tiny_llama: TransformersLLM) -> Path:
-    tiny_llama._model.save_pretrained(folder)
-    tiny_llama._tokenizer.save_pretrained(folder)
+    tiny_llama.model.save_pretrained(folder)
+    tiny_llama.tokenizer.save_pretrained(folder)
     return folder
 
 
@@ -28,7 +29,7 @@ def save_adapter(folder: Path, base: TransformersLLM, scale: float, rank: int = 
 
     torch.manual_seed(1)
     config = LoraConfig(r=rank, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
-    adapted = get_peft_model(copy.deepcopy(base._model), config)
+    adapted = get_peft_model(copy.deepcopy(base.model), config)
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=scale)
@@ -37,7 +38,7 @@ def save_adapter(folder: Path, base: TransformersLLM, scale: float, rank: int = 
 
 
 def test_the_default_is_a_real_llama(smollm2):
-    assert smollm2._model.config.model_type == "llama"
+    assert smollm2.model.config.model_type == "llama"
     assert smollm2.context_length == 8192
     assert smollm2.name == "SmolLM2-135M-Instruct"
 
@@ -132,7 +133,7 @@ def test_the_backend_is_chosen_by_name(settings):
 
 
 def test_the_cache_counts_forward_passes(tiny_llama):
-    decoder = TransformersDecoder(tiny_llama._model, [1, 2, 3])
+    decoder = TransformersDecoder(tiny_llama.model, [1, 2, 3])
     decoder.logprobs()
     decoder.logprobs()
     decoder.feed([4])

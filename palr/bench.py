@@ -1,0 +1,278 @@
+"""How fast a ranking is, and how fast it could be: every way of reading it, in one run.
+
+Over the same prompts (20 picks, 50 candidates) it times free generation, plain constrained decoding
+with transformers' ``prefix_allowed_tokens_fn``, and the modes of `palr.ranking`; and *the floor*:
+one pass over the prompt, and one pass of a single token for each branching decision. Nothing that
+decides token by token can be faster on the same machine and model.
+"""
+
+import random
+import resource
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from palr.grounding import SEPARATOR
+from palr.llm.decoder import TransformersDecoder
+from palr.llm.transformers import TransformersLLM
+from palr.profile import write_profile
+from palr.ranking import MODES, fit_ranking_prompt, rank
+from palr.retrieval import retrieve
+from palr.studio import Studio
+from palr.types import Candidate, Prompt
+
+FREE_TOKENS = 160
+WAYS = ("free", "prefix_allowed_tokens_fn", *MODES)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One prompt, one way. Seconds; ``prefill`` is the time to the first decision."""
+
+    prefill_s: float
+    decode_s: float
+    forward_passes: int
+    ids: tuple[str, ...] = ()
+
+    @property
+    def total_s(self) -> float:
+        return self.prefill_s + self.decode_s
+
+
+@dataclass(frozen=True)
+class Case:
+    """A prompt to rank; ``names`` are the candidates' in the mode ``titles``."""
+
+    prompt: Prompt
+    names: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    labelled: Prompt
+
+
+def bench_ranking(
+    studio: Studio, domain: str, n_prompts: int, k: int, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Measure all `WAYS`; returns the report that ``python -m palr bench ranking`` writes.
+
+    ``decode_speedup`` compares the decode parts of forced runs and ``prefix_allowed_tokens_fn``,
+    ``identical`` tells whether both chose the same items in every prompt, ``ratio_to_floor``
+    compares the whole of forced runs with the floor, ``p50_s`` is by way.
+    """
+    llm = studio.llm()
+    assert isinstance(llm, TransformersLLM), "the bench times a model in this process"
+    cases = _cases(studio, domain, n_prompts, k)
+    timings: dict[str, list[Timing]] = {way: [] for way in WAYS}
+    floors, decisions = [], []
+    _run("titles", cases[0], llm, k)  # the first pass through a model is slow
+    for number, case in enumerate(cases, start=1):
+        for way in WAYS:
+            timings[way].append(_run(way, case, llm, k))
+        titles = timings["titles"][-1]
+        decisions.append(titles.forward_passes - 1)
+        floors.append(_floor(llm, case.prompt, decisions[-1]))
+        say(f"{number} of {n_prompts}: {titles.total_s:.2f} s, floor {floors[-1]:.2f} s")
+    forced, plain = timings["titles"], timings["prefix_allowed_tokens_fn"]
+    speedup = sum(t.decode_s for t in plain) / sum(t.decode_s for t in forced)
+    return {
+        "decode_speedup": round(speedup, 2),
+        "identical": [t.ids for t in forced] == [t.ids for t in plain],
+        "ratio_to_floor": round(sum(t.total_s for t in forced) / sum(floors), 3),
+        "p50_s": {way: round(_percentile(timings[way], 50), 3) for way in WAYS},
+        "p95_s": {way: round(_percentile(timings[way], 95), 3) for way in WAYS},
+        "prefill_s": {
+            way: round(float(np.mean([t.prefill_s for t in timings[way]])), 3) for way in WAYS
+        },
+        "decode_s": {
+            way: round(float(np.mean([t.decode_s for t in timings[way]])), 3) for way in WAYS
+        },
+        "forward_passes": {
+            way: round(float(np.mean([t.forward_passes for t in timings[way]])), 1) for way in WAYS
+        },
+        "floor_s": round(float(np.mean(floors)), 3),
+        "decisions": round(float(np.mean(decisions)), 1),
+        "prompt_tokens": round(float(np.mean([case.prompt.tokens or 0 for case in cases])), 1),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "prompts": n_prompts,
+        "domain": domain,
+        "machine": machine(llm),
+    }
+
+
+def machine(llm: TransformersLLM) -> dict[str, str]:
+    """What the figures were measured on."""
+    import platform
+
+    import torch
+    import transformers
+
+    device = llm.model.device
+    return {
+        "model": llm.name,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "cpu": platform.processor() or platform.machine(),
+        "threads": str(torch.get_num_threads()),
+        "dtype": str(llm.model.dtype).removeprefix("torch."),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+def _cases(studio: Studio, domain: str, n: int, k: int) -> list[Case]:
+    catalog = studio.catalog(domain)
+    retriever = studio.retriever(domain, studio.settings.retriever)
+    llm = studio.llm()
+    generator = random.Random(0)
+    cases = []
+    for _ in range(n):
+        history = generator.sample(retriever.items, 20)
+        *_, profile = write_profile(history, catalog, llm)
+        candidates = retrieve(retriever, history, 50)
+        prompt, names = fit_ranking_prompt(catalog.domain, history, profile, candidates, k, llm)
+        labelled, _ = fit_ranking_prompt(
+            catalog.domain, history, profile, candidates, k, llm, "labels"
+        )
+        cases.append(Case(prompt, names, candidates, labelled))
+    return cases
+
+
+def _run(way: str, case: Case, llm: TransformersLLM, k: int) -> Timing:
+    llm.forget()  # every way starts from a prompt that the model has not read
+    if way in MODES:
+        return _mode(way, case, llm, k)
+    generate = _free if way == "free" else _prefix_allowed_tokens
+    begin = time.perf_counter()
+    _decoder(llm, case.prompt).logprobs()
+    prefill = time.perf_counter() - begin
+    llm.forget()
+    begin = time.perf_counter()
+    passes, chosen = generate(llm, case, k)
+    total = time.perf_counter() - begin
+    ids = tuple(case.candidates[index].item.id for index in chosen)
+    return Timing(prefill, max(total - prefill, 0.0), passes, ids)
+
+
+def _mode(mode: str, case: Case, llm: TransformersLLM, k: int) -> Timing:
+    prompt = case.labelled if MODES[mode].labelled else case.prompt
+    begin = time.perf_counter()
+    _decoder(llm, prompt).logprobs()
+    prefill = time.perf_counter() - begin
+    llm.forget()
+    begin = time.perf_counter()
+    *_, ranking = rank(prompt, case.names, case.candidates, llm, k, mode)
+    total = time.perf_counter() - begin
+    ids = tuple(ranked.item.id for ranked in ranking.items)
+    return Timing(prefill, max(total - prefill, 0.0), ranking.forward_passes or 0, ids)
+
+
+def _floor(llm: TransformersLLM, prompt: Prompt, decisions: int) -> float:
+    """One pass over the prompt and ``decisions`` passes of one token."""
+    llm.forget()
+    begin = time.perf_counter()
+    decoder = _decoder(llm, prompt)
+    decoder.logprobs()
+    for _ in range(decisions):
+        decoder.feed([5])
+        decoder.logprobs()
+    return time.perf_counter() - begin
+
+
+def _decoder(llm: TransformersLLM, prompt: Prompt) -> TransformersDecoder:
+    decoder = llm.start(prompt.text)
+    assert isinstance(decoder, TransformersDecoder)
+    return decoder
+
+
+def _free(llm: TransformersLLM, case: Case, k: int) -> tuple[int, list[int]]:
+    return sum(1 for _ in llm.generate(case.prompt.text, max_tokens=FREE_TOKENS)), []
+
+
+def _prefix_allowed_tokens(llm: TransformersLLM, case: Case, k: int) -> tuple[int, list[int]]:
+    options = [llm.encode_answer(name) for name in case.names]
+    return constrained_decoding(llm, case.prompt.text, options, k)
+
+
+def constrained_decoding(
+    llm: TransformersLLM, text: str, options: Sequence[Sequence[int]], k: int
+) -> tuple[int, list[int]]:
+    """The usual way: transformers' ``generate``, told at every token which ones may follow.
+
+    Returns the number of tokens written, each a forward pass, and the indices of the chosen
+    options in order.
+    """
+    import torch
+
+    prompt = torch.tensor([llm.encode_prompt(text)], device=llm.model.device)
+    end = int(llm.tokenizer.eos_token_id)
+    answer = ConstrainedAnswer(options, llm.encode_answer(SEPARATOR), k, end)
+    begin = prompt.shape[1]
+
+    def allowed(_: int, written: Any) -> list[int]:
+        if len(written) > begin:
+            answer.push(int(written[-1]))
+        return answer.allowed()
+
+    written = llm.model.generate(
+        prompt,
+        attention_mask=torch.ones_like(prompt),
+        prefix_allowed_tokens_fn=allowed,
+        max_new_tokens=sum(map(len, options)) + len(options) * 4,
+        do_sample=False,
+        eos_token_id=end,
+        pad_token_id=end,
+    )
+    return len(written[0]) - begin, answer.chosen
+
+
+class ConstrainedAnswer:
+    """Which tokens may follow in a comma-separated answer of ``k`` distinct options."""
+
+    def __init__(
+        self, options: Sequence[Sequence[int]], separator: Sequence[int], k: int, end: int
+    ):
+        self.chosen: list[int] = []
+        self._left = {index: list(tokens) for index, tokens in enumerate(options)}
+        self._separator = list(separator)
+        self._k = min(k, len(self._left))
+        self._end = end
+        self._text: list[int] = []
+        self._forced: list[int] = []
+
+    def allowed(self) -> list[int]:
+        if self._forced:
+            return self._forced[:1]
+        if len(self.chosen) == self._k:
+            return [self._end]
+        n = len(self._text)
+        following = {
+            tokens[n] if len(tokens) > n else self._separator[0]
+            for tokens in self._left.values()
+            if tokens[:n] == self._text
+        }
+        return sorted(following)
+
+    def push(self, token: int) -> None:
+        if self._forced:
+            self._forced.pop(0)
+            return
+        longer = [*self._text, token]
+        if any(tokens[: len(longer)] == longer for tokens in self._left.values()):
+            self._text = longer
+            alike = [t for t in self._left.values() if t[: len(longer)] == longer]
+            if all(tokens == longer for tokens in alike):
+                self._choose(self._separator)
+        elif self._text:
+            self._choose(self._separator[1:])
+
+    def _choose(self, forced: Sequence[int]) -> None:
+        index = next(index for index, tokens in self._left.items() if tokens == self._text)
+        del self._left[index]
+        self.chosen.append(index)
+        self._text = []
+        self._forced = list(forced) if len(self.chosen) < self._k else []
+
+
+def _percentile(timings: Sequence[Timing], q: float) -> float:
+    return float(np.percentile([t.total_s for t in timings], q))
