@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from palr.errors import PalrError
+from palr.ranking import DEFAULT_MODE
 from palr.studio import Studio
 from palr.ui import hood, render
 from palr.ui.picker import Selection, resolve
@@ -37,14 +38,19 @@ class Desk:
     view: View = IDLE
     asked_picks: tuple[str, ...] = ()
     asked_retriever: str = AUTOMATIC
+    asked_mode: str = DEFAULT_MODE
     stop: threading.Event = field(default_factory=threading.Event, compare=False)
     left: threading.Event = field(default_factory=threading.Event, compare=False)
 
-    def stale_reasons(self, picks: tuple[str, ...], retriever: str) -> list[str]:
+    def stale_reasons(self, picks: tuple[str, ...], retriever: str, mode: str) -> list[str]:
         if self.view.trace is None:
             return []
-        asked = {"picks": self.asked_picks, "retriever": self.asked_retriever}
-        now = {"picks": picks, "retriever": retriever}
+        asked = {
+            "picks": self.asked_picks,
+            "retriever": self.asked_retriever,
+            "ranking": self.asked_mode,
+        }
+        now = {"picks": picks, "retriever": retriever, "ranking": mode}
         return [what for what in asked if asked[what] != now[what]]
 
 
@@ -65,14 +71,14 @@ class Handlers:
         )
         return html, gr.update(active=status.state == "loading")
 
-    def begin(self, picked: object, retriever: str, desks: Desks) -> tuple[Any, ...]:
+    def begin(self, picked: object, retriever: str, mode: str, desks: Desks) -> tuple[Any, ...]:
         """Answer the press of the button at once, before the run gets its turn."""
         selection = Selection.parse(picked)
         if not selection.ids:
             noun = self._studio.catalog(selection.domain).domain.noun
             return self._page(desks, selection.domain, f"Pick at least one {noun} first.")
         view = View(None, "waiting", "Waiting for a turn")
-        desk = Desk(selection.ids, view, selection.ids, retriever)
+        desk = Desk(selection.ids, view, selection.ids, retriever, mode)
         _leave(desks, selection.domain)
         return self._page({**desks, selection.domain: desk}, selection.domain)
 
@@ -115,7 +121,7 @@ class Handlers:
             yield desk, message
             recommender = self._studio.recommender(selection.domain)
             chosen = None if desk.asked_retriever == AUTOMATIC else desk.asked_retriever
-            stream = recommender.stream(items, retriever=chosen)
+            stream = recommender.stream(items, retriever=chosen, mode=desk.asked_mode)
             with closing(stream):  # a cancelled run must let go of the model at once
                 for trace in stream:
                     desk = replace(desk, view=View(trace, "running"))
@@ -133,7 +139,9 @@ class Handlers:
         selection = Selection.parse(picked)
         return self._page(_stop(desks, selection.domain), selection.domain)
 
-    def switch(self, domain: str, picked: object, retriever: str, desks: Desks) -> tuple[Any, ...]:
+    def switch(
+        self, domain: str, picked: object, retriever: str, mode: str, desks: Desks
+    ) -> tuple[Any, ...]:
         """Put one domain's picks and results away and lay the other's out."""
         selection = Selection.parse(picked)
         desks = _stop(desks, selection.domain)
@@ -148,14 +156,15 @@ class Handlers:
             *self._page(desks, domain),
             Selection(domain, there.picks).payload(),
             gr.update(choices=choices, value=kept),
+            there.asked_mode if there.view.trace else mode,
             self.status(domain)[0],
         )
 
-    def changed(self, picked: object, retriever: str, desks: Desks) -> str:
+    def changed(self, picked: object, retriever: str, mode: str, desks: Desks) -> str:
         """The note that results are stale, empty where they are not."""
         selection = Selection.parse(picked)
         desk = desks.get(selection.domain, Desk())
-        return render.stale(desk.stale_reasons(selection.ids, retriever))
+        return render.stale(desk.stale_reasons(selection.ids, retriever, mode))
 
     def retriever_choices(self, domain: str) -> list[tuple[str, str]]:
         names = self._studio.retrievers(domain)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import get_args
 
+from palr.ranking import MODES
 from palr.types import Part, Prompt, Recommendation, Segment
 from palr.ui.render import View, dataset_name, duration, retriever_name
 
@@ -89,6 +90,7 @@ def _facts(trace: Recommendation) -> str:
         facts.append(("Language model", trace.llm))
     if trace.retriever:
         facts.append(("Retriever", retriever_name(trace.retriever)))
+    facts.append(("Ranking", MODES[trace.mode].name if trace.mode in MODES else trace.mode))
     facts.append(("History", f"{len(trace.history)} of {len(trace.picks)} picks"))
     if trace.ranking and trace.ranking.forward_passes is not None:
         facts.append(("Forward passes, ranking", f"{trace.ranking.forward_passes:,}"))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from palr.ranking import DEFAULT_MODE
 from palr.studio import Studio
 from palr.ui import render
 from palr.ui.handlers import AUTOMATIC, Handlers
@@ -53,6 +54,14 @@ def build_demo(studio: Studio) -> gr.Blocks:
                             elem_id="retriever",
                             container=False,
                         )
+                        _html('<p class="field-label">Ranking</p>')
+                        mode = gr.Radio(
+                            render.mode_choices(),
+                            value=DEFAULT_MODE,
+                            label="Ranking",
+                            elem_id="mode",
+                            container=False,
+                        )
                 with gr.Column(elem_id="results", min_width=0):
                     stale = _html("", elem_id="stale")
                     profile = _html(render.profile_stage(idle), elem_id="profile")
@@ -63,9 +72,10 @@ def build_demo(studio: Studio) -> gr.Blocks:
 
         stages = [profile, candidates, ranking, under_the_hood]
         page = [desks, notice, *stages, announcer, recommend, cancel]
+        asked = [picker, retriever, mode, desks]
         quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        begun = recommend.click(handlers.begin, [picker, retriever, desks], page, **quick)
-        freshened = begun.then(handlers.changed, [picker, retriever, desks], stale, **quick)
+        begun = recommend.click(handlers.begin, asked, page, **quick)
+        freshened = begun.then(handlers.changed, asked, stale, **quick)
         run = freshened.then(
             handlers.run,
             [picker, desks],
@@ -80,14 +90,14 @@ def build_demo(studio: Studio) -> gr.Blocks:
         cancel.click(handlers.cancelled, [picker, desks], page, **quick)
         domain.change(
             handlers.switch,
-            [domain, picker, retriever, desks],
-            [*page, picker, retriever, status],
+            [domain, *asked],
+            [*page, picker, retriever, mode, status],
             **quick,
         )
         gr.on(
-            [picker.change, retriever.change],
+            [picker.change, retriever.change, mode.change],
             handlers.changed,
-            [picker, retriever, desks],
+            asked,
             stale,
             trigger_mode="always_last",
             **quick,

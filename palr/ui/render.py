@@ -12,6 +12,7 @@ from html import escape
 from typing import Literal
 
 from palr.data.datasets import DATASETS
+from palr.ranking import MODES
 from palr.types import Candidate, Item, Keyword, RankedItem, Recommendation
 
 Phase = Literal["idle", "waiting", "running", "done", "cancelled", "failed"]
@@ -91,6 +92,11 @@ def dataset_name(dataset: str) -> str:
 
 def retriever_name(retriever: str) -> str:
     return RETRIEVERS.get(retriever, retriever)
+
+
+def mode_choices() -> list[tuple[str, str]]:
+    """Name and key of each ranking mode."""
+    return [(mode.name, key) for key, mode in MODES.items()]
 
 
 def movement(ranked: RankedItem) -> tuple[str, str]:

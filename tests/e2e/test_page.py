@@ -272,3 +272,19 @@ def test_many_picks_say_what_is_used(visit: Visit) -> None:
     assert len(picks(page)) > 20
     expect(page.locator(".picks-note")).to_contain_text("most recent 20")
     assert page.locator(".pick.unused").count() == len(picks(page)) - 20
+
+
+def test_another_way_of_ranking(visit: Visit, screenshots: Path) -> None:
+    page = visit()
+    page.locator(".visitor").first.click()
+    recommend(page)
+    wait_for_ten(page)
+    page.get_by_role("button", name="Settings").click()
+    for name in ("Score labels", "Title likelihood"):
+        page.get_by_role("radio", name=name).check()
+        expect(page.locator(".stale")).to_contain_text("Ranking changed")
+        page.screenshot(path=screenshots / "movies-1280-light-settings.png")
+        recommend(page)
+        expect(page.locator(".stale")).to_have_count(0)
+        wait_for_ten(page)
+        expect(page.locator(".facts")).to_contain_text(name)

@@ -4,7 +4,6 @@ import pytest
 
 from palr.errors import LLMError
 from palr.llm import load_llm
-from palr.llm.decoder import TransformersDecoder
 from palr.llm.transformers import TransformersLLM
 from palr.settings import Settings
 
@@ -130,13 +129,3 @@ def test_damaged_weights_name_the_remedy(settings, tmp_path, tiny_llama):
 def test_the_backend_is_chosen_by_name(settings):
     scripted = settings.model_copy(update={"llm_backend": "scripted"})
     assert load_llm(scripted).name == "scripted"
-
-
-def test_the_cache_counts_forward_passes(tiny_llama):
-    decoder = TransformersDecoder(tiny_llama.model, [1, 2, 3])
-    decoder.logprobs()
-    decoder.logprobs()
-    decoder.feed([4])
-    decoder.feed([5])
-    decoder.logprobs()
-    assert decoder.forward_passes == 2

@@ -8,10 +8,12 @@ import pytest
 
 from palr.domains import DOMAINS
 from palr.errors import LLMError, UnknownItemError
+from palr.ranking import DEFAULT_MODE
 from palr.studio import LLMStatus, Studio
 from palr.types import Item, RankedItem, Ranking, Recommendation
 from palr.ui.handlers import AUTOMATIC, Desk, Handlers
 
+TITLES = DEFAULT_MODE
 ITEM = Item("1", "Toy Story", year=1995)
 PICKED = {"domain": "movies", "picks": ["1"]}
 NOTICE, RANKING = 1, 4  # places in a page
@@ -25,7 +27,7 @@ class Shelf:
     has_interactions = True
 
     def __init__(self, run: Callable[[Sequence[Item]], Iterator[Recommendation]]):
-        self.stream = lambda picks, retriever=None: run(picks)
+        self.stream = lambda picks, retriever=None, mode=TITLES: run(picks)
         self.llm_status = LLMStatus("ready", "scripted, zero-shot")
 
     def item(self, id: str) -> Item:
@@ -63,7 +65,7 @@ def bad_run(error: Exception) -> Callable[[Sequence[Item]], Iterator[Recommendat
 
 def press(handlers: Handlers, picked: object = PICKED) -> list[Any]:
     """Press Recommend; the page afterwards, each part as it was last sent."""
-    page = list(handlers.begin(picked, AUTOMATIC, {}))
+    page = list(handlers.begin(picked, AUTOMATIC, TITLES, {}))
     for update in handlers.run(picked, page[0]):
         for place, part in enumerate(update):
             skipped = isinstance(part, dict) and set(part) == {"__type__"}
@@ -115,7 +117,7 @@ def test_cancel_reaches_a_run_that_has_not_begun() -> None:
         yield from good_run(picks)
 
     handlers = handlers_for(run)
-    begun = handlers.begin(PICKED, AUTOMATIC, {})
+    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, {})
     handlers.cancelled(PICKED, begun[0])
     updates = list(handlers.run(PICKED, begun[0]))
     assert len(updates) == 1
@@ -126,9 +128,11 @@ def test_cancel_reaches_a_run_that_has_not_begun() -> None:
 def test_each_domain_keeps_its_picks_and_results() -> None:
     handlers = handlers_for(good_run)
     desks = press(handlers)[0]
-    away = handlers.switch("beauty", PICKED, AUTOMATIC, desks)
+    away = handlers.switch("beauty", PICKED, AUTOMATIC, TITLES, desks)
     assert "Aladdin" not in away[RANKING]
-    back = handlers.switch("movies", {"domain": "beauty", "picks": ["x"]}, AUTOMATIC, away[0])
+    back = handlers.switch(
+        "movies", {"domain": "beauty", "picks": ["x"]}, AUTOMATIC, TITLES, away[0]
+    )
     assert "Aladdin" in back[RANKING]
     assert back[0]["beauty"].picks == ("x",)
     assert PICKED in back
@@ -137,18 +141,19 @@ def test_each_domain_keeps_its_picks_and_results() -> None:
 def test_results_are_stale_once_picks_or_retriever_differ() -> None:
     handlers = handlers_for(good_run)
     desks: dict[str, Desk] = press(handlers)[0]
-    assert handlers.changed(PICKED, AUTOMATIC, desks) == ""
-    assert "Picks changed" in handlers.changed({**PICKED, "picks": []}, AUTOMATIC, desks)
-    assert "Retriever changed" in handlers.changed(PICKED, "popularity", desks)
+    assert handlers.changed(PICKED, AUTOMATIC, TITLES, desks) == ""
+    assert "Picks changed" in handlers.changed({**PICKED, "picks": []}, AUTOMATIC, TITLES, desks)
+    assert "Ranking changed" in handlers.changed(PICKED, AUTOMATIC, "labels", desks)
+    assert "Retriever changed" in handlers.changed(PICKED, "popularity", TITLES, desks)
 
 
 def test_a_stopped_run_keeps_quiet_once_another_has_begun() -> None:
     handlers = handlers_for(good_run)
-    begun = handlers.begin(PICKED, AUTOMATIC, {})
+    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, {})
     run = handlers.run(PICKED, begun[0])
     first = next(run)
     cancelled = handlers.cancelled(PICKED, first[0])
-    again = handlers.begin(PICKED, AUTOMATIC, cancelled[0])
+    again = handlers.begin(PICKED, AUTOMATIC, TITLES, cancelled[0])
     late = next(run)
     assert all(isinstance(part, dict) and set(part) == {"__type__"} for part in late)
     assert list(run) == []

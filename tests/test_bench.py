@@ -1,0 +1,22 @@
+"""The bench measures the real thing: the default model in float32, where ways may not differ."""
+
+import pytest
+
+from palr.bench import WAYS, bench_ranking
+from palr.studio import Studio
+
+
+def test_the_bench_compares_every_way_with_the_floor(settings):
+    studio = Studio(settings.model_copy(update={"dtype": "float32"}))
+    said: list[str] = []
+    report = bench_ranking(studio, "movies", n_prompts=1, k=10, say=said.append)
+    assert report["identical"] is True
+    assert set(report["p50_s"]) == set(WAYS)
+    passes = report["forward_passes"]
+    assert passes["labels"] == 1
+    assert passes["likelihood"] <= 3
+    assert passes["titles"] < passes["prefix_allowed_tokens_fn"] / 3
+    assert passes["titles"] == pytest.approx(report["decisions"] + 1)
+    assert report["ratio_to_floor"] > 0
+    assert report["machine"]["dtype"] == "float32"
+    assert len(said) == 1
