@@ -10,6 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import permutations
 
@@ -204,9 +205,10 @@ def _parsed(
     """Read keywords and sentences out of free text; drop and report what no pick supports."""
     assert profile.prompt is not None
     raw = ""
-    for piece in llm.generate(profile.prompt.text, max_tokens=_ANSWER_TOKENS):
-        raw += piece
-        yield replace(profile, raw=raw)
+    with closing(llm.generate(profile.prompt.text, max_tokens=_ANSWER_TOKENS)) as pieces:
+        for piece in pieces:
+            raw += piece
+            yield replace(profile, raw=raw)
     named = [keyword for keyword in support if re.search(rf"\b{re.escape(keyword)}\b", raw, re.I)]
     named.sort(key=lambda keyword: raw.casefold().index(keyword.casefold()))
     missing = [keyword for keyword in support if keyword not in named]

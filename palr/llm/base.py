@@ -4,7 +4,7 @@
 this process can do, a decoder whose next-token distribution is ours to constrain.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -42,7 +42,7 @@ class LLM(Protocol):
         """Tokens of ``text``; an upper estimate where the tokenizer is out of reach."""
         ...
 
-    def generate(self, text: str, *, max_tokens: int) -> Iterator[str]:
+    def generate(self, text: str, *, max_tokens: int) -> Generator[str]:
         """Continue the rendered prompt greedily, piece by piece, until the model ends its turn.
 
         Closing the iterator stops the model within one forward pass.

@@ -6,6 +6,7 @@ bounds of `Patience`.
 """
 
 import json
+import math
 import random
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -17,11 +18,13 @@ from typing import Any
 import httpx
 
 from palr.errors import LLMError
-from palr.llm.resilience import Caller, Patience, ServerFault
+from palr.llm.resilience import Caller, Patience, ServerError
 
 _DEFAULT_CONTEXT = 4096
 _BYTES_PER_TOKEN = 2.5  # conservative: English titles run at 3 to 4 bytes a token
 _LONGEST_LINE = 1 << 20
+_LIST_SILENCE = 15.0  # no model runs for the list, so that silence means more than it does later
+_CONNECTION = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
 _NOT_NOW = (429, 502, 503, 504)  # busy, or a gateway whose server is still starting
 
 
@@ -60,7 +63,7 @@ class HTTPLLM:
     def count_tokens(self, text: str) -> int:
         return int(len(text.encode()) / _BYTES_PER_TOKEN) + 1
 
-    def generate(self, text: str, *, max_tokens: int) -> Iterator[str]:
+    def generate(self, text: str, *, max_tokens: int) -> Generator[str]:
         """Continue the prompt; closing the iterator closes the connection at once.
 
         Raises:
@@ -79,10 +82,10 @@ class HTTPLLM:
     def _chat(self, request: dict[str, Any], deadline: float) -> Generator[str]:
         """One attempt at an answer."""
         head = ""
-        with self._open("POST", "chat/completions", deadline, json=request) as response:
+        with self._open("POST", "chat/completions", deadline, body=request) as response:
             self._check(response, deadline)
             for line in _lines(self._body(response, deadline)):
-                head = head or line.decode(errors="replace")[:200]
+                head = head or line.decode(errors="replace").strip()[:200]
                 if not line.startswith(b"data:"):
                     continue
                 content, ended = _chunk(line.removeprefix(b"data:").strip())
@@ -92,9 +95,9 @@ class HTTPLLM:
                     # The rest is not awaited: a server that hangs here has said it all.
                     return
         if head and not head.startswith(("data:", "event:", "id:", "retry:", ":")):
-            raise ServerFault(f"{self._shown} did not answer with a chat stream: {head}")
+            raise ServerError(f"{self._shown} did not answer with a chat stream: {head}")
         # Without this check, a proxy that ends the stream of its dead server passes unnoticed.
-        raise ServerFault(self._broken("the stream ended early"), retry=True)
+        raise ServerError(self._broken("the stream ended early"), retry=True)
 
     def _find_context_length(self) -> int:
         """``max_model_len`` where the server tells it (vLLM does), else a cautious default."""
@@ -102,13 +105,15 @@ class HTTPLLM:
         try:
             lengths = {m["id"]: m.get("max_model_len") for m in json.loads(body)["data"]}
             return int(lengths.get(self.name) or _DEFAULT_CONTEXT)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise LLMError(f"{self._shown}/models is not an OpenAI model list") from error
 
     def _model_list(self, deadline: float) -> Generator[bytes]:
         # On a connection of its own: some servers drop it when the list fails.
         headers = {"Connection": "close"}
-        with self._open("GET", "models", deadline, headers=headers) as response:
+        with self._open(
+            "GET", "models", deadline, headers=headers, silence=_LIST_SILENCE
+        ) as response:
             temporary = response.status_code in _NOT_NOW
             if response.is_error and response.status_code not in (401, 403) and not temporary:
                 # ``transformers serve`` fails here while its hub cache is empty, but serves.
@@ -124,39 +129,38 @@ class HTTPLLM:
         path: str,
         deadline: float,
         *,
-        json: object = None,
+        body: object = None,
         headers: dict[str, str] | None = None,
+        silence: float = math.inf,
     ) -> Iterator[httpx.Response]:
-        """Send a request and hand out its response, with every fault of the wire told apart."""
-        patience = self._patience
-        silence = min(patience.silence, max(deadline - self._clock(), 0.1))
-        timeout = httpx.Timeout(silence, connect=patience.connect)
+        """Send a request and hand out its response; what goes wrong on the wire is told apart."""
+        left = max(deadline - self._clock(), 0.1)
+        silence = min(silence, self._patience.silence, left)
+        timeout = httpx.Timeout(silence, connect=self._patience.connect)
         url = f"{str(self._base).rstrip('/')}/{path}"
         answered = False
         try:
             with self._client.stream(
-                method, url, json=json, headers=headers, timeout=timeout
+                method, url, json=body, headers=headers, timeout=timeout
             ) as response:
                 answered = True
                 yield response
         except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
-            # Not tried again: it may well be at work, and has used up the visitor's patience.
-            raise ServerFault(
+            # Not asked again: it may be at work still, and the visitor has waited long enough.
+            raise ServerError(
                 f"the LLM server at {self._shown} accepted the request, but was silent for "
                 f"{silence:.3g} s: see its log, or give it less to do"
             ) from error
-        except (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout) as error:
+        except httpx.HTTPError as error:
             why = type(error).__name__
             message = self._broken(why) if answered else self._unreachable(why)
-            raise ServerFault(message, retry=True) from error
-        except httpx.HTTPError as error:
-            raise ServerFault(self._unreachable(type(error).__name__)) from error
+            raise ServerError(message, retry=isinstance(error, _CONNECTION)) from error
 
     def _body(self, response: httpx.Response, deadline: float) -> Iterator[bytes]:
         """The body as it comes; the deadline ends even a server that sends a byte a minute."""
         for chunk in response.iter_bytes():
             if self._clock() > deadline:
-                raise ServerFault(
+                raise ServerError(
                     f"the LLM server at {self._shown} did not end its answer within "
                     f"{self._patience.total:.3g} s"
                 )
@@ -182,7 +186,7 @@ class HTTPLLM:
         if after:
             message += f" (it asks to be left alone for {after:.3g} s)"
         # A busy server is no sick one: 429 must not open the circuit for those it has room for.
-        raise ServerFault(message, retry=True, after=after, counts=status != 429)
+        raise ServerError(message, retry=True, after=after, counts=status != 429)
 
     def _unreachable(self, why: str) -> str:
         return (
@@ -220,7 +224,7 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         *lines, rest = (rest + chunk).split(b"\n")
         yield from lines
         if len(rest) > _LONGEST_LINE:
-            raise ServerFault("the LLM server sent a line without end")
+            raise ServerError("the LLM server sent a line without end")
     yield rest
 
 
@@ -243,9 +247,9 @@ def _chunk(data: bytes) -> tuple[str, bool]:
             raise TypeError("content is not text")
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         message = f"the LLM server sent an event that is not a chat chunk: {said}"
-        raise ServerFault(message) from error
+        raise ServerError(message) from error
     if failure:
-        raise ServerFault(f"the LLM server failed in the middle of its answer: {said}")
+        raise ServerError(f"the LLM server failed in the middle of its answer: {said}")
     return content, ended
 
 

@@ -1,8 +1,8 @@
 """How long to wait for a server, when to ask it again, and when to stop asking.
 
-With the defaults, a server that refuses connections costs its first visitor 1.5 seconds and two
-repetitions. From the fifth failure on it costs the others nothing: the circuit is open, and once
-in half a minute one run is let through to see whether the server is back.
+With the defaults, a server that refuses connections costs its first visitor at most 1.5 seconds
+and two repetitions. From the fifth failure on it costs the others nothing: the circuit is open,
+and once in half a minute one run is let through to see whether the server is back.
 """
 
 import logging
@@ -34,7 +34,7 @@ class Patience:
     cool_down: float = 30.0
 
 
-class ServerFault(LLMError):
+class ServerError(LLMError):
     """The server failed, rather than refused what it was asked.
 
     ``retry``: asking again may help, after ``after`` seconds where the server named a time.
@@ -60,7 +60,7 @@ class CircuitBreaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._last = ""
-        self._closed_until = 0.0  # no call passes before, once there are too many failures
+        self._refuse_until = 0.0  # no attempt passes before, while the circuit is open
         self._probing = False
 
     @property
@@ -77,9 +77,9 @@ class CircuitBreaker:
         probe = self._admit()
         try:
             yield
-        except ServerFault as fault:
-            if fault.counts:
-                self._failed(str(fault))
+        except ServerError as error:
+            if error.counts:
+                self._failed(str(error))
             elif probe:
                 self._unknown()
             raise
@@ -99,7 +99,7 @@ class CircuitBreaker:
         with self._lock:
             if not self.is_open:
                 return False
-            left = self._closed_until - self._clock()
+            left = self._refuse_until - self._clock()
             if left > 0:
                 when = "just now" if self._probing else f"in {left:.0f} s"
                 raise LLMError(
@@ -108,7 +108,7 @@ class CircuitBreaker:
                 )
             self._probing = True
             # Not for ever: a probe that is never heard of again must not keep the circuit open.
-            self._closed_until = self._clock() + self._patience.total
+            self._refuse_until = self._clock() + self._patience.total
             return True
 
     def _failed(self, reason: str) -> None:
@@ -116,7 +116,7 @@ class CircuitBreaker:
             self._failures += 1
             self._last = reason
             self._probing = False
-            self._closed_until = self._clock() + self._patience.cool_down
+            self._refuse_until = self._clock() + self._patience.cool_down
 
     def _succeeded(self) -> None:
         with self._lock:
@@ -127,7 +127,7 @@ class CircuitBreaker:
         """The probe told nothing: the next attempt is one."""
         with self._lock:
             self._probing = False
-            self._closed_until = self._clock()
+            self._refuse_until = self._clock()
 
 
 class Caller:
@@ -168,25 +168,25 @@ class Caller:
                         begun = True
                         yield piece
                 return
-            except ServerFault as fault:
-                wait = self._wait(fault, made)
+            except ServerError as error:
+                wait = self._wait(error, made)
                 late = self._clock() + wait >= deadline
-                if begun or not self._may_repeat(fault, made) or late or self._breaker.is_open:
+                if begun or not self._may_repeat(error, made) or late or self._breaker.is_open:
                     if made == 1:
                         raise
-                    raise LLMError(f"{fault} (tried {made} times)") from fault
-                _log.warning("%s; attempt %d follows in %.1f s", fault, made + 1, wait)
+                    raise LLMError(f"{error} (tried {made} times)") from error
+                _log.warning("%s; attempt %d follows in %.1f s", error, made + 1, wait)
             self._sleep(wait)
 
-    def _may_repeat(self, fault: ServerFault, made: int) -> bool:
+    def _may_repeat(self, error: ServerError, made: int) -> bool:
         # A server that wants to be left alone for longer than a visitor waits is left alone.
-        patient = fault.after <= self._patience.longest_wait
-        return fault.retry and patient and made <= self._patience.retries
+        patient = error.after <= self._patience.longest_wait
+        return error.retry and patient and made <= self._patience.retries
 
-    def _wait(self, fault: ServerFault, made: int) -> float:
+    def _wait(self, error: ServerError, made: int) -> float:
         """After the time that the server named: between half and all of a span that doubles.
 
         The random half keeps runs that failed together from coming back together.
         """
-        span = min(self._patience.first_wait * 2 ** (made - 1), self._patience.longest_wait)
-        return fault.after + span * (0.5 + 0.5 * self._jitter())
+        span = min(self._patience.first_wait * 2.0 ** (made - 1), self._patience.longest_wait)
+        return error.after + span * (0.5 + 0.5 * self._jitter())

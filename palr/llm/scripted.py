@@ -5,7 +5,7 @@ answer so far agrees with the reply, and is indifferent from then on.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ class ScriptedLLM:
     def count_tokens(self, text: str) -> int:
         return len(text.encode())
 
-    def generate(self, text: str, *, max_tokens: int) -> Iterator[str]:
+    def generate(self, text: str, *, max_tokens: int) -> Generator[str]:
         yield from re.findall(r"\S+\s*|\s+", self._answer(text)[:max_tokens])
 
     def encode_answer(self, text: str) -> list[int]:

@@ -5,7 +5,7 @@ own sampling defaults never apply.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ class TransformersLLM:
         """Drop what is kept of earlier prompts."""
         self._prefixes.clear()
 
-    def generate(self, text: str, *, max_tokens: int) -> Iterator[str]:
+    def generate(self, text: str, *, max_tokens: int) -> Generator[str]:
         decoder = self.start(text)
         written: list[int] = []
         shown = ""

@@ -11,6 +11,7 @@ An adapter is at its best in the mode it was trained for; the paper's task train
 
 import string
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -104,15 +105,17 @@ def parsed(
     raw = ""
     chosen: list[int] = []
     repairs: tuple[str, ...] = ()
-    for piece in llm.generate(prompt.text, max_tokens=max(room, 16)):
-        raw += piece
-        chosen, repairs = parse_names(raw, names)
-        for index in chosen[len(ranking.items) : k]:
-            ranking = with_item(ranking, candidates[index])
-        ranking = replace(ranking, raw=raw, repairs=repairs)
-        yield ranking
-        if len(ranking.items) == k:
-            return
+    # Closed as soon as k items are there, or the run is called off: the server stops then.
+    with closing(llm.generate(prompt.text, max_tokens=max(room, 16))) as pieces:
+        for piece in pieces:
+            raw += piece
+            chosen, repairs = parse_names(raw, names)
+            for index in chosen[len(ranking.items) : k]:
+                ranking = with_item(ranking, candidates[index])
+            ranking = replace(ranking, raw=raw, repairs=repairs)
+            yield ranking
+            if len(ranking.items) == k:
+                return
     rest = [index for index in range(len(names)) if index not in chosen]
     missing = k - len(ranking.items)
     if missing:
