@@ -43,7 +43,26 @@ def retrieval_table() -> str:
     return "\n".join(rows)
 
 
-TABLES = {"settings": settings_table, "retrieval": retrieval_table}
+def ranking_table() -> str:
+    rows = []
+    for path in sorted((ROOT / "assets" / "results").glob("ranking*.json")):
+        report = json.loads(path.read_text())
+        if not rows:
+            head = " | ".join(f"`{way}`" for way in report["p50_s"])
+            rows.append(
+                f"| p50, seconds | {head} | decode speed-up | ratio to floor | same items |"
+            )
+            rows.append("| --- " * (len(report["p50_s"]) + 4) + "|")
+        times = " | ".join(f"{seconds:.2f}" for seconds in report["p50_s"].values())
+        same = "yes" if report["identical"] else "not in all prompts"
+        rows.append(
+            f"| {report['machine']['dtype']}, {report['prompts']} prompts | {times} "
+            f"| {report['decode_speedup']:.1f}x | {report['ratio_to_floor']:.2f} | {same} |"
+        )
+    return "\n".join(rows)
+
+
+TABLES = {"settings": settings_table, "retrieval": retrieval_table, "ranking": ranking_table}
 
 
 def with_tables(text: str) -> str:
@@ -74,7 +93,7 @@ def test_every_dataset_with_counts_is_documented_with_them():
 
 @pytest.mark.parametrize("arguments", commands(), ids=" ".join)
 def test_every_command_of_the_readme_exists(arguments):
-    name = arguments[:2] if arguments[0] == "data" else arguments[:1]
+    name = arguments[:2] if arguments[0] in ("data", "bench") else arguments[:1]
     result = subprocess.run(
         [sys.executable, "-m", "palr", *name, "--help"],
         cwd=ROOT,
