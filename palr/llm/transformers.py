@@ -95,7 +95,8 @@ class TransformersLLM:
 
     def encode_answer(self, text: str) -> list[int]:
         # Behind a newline, SentencePiece tokenizers do not add their mark of a word's start.
-        return self._encode("\n" + text)[len(self._newline) :]
+        tokens, n = self._encode("\n" + text), len(self._newline)
+        return tokens[n:] if tokens[:n] == self._newline else self._encode(text)
 
     def encode_prompt(self, text: str) -> list[int]:
         """Token ids of the rendered prompt."""

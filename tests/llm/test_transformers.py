@@ -62,6 +62,12 @@ def test_answers_are_encoded_as_they_stand_in_a_line(smollm2):
     assert line[1:] == tokens
 
 
+@pytest.mark.parametrize("text", ["\n", "\nPreference: ", " ", ", ", '"'])
+def test_no_piece_of_an_answer_is_lost(smollm2, text):
+    tokens = smollm2.encode_answer(text)
+    assert smollm2.tokenizer.decode(tokens, clean_up_tokenization_spaces=False) == text
+
+
 def test_generation_stops_at_the_end_of_the_turn(smollm2):
     text = "".join(smollm2.generate("Say only the word yes.", max_tokens=200))
     assert "<|im_end|>" not in text
