@@ -3,6 +3,8 @@
 Two prompts of one visitor begin alike: the same instruction and history, then a pick more or an
 edited profile. What the second shares with an earlier one is taken from here and not computed
 again. A key-value cache only ever grows by new tensors, so entries are shared, never copied.
+
+For float32 only: see `palr.llm.transformers.TransformersLLM`.
 """
 
 import threading

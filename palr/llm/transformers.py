@@ -30,7 +30,10 @@ class TransformersLLM:
         self.adapter = adapter
         self.model = model
         self.tokenizer = tokenizer
-        self._prefixes = PrefixCache()
+        # Reuse changes the shapes of the passes, and so the rounding. In float32 that is far below
+        # any difference between candidates; in half precision the same picks could rank anew.
+        exact = str(model.dtype) == "torch.float32"
+        self._prefixes = PrefixCache() if exact else None
         self._newline = self._encode("\n")
         self._markup = {t for t in tokenizer.all_special_tokens if len(t) > 1}
         self._ends = {
@@ -107,7 +110,8 @@ class TransformersLLM:
 
     def forget(self) -> None:
         """Drop what is kept of earlier prompts."""
-        self._prefixes.clear()
+        if self._prefixes is not None:
+            self._prefixes.clear()
 
     def generate(self, text: str, *, max_tokens: int) -> Generator[str]:
         decoder = self.start(text)
