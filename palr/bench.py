@@ -139,32 +139,24 @@ def _cases(studio: Studio, domain: str, n: int, k: int) -> list[Case]:
 
 
 def _run(way: str, case: Case, llm: TransformersLLM, k: int) -> Timing:
-    llm.forget()  # every way starts from a prompt that the model has not read
-    if way in MODES:
-        return _mode(way, case, llm, k)
-    generate = _free if way == "free" else _prefix_allowed_tokens
-    begin = time.perf_counter()
-    _decoder(llm, case.prompt).logprobs()
-    prefill = time.perf_counter() - begin
+    """Time one way; each starts from a prompt that the model has not read."""
+    labelled = way in MODES and MODES[way].labelled
+    prompt = case.labelled if labelled else case.prompt
     llm.forget()
-    begin = time.perf_counter()
-    passes, chosen = generate(llm, case, k)
-    total = time.perf_counter() - begin
-    ids = tuple(case.candidates[index].item.id for index in chosen)
-    return Timing(prefill, max(total - prefill, 0.0), passes, ids)
-
-
-def _mode(mode: str, case: Case, llm: TransformersLLM, k: int) -> Timing:
-    prompt = case.labelled if MODES[mode].labelled else case.prompt
     begin = time.perf_counter()
     _decoder(llm, prompt).logprobs()
     prefill = time.perf_counter() - begin
     llm.forget()
     begin = time.perf_counter()
-    *_, ranking = rank(prompt, case.names, case.candidates, llm, k, mode)
+    if way in MODES:
+        *_, ranking = rank(prompt, case.names, case.candidates, llm, k, way)
+        passes, ids = ranking.forward_passes or 0, [r.item.id for r in ranking.items]
+    else:
+        generate = _free if way == "free" else _prefix_allowed_tokens
+        passes, chosen = generate(llm, case, k)
+        ids = [case.candidates[index].item.id for index in chosen]
     total = time.perf_counter() - begin
-    ids = tuple(ranked.item.id for ranked in ranking.items)
-    return Timing(prefill, max(total - prefill, 0.0), ranking.forward_passes or 0, ids)
+    return Timing(prefill, max(total - prefill, 0.0), passes, tuple(ids))
 
 
 def _floor(llm: TransformersLLM, prompt: Prompt, decisions: int) -> float:

@@ -96,7 +96,7 @@ class OptionTrie:
                     logprobs = yield Run(tuple(pending), decide=True)
                     assert logprobs is not None
                     pending = []
-                    scores = self._scores(ways, logprobs)
+                    scores = self._scores(node, ways, logprobs)
                     best = max(range(len(ways)), key=scores.__getitem__)
                     logprob += scores[best] - _logsumexp(scores)
                 token, child = ways[best]
@@ -107,8 +107,10 @@ class OptionTrie:
             index = self._ends[node].pop(0)
             self._add(node, -self._prior[index])
             self._left -= 1
+            # Before the choice, so that whoever stops at it stands behind the whole option.
+            yield Run(tuple(pending), decide=False)
+            pending = []
             yield Choice(index, logprob)
-        yield Run(tuple(pending), decide=False)
 
     def _step(self, node: int, token: int) -> int:
         """The child of ``node`` by ``token``, made where it is not there yet."""
@@ -139,16 +141,18 @@ class OptionTrie:
             child = self._sibling[child]
         if self._ends.get(node):
             ways.append((end, _NONE))
-        self._stop_weight = self._prior[self._ends[node][0]] if self._ends.get(node) else 0.0
         return ways
 
     def _scores(
-        self, ways: Sequence[tuple[int, int]], logprobs: NDArray[np.float32]
+        self, node: int, ways: Sequence[tuple[int, int]], logprobs: NDArray[np.float32]
     ) -> list[float]:
         scores = [float(logprobs[token]) for token, _ in ways]
         if not self._weighted:
             return scores
-        weights = [self._stop_weight if c == _NONE else self._weight[c] for _, c in ways]
+        weights = [
+            self._prior[self._ends[node][0]] if child == _NONE else self._weight[child]
+            for _, child in ways
+        ]
         return [score + math.log(weight) for score, weight in zip(scores, weights, strict=True)]
 
     def _add(self, node: int, weight: float) -> None:

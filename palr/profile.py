@@ -119,7 +119,7 @@ def _grounded(
     assert profile.prompt is not None
     decoder = llm.start(profile.prompt.text)
     options = list(support)
-    weights = [_weights(support, catalog)[keyword] for keyword in options]
+    weights = list(_weights(support, catalog).values())
     decoder.feed(llm.encode_answer("Keywords: "))
     raw = "Keywords: "
     for choice in select(llm, decoder, options, N_KEYWORDS, weights):

@@ -88,3 +88,10 @@ def test_logprob_is_over_the_options_that_remain():
 def test_no_options_give_no_choice():
     llm = ScriptedLLM()
     assert list(select(llm, llm.start(""), [], k=3)) == []
+
+
+def test_whoever_stops_at_a_choice_stands_behind_the_whole_option():
+    llm = ScriptedLLM(reply='"Alpha one" and on')
+    decoder = llm.start("")
+    next(select(llm, decoder, ['"Alpha one"', '"Beta two"'], k=1))
+    assert chr(int(decoder.logprobs().argmax())) == " "
