@@ -2,6 +2,8 @@
 
 import json
 import sys
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +14,13 @@ from palr.data.datasets import DATASETS, get_dataset, read, stats
 from palr.data.progress import Bars
 from palr.domains import DOMAINS, get_domain
 from palr.errors import PalrError
+from palr.evaluation.protocol import Part
+from palr.evaluation.records import to_json
+from palr.evaluation.report import comparison_table, table
 from palr.ranking import DEFAULT_MODE, MODES
 from palr.recommender import N_CANDIDATES
+from palr.retrieval import RETRIEVERS
+from palr.retrieval.splits import LEAVE_ONE_OUT, PROTOCOLS, check_protocol
 from palr.settings import load_settings
 from palr.setup import ensure
 from palr.studio import Studio
@@ -29,6 +36,12 @@ DatasetKey = Annotated[str, typer.Argument(help=f"One of: {', '.join(DATASETS)}.
 Source = Annotated[
     Path | None, typer.Option("--from", help="Folder or archive that holds the official files.")
 ]
+InstalledDataset = Annotated[str, typer.Option(help="An installed data set with interactions.")]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", help="Write JSON to this file; - prints it instead.")
+]
+Protocol = Annotated[str, typer.Option(help=f"How the data is split: {' or '.join(PROTOCOLS)}.")]
+PartOption = Annotated[Part, typer.Option(help="Which held-out items to ask for.")]
 
 
 @app.callback()
@@ -78,7 +91,7 @@ def bench_ranking_command(
     ] = None,
 ) -> None:
     """Time every way of ranking side by side, and the floor below them."""
-    from palr.bench import bench_ranking
+    from palr.bench.ranking import bench_ranking
 
     get_domain(domain)
     settings = load_settings()
@@ -92,22 +105,102 @@ def bench_ranking_command(
         json_file.write_text(text + "\n")
 
 
+@bench.command("retrieval")
+def bench_retrieval_command(
+    dataset: Annotated[
+        str | None, typer.Option(help="An installed data set; default the largest served.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="The retriever to measure.")] = "sasrec",
+    visits: Annotated[int, typer.Option(min=1, help="Single visitors to measure.")] = 200,
+    json_file: JsonFile = None,
+) -> None:
+    """Time candidates for one visitor, in batches and in catalogs up to 100 times larger."""
+    from palr.bench.retrieval import bench_retrieval, largest_served
+
+    settings = load_settings()
+    store = CatalogStore(settings.catalog_url)
+    catalog = store.open(dataset) if dataset else largest_served(model, store, settings)
+    say = partial(typer.echo, err=json_file == Path("-"))
+    result = bench_retrieval(catalog, settings, model, visits, say)
+    if json_file == Path("-"):
+        typer.echo(json.dumps(result, indent=2))
+    elif json_file:
+        json_file.write_text(f"{json.dumps(result, indent=2)}\n")
+
+
 @app.command()
 def train_retriever(
     model: Annotated[str, typer.Argument(help="The retriever to train, such as sasrec.")],
-    dataset: Annotated[str, typer.Option(help="An installed data set with interactions.")],
+    dataset: InstalledDataset,
     seed: Annotated[int, typer.Option(help="Seed of initialisation, order and dropout.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for weights and record; default PALR_HOME/weights.")
     ] = None,
+    protocol: Protocol = LEAVE_ONE_OUT,
 ) -> None:
     """Train a retriever and print its run record; a killed run resumes."""
     from palr.retrieval.train import train
 
     settings = load_settings()
     catalog = CatalogStore(settings.catalog_url).open(dataset)
-    record = train(model, catalog, settings, seed, out)
+    record = train(model, catalog, settings, seed, out, protocol=protocol)
     typer.echo(record.to_json())
+
+
+@app.command("evaluate")
+def evaluate_command(
+    dataset: InstalledDataset,
+    model: Annotated[list[str], typer.Option(help=f"One or more of: {', '.join(RETRIEVERS)}.")],
+    more: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", hidden=True)] = None,
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of `train-retriever --out`, in the place of served weights."),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Compare every other model with this one, user by user.")
+    ] = None,
+    protocol: Protocol = LEAVE_ONE_OUT,
+    part: PartOption = "test",
+    json_file: JsonFile = None,
+) -> None:
+    """Measure retrievers on the whole catalog, seen items masked; keep each user's rank."""
+    from palr.evaluation.experiment import measure
+
+    settings = load_settings()
+    catalog = CatalogStore(settings.catalog_url).open(dataset)
+    with Bars() as bars:
+        records = measure(
+            [*model, *(more or [])],
+            catalog,
+            settings,
+            protocol=protocol,
+            part=part,
+            folders=weights or (),
+            baseline=baseline,
+            progress=bars,
+        )
+    _deliver(to_json(records), json_file, table(records))
+
+
+@app.command("compare")
+def compare_command(
+    model: Annotated[str, typer.Argument(help="A model that was evaluated, or model-seed.")],
+    baseline: Annotated[str, typer.Argument(help="What it is compared with, likewise.")],
+    dataset: InstalledDataset,
+    protocol: Protocol = LEAVE_ONE_OUT,
+    part: PartOption = "test",
+    json_file: JsonFile = None,
+) -> None:
+    """Compare two evaluated models by a paired bootstrap over their users."""
+    from palr.evaluation.kept import KeptRanks, compare_kept
+
+    check_protocol(protocol)
+    kept = KeptRanks(load_settings(), get_dataset(dataset).key, protocol, part)
+    first, second = kept.recall(model), kept.recall(baseline)
+    comparison, n_users = compare_kept(first, second)
+    fields = {"model": first.name, "baseline": second.name, "n_users": n_users}
+    text = comparison_table(first.name, second.name, n_users, comparison)
+    _deliver(json.dumps(fields | asdict(comparison), indent=2), json_file, text)
 
 
 @data.command("install")
@@ -142,6 +235,16 @@ def show_stats(dataset: DatasetKey, source: Source = None) -> None:
     with Bars() as bars:
         users, items, interactions = stats(read(dataset, source, load_settings(), bars))
     typer.echo(f"{users:,} users / {items:,} items / {interactions:,} interactions")
+
+
+def _deliver(content: str, json_file: Path | None, text: str) -> None:
+    """Print the text, write the JSON where a file is named, or print that instead of the text."""
+    if json_file == Path("-"):
+        typer.echo(content)
+        return
+    if json_file is not None:
+        json_file.write_text(f"{content}\n")
+    typer.echo(text)
 
 
 def report(trace: Recommendation) -> str:

@@ -62,7 +62,7 @@ MOVIES = Domain(
     verb="watched",
     person="viewer",
     taste="{keywords} movies",
-    datasets=("ml-1m", "ml-100k"),
+    datasets=("ml-1m", "ml-latest-small", "ml-100k"),
     instruction=(
         "Recommend {k} other movies based on user's watching history from the candidate list."
     ),

@@ -40,7 +40,7 @@ class Settings(BaseSettings):
         description="Folder of official data set files, such as ml-1m.zip.",
     )
     retriever: str = Field(
-        "auto", description="auto, sasrec, semantic or popularity; auto takes the best available."
+        "auto", description="auto, or a retriever such as sasrec; auto takes the best available."
     )
     llm_backend: Literal["transformers", "http", "scripted"] = Field(
         "transformers", description="Which LLM backend runs the model."

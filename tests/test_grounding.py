@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from palr.bench import constrained_decoding
+from palr.bench.ranking import constrained_decoding
 from palr.grounding import select
 from palr.llm.scripted import ScriptedLLM
 from palr.prompts import quoted

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,9 @@ def test_beauty_is_served_by_the_starter_catalog(palr_home):
         (["data", "stats", "ml-9m"], "unknown data set 'ml-9m'"),
         (["data", "stats", "ml-1m", "--from", "no-such-folder"], "ml-1m.zip"),
         (["train-retriever", "popularity", "--dataset", "ml-100k"], "cannot be trained"),
+        (["evaluate", "--dataset", "ml-100k", "--model", "magic"], "unknown retriever 'magic'"),
+        (["evaluate", "--dataset", "beauty-starter", "--model", "popularity"], "no interactions"),
+        (["compare", "--dataset", "ml-100k", "no-such", "model"], "no ranks of no-such are kept"),
     ],
 )
 def test_bad_input_is_one_clear_line(palr_home, arguments, message):
@@ -71,6 +75,44 @@ def test_bad_input_is_one_clear_line(palr_home, arguments, message):
     assert result.returncode == 2
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_models_are_evaluated_and_compared(palr_home, tmp_path):
+    database = {"PALR_DATABASE_URL": f"sqlite:///{palr_home / 'catalog.db'}"}
+    folder = tmp_path / "out"
+    shutil.copytree(ROOT / "assets" / "weights" / "ml-100k", folder / "ml-100k")
+    models = ["--model", "sasrec", "popularity", "--weights", str(folder)]
+    arguments = ["evaluate", "--dataset", "ml-100k", *models, "--baseline", "popularity"]
+    result = palr(tmp_path, *arguments, "--json", "-", **database)
+    assert result.returncode == 0, result.stderr
+    sasrec, popularity = json.loads(result.stdout)
+    run = json.loads((folder / "ml-100k" / "sasrec.json").read_text())
+    for name in ("HR@10", "NDCG@10", "HR@50"):
+        assert sasrec[name] == pytest.approx(run["test"][name])
+        low, high = sasrec["intervals"][name]
+        assert low < sasrec[name] < high
+    assert (sasrec["n_users"], popularity["model"], popularity["seed"]) == (943, "popularity", 0)
+    assert sasrec["p_value"] < 0.01
+    assert sasrec["training"]["command"] == run["command"]
+    assert str(tmp_path) not in result.stdout
+    assert "943" in result.stderr  # progress
+
+    compared = palr(tmp_path, "compare", "--dataset", "ml-100k", "sasrec", "popularity", **database)
+    assert compared.returncode == 0, compared.stderr
+    assert compared.stdout.startswith("sasrec-0 over popularity-0, 943 users")
+
+
+def test_repeated_options_and_a_file_of_records(palr_home, tmp_path):
+    models = ["--model", "popularity", "--model", "popularity"]
+    file = tmp_path / "records.json"
+    result = palr(
+        tmp_path,
+        *("evaluate", "--dataset", "ml-100k", *models, "--json", str(file)),
+        PALR_DATABASE_URL=f"sqlite:///{palr_home / 'catalog.db'}",
+    )
+    assert result.returncode == 0, result.stderr
+    assert "popularity  0     0.0838 [" in result.stdout
+    assert [record["model"] for record in json.loads(file.read_text())] == ["popularity"]
 
 
 def test_an_unknown_setting_is_refused(palr_home):

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from palr.data.datasets import DATASETS
+from palr.evaluation.records import read
+from palr.evaluation.report import PAPER_SOURCE, table_2
 from palr.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -29,18 +31,8 @@ def settings_table() -> str:
 
 
 def retrieval_table() -> str:
-    rows = [
-        "| Data set | Retriever | HR@10 | NDCG@10 | HR@50 | Run record |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for path in sorted((ROOT / "assets" / "weights").glob("*/*.json")):
-        record = json.loads(path.read_text())
-        test = record["test"]
-        figures = " | ".join(f"{test[name]:.4f}" for name in ("HR@10", "NDCG@10", "HR@50"))
-        link = path.relative_to(ROOT)
-        label = DATASETS[record["dataset"]].label
-        rows.append(f"| {label} | {record['model']} | {figures} | [{link}]({link}) |")
-    return "\n".join(rows)
+    files = sorted((ROOT / "assets" / "results").glob("retrieval-*.json"))
+    return table_2([record for path in files for record in read(path)])
 
 
 def ranking_table() -> str:
@@ -81,7 +73,31 @@ def commands() -> list[list[str]]:
 
 
 def test_the_generated_tables_are_current():
+    assert all(f"<!-- {name}:begin -->" in README.read_text() for name in TABLES)
     assert with_tables(README.read_text()) == README.read_text()
+
+
+def test_every_results_file_holds_one_data_set_measured_alike():
+    for path in (ROOT / "assets" / "results").glob("retrieval-*.json"):
+        records = read(path)
+        assert {f"retrieval-{record.dataset}" for record in records} == {path.stem}
+        assert {(record.protocol, record.part) for record in records} == {("leave-one-out", "test")}
+        assert len({(record.n_users, record.data_checksum) for record in records}) == 1
+        assert len({record.name for record in records}) == len(records)
+
+
+def test_shipped_weights_were_measured_as_they_are_shipped():
+    for path in (ROOT / "assets" / "weights").glob("*/*.json"):
+        run = json.loads(path.read_text())
+        results = read(ROOT / "assets" / "results" / f"retrieval-{run['dataset']}.json")
+        (record,) = (r for r in results if (r.model, r.seed) == (run["model"], run["seed"]))
+        assert record.training.weights_sha256 == run["weights_sha256"]
+        for name in ("HR@10", "NDCG@10", "HR@50"):
+            assert record.measures[name] == pytest.approx(run["test"][name], abs=1e-4)
+
+
+def test_the_papers_column_names_its_source():
+    assert PAPER_SOURCE in README.read_text()
 
 
 def test_every_dataset_with_counts_is_documented_with_them():

@@ -16,8 +16,10 @@ from palr.data.readers import (
     read_beauty,
     read_ml_1m,
     read_ml_100k,
+    read_ml_latest,
     read_starter,
 )
+from palr.data.sources import DamagedFileError
 from palr.errors import DataError
 from palr.settings import Settings
 
@@ -33,7 +35,8 @@ class Dataset:
     ``layouts`` are the file sets, relative to a folder, in which it may lie there; the first whose
     files are all present is read. ``reader`` gets that folder, or the file where ``archive`` says
     that it lies in a single one. ``urls`` are official downloads; empty where there is none.
-    ``expected`` counts users, items and interactions after the 5-core, where there are any.
+    ``expected`` counts users, items and interactions after the 5-core, ``official`` those of the
+    official files before it; None where they are not fixed. Files that count otherwise are refused.
     """
 
     key: str
@@ -45,6 +48,7 @@ class Dataset:
     citation: str
     licence: str
     expected: tuple[int, int, int] | None = None
+    official: tuple[int, int, int] | None = None
     builtin: Path | None = None
 
 
@@ -72,6 +76,7 @@ DATASETS: dict[str, Dataset] = {
             citation=_MOVIELENS,
             licence=_MOVIELENS_LICENCE,
             expected=(6040, 3416, 999611),
+            official=(6040, 3706, 1000209),
         ),
         Dataset(
             key="ml-100k",
@@ -86,6 +91,20 @@ DATASETS: dict[str, Dataset] = {
             citation=_MOVIELENS,
             licence=_MOVIELENS_LICENCE,
             expected=(943, 1349, 99287),
+        ),
+        Dataset(
+            key="ml-latest-small",
+            domain="movies",
+            label="MovieLens latest small",
+            reader=read_ml_latest,
+            layouts=(
+                ("ml-latest-small.zip",),
+                ("ratings.csv", "movies.csv"),
+                ("ml-latest-small/ratings.csv", "ml-latest-small/movies.csv"),
+            ),
+            urls=("https://files.grouplens.org/datasets/movielens/ml-latest-small.zip",),
+            citation=_MOVIELENS,
+            licence=_MOVIELENS_LICENCE,
         ),
         Dataset(
             key="beauty",
@@ -103,6 +122,7 @@ DATASETS: dict[str, Dataset] = {
             ),
             licence="research use; no licence is stated at the source",
             expected=(22363, 12101, 198502),
+            official=(22363, 12101, 198502),
         ),
         Dataset(
             key="beauty-starter",
@@ -138,13 +158,25 @@ def read(
     the downloads, fetching the official files into them first where there are any.
 
     Raises:
-        DataError: the key is unknown, files are missing and cannot be fetched, or they are damaged
-            or malformed; the message says which and what to do.
+        DataError: the key is unknown, files are missing and cannot be fetched, or they are damaged,
+            malformed or not whole; the message says which and what to do.
     """
     files = locate(key, source, settings)
     if not files:
         files = _fetch(get_dataset(key), source, settings, progress)
-    raw = get_dataset(key).reader(_readable(files))
+    dataset = get_dataset(key)
+    try:
+        raw = dataset.reader(_readable(files))
+    except DamagedFileError as error:
+        raise DataError(f"{error}{_holds(dataset)}") from error
+    if dataset.official and raw.interactions is not None:
+        log = raw.interactions
+        found = log.n_users, log.n_items, len(log)
+        if found != dataset.official:
+            raise DataError(
+                f"{' and '.join(map(str, files))} hold {_counts(found)}, so something was cut "
+                f"short or changed; fetch it again{_holds(dataset)}"
+            )
     return replace(raw, checksum=checksum(files))
 
 
@@ -195,9 +227,31 @@ def stats(raw: RawDataset) -> tuple[int, int, int]:
     return core.n_users, core.n_items, len(core)
 
 
+def _counts(counts: tuple[int, int, int]) -> str:
+    users, items, interactions = counts
+    return f"{users:,} users, {items:,} items that they chose and {interactions:,} interactions"
+
+
+def _holds(dataset: Dataset) -> str:
+    if dataset.official is None:
+        return ""
+    return f" ({dataset.label} holds {_counts(dataset.official)})"
+
+
 def _readable(files: tuple[Path, ...]) -> Path:
     """What a reader takes: the single file, or the folder that holds several."""
     return files[0] if len(files) == 1 else files[0].parent
+
+
+def _incomplete(dataset: Dataset, source: Path) -> str:
+    """Which file of a layout is missing where another one of it is there."""
+    folder = source if source.is_dir() else source.parent
+    for layout in dataset.layouts:
+        missing = [name for name in layout if not (folder / name).is_file()]
+        there = [name for name in layout if name not in missing]
+        if there and missing:
+            return f"; there is {' and '.join(there)} but no {' and '.join(missing)}"
+    return ""
 
 
 def _fetch(
@@ -208,7 +262,7 @@ def _fetch(
     if source is not None:
         raise DataError(
             f"{source} does not hold {dataset.label}: expected {needed}, in a folder or named "
-            f"directly ({install})"
+            f"directly ({install}){_incomplete(dataset, source)}"
         )
     if not dataset.urls:
         raise DataError(

@@ -4,11 +4,15 @@ Every rating becomes 1, duplicates are dropped, the rest is sorted by time with 
 users and items with fewer than five interactions are removed again and again until none is left
 (iterative 5-core). Leave-one-out: a user's last item is the test target, the one before it the
 validation target.
+
+Leave-one-out lets a model learn from what others did after a user's last item. The global-time
+split does not: two moments in time part training, validation and test for everyone alike.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +89,27 @@ class Interactions:
         return np.split(self.items[order], bounds)
 
 
+class Split(Protocol):
+    """What a model learns from, and what it is asked, as indices of ``item_ids``.
+
+    ``train`` are sequences, oldest first. In either part ``targets[u]`` is the item that followed
+    ``histories[u]``; histories are never empty and never hold their target.
+    """
+
+    @property
+    def item_ids(self) -> tuple[str, ...]: ...
+    @property
+    def train(self) -> Sequence[NDArray[np.int64]]: ...
+    @property
+    def validation_histories(self) -> Sequence[NDArray[np.int64]]: ...
+    @property
+    def validation_targets(self) -> NDArray[np.int64]: ...
+    @property
+    def test_histories(self) -> Sequence[NDArray[np.int64]]: ...
+    @property
+    def test_targets(self) -> NDArray[np.int64]: ...
+
+
 @dataclass(frozen=True)
 class LeaveOneOut:
     """Training prefixes and the two held-out items of each user, as indices of ``item_ids``.
@@ -119,6 +144,58 @@ def leave_one_out(interactions: Interactions) -> LeaveOneOut:
         test_targets=np.array([s[-1] for s in sequences], dtype=np.int64),
         item_ids=interactions.item_ids,
     )
+
+
+@dataclass(frozen=True)
+class GlobalTime:
+    """A `Split` at two moments: the users of the three parts need not be the same."""
+
+    train: list[NDArray[np.int64]]
+    validation_histories: list[NDArray[np.int64]]
+    validation_targets: NDArray[np.int64]
+    test_histories: list[NDArray[np.int64]]
+    test_targets: NDArray[np.int64]
+    item_ids: tuple[str, ...]
+
+
+def global_time(
+    interactions: Interactions, train_share: float = 0.8, test_share: float = 0.1
+) -> GlobalTime:
+    """Split at the moments before which ``train_share`` of all interactions lie, and after which
+    ``test_share`` do.
+
+    Training is everything before the first moment. A user with a history before a moment is asked
+    for the first item after it: between the two for validation, after the second for test. The test
+    history is all that precedes the second moment. Interactions of the very second of a moment are
+    parted in the order of the source.
+    """
+    n = len(interactions)
+    validation, test = round(n * train_share), n - round(n * test_share)
+    histories, targets = _first_after(interactions, validation, test)
+    test_histories, test_targets = _first_after(interactions, test, n)
+    return GlobalTime(
+        train=[s for s in _rows(interactions, 0, validation).sequences() if len(s)],
+        validation_histories=histories,
+        validation_targets=targets,
+        test_histories=test_histories,
+        test_targets=test_targets,
+        item_ids=interactions.item_ids,
+    )
+
+
+def _first_after(
+    interactions: Interactions, moment: int, end: int
+) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
+    """What users had before row ``moment``, and their first item from there to row ``end``."""
+    before = _rows(interactions, 0, moment).sequences()
+    after = _rows(interactions, moment, end).sequences()
+    pairs = [(b, a[0]) for b, a in zip(before, after, strict=True) if len(b) and len(a)]
+    return [b for b, _ in pairs], np.array([first for _, first in pairs], dtype=np.int64)
+
+
+def _rows(interactions: Interactions, start: int, end: int) -> Interactions:
+    users, items = interactions.users[start:end], interactions.items[start:end]
+    return replace(interactions, users=users, items=items)
 
 
 def _encode(names: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:

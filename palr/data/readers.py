@@ -6,6 +6,8 @@ One line of each:
   ``1::Toy Story (1995)::Animation|Children's|Comedy``
 - RecBole's MovieLens-100K ``ml-100k.item``, tab-separated: ``1  Toy Story  1995  Animation
   Children's Comedy``; ``ml-100k.inter``: ``196  242  3  881250949``
+- ``ml-latest-small`` ``movies.csv``: ``11,"American President, The (1995)",Comedy|Drama|Romance``;
+  ``ratings.csv``: ``1,11,4.0,964982703``, both with a header; ``tags.csv`` is not read
 - Amazon 2014 ``reviews_Beauty_5.json.gz``: one JSON object a line; ``meta_Beauty.json.gz``: one
   Python literal a line, ``{'asin': '...', 'title': '...', 'categories': [['Beauty', ...]]}``
 - the starter catalog: ``id,brand,name,size,category,keywords`` as CSV
@@ -22,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from palr.data.interactions import Interactions
-from palr.data.sources import gzip_lines, malformed, table_lines
+from palr.data.sources import csv_rows, gzip_lines, malformed, table_lines
 from palr.data.titles import clean, split_title
 from palr.errors import DataError
 from palr.types import Item
@@ -30,7 +32,12 @@ from palr.types import Item
 BEAUTY_FILES = ("reviews_Beauty_5.json.gz", "meta_Beauty.json.gz")
 MAX_CATEGORIES = 8
 STARTER_COLUMNS = ("id", "brand", "name", "size", "category", "keywords")
-_NO_VALUE = {"", "unknown", "unkonwn"}  # the third is how RecBole's file spells it
+_NO_VALUE = {
+    "",
+    "unknown",
+    "unkonwn",
+    "(no genres listed)",
+}  # the third is how RecBole's file spells it
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,34 @@ def read_ml_100k(source: Path) -> RawDataset:
         except ValueError:
             expected = "user, item, rating and timestamp"
             raise malformed("ml-100k.inter", number, expected, line) from None
+    return _raw(items, rows.interactions())
+
+
+def read_ml_latest(source: Path) -> RawDataset:
+    """The "latest" MovieLens layout, out of its zip archive or its folder.
+
+    Raises:
+        DataError: as `read_ml_1m`.
+    """
+    inside = "" if source.is_dir() else "ml-latest-small/"
+    items = []
+    for number, fields in csv_rows(source, f"{inside}movies.csv"):
+        if len(fields) != 3 or (number == 1) != (fields[0] == "movieId"):
+            raise malformed("movies.csv", number, "movieId,title,genres", ",".join(fields))
+        if number > 1:
+            title, year = split_title(fields[1])
+            items.append(_movie(fields[0], title, year, fields[2].split("|")))
+    rows = _Rows()
+    for number, fields in csv_rows(source, f"{inside}ratings.csv"):
+        try:
+            user, item, _, time = fields
+            if (number == 1) != (user == "userId"):
+                raise ValueError
+            if number > 1:
+                rows.add(user, item, float(time))
+        except ValueError:
+            expected = "userId,movieId,rating,timestamp"
+            raise malformed("ratings.csv", number, expected, ",".join(fields)) from None
     return _raw(items, rows.interactions())
 
 

@@ -1,5 +1,6 @@
 """Lines of text out of folders, zip archives and gzip files, with errors that name the place."""
 
+import csv
 import gzip
 import zipfile
 import zlib
@@ -7,6 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from palr.errors import DataError
+
+
+class DamagedFileError(DataError):
+    """An archive is cut short or otherwise not intact."""
 
 
 def malformed(name: str, line: int, expected: str, got: str) -> DataError:
@@ -19,8 +24,8 @@ def table_lines(source: Path, member: str, encoding: str) -> Iterator[tuple[int,
     """Numbered lines of ``member`` in a folder or in a zip archive, blank ones left out.
 
     Raises:
-        DataError: the file is missing or unreadable, the archive is damaged, or the text is not in
-            ``encoding``.
+        DamagedFileError: the archive is damaged or was cut short.
+        DataError: the file is missing or unreadable, or the text is not in ``encoding``.
     """
     where = f"{source.name}/{member}"
     try:
@@ -33,7 +38,7 @@ def table_lines(source: Path, member: str, encoding: str) -> Iterator[tuple[int,
     except (FileNotFoundError, KeyError) as error:
         raise DataError(f"{source} holds no {member}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DataError(
+        raise DamagedFileError(
             f"{source} is damaged or was cut short ({error}); fetch it again"
         ) from error
     except UnicodeDecodeError as error:
@@ -46,11 +51,33 @@ def table_lines(source: Path, member: str, encoding: str) -> Iterator[tuple[int,
             yield number, line.rstrip("\r")
 
 
+def csv_rows(source: Path, member: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows of a UTF-8 CSV ``member``, each with the number of its last line.
+
+    Raises:
+        DataError: as `table_lines`; also a quotation that is not closed, named by its line.
+    """
+    numbers = [0]  # blank lines are left out, so the reader's own count would lag behind
+
+    def lines() -> Iterator[str]:
+        for number, line in table_lines(source, member, "utf-8"):
+            numbers[0] = number
+            yield line
+
+    rows = csv.reader(lines(), strict=True)
+    try:
+        for fields in rows:
+            yield numbers[0], fields
+    except csv.Error as error:
+        raise DataError(f"{Path(member).name}, line {numbers[0]}: {error}") from error
+
+
 def gzip_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbered lines of a gzip (or, without the ``.gz`` suffix, plain) UTF-8 file.
 
     Raises:
-        DataError: the file is missing, damaged, cut short, or not UTF-8.
+        DamagedFileError: the file is damaged or was cut short.
+        DataError: the file is missing or not UTF-8.
     """
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
@@ -60,7 +87,9 @@ def gzip_lines(path: Path) -> Iterator[tuple[int, str]]:
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist") from error
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise DataError(f"{path} is damaged or was cut short ({error}); fetch it again") from error
+        raise DamagedFileError(
+            f"{path} is damaged or was cut short ({error}); fetch it again"
+        ) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text ({error.reason})") from error
     except OSError as error:

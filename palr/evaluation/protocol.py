@@ -1,11 +1,12 @@
 """The one protocol under which retrievers are compared.
 
-Leave-one-out over the whole catalog: every item of the split that the user has not seen competes
-with the held-out one. No negatives are sampled, and seen items are masked in every model alike.
-Ties count against the model (`palr.evaluation.metrics.target_ranks`); serving breaks them by the
-order of the items, which a metric must not reward.
+The whole catalog: every item of the split that the user has not seen competes with the held-out
+one. No negatives are sampled, and seen items are masked in every model alike. Ties count against
+the model (`palr.evaluation.metrics.ranks_in`); serving breaks them by the order of the items, which
+a metric must not reward.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,26 +15,35 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.data.interactions import LeaveOneOut
+from palr.data.interactions import Split
+from palr.data.progress import Progress, silent
 from palr.errors import RetrieverUnavailableError
-from palr.evaluation.metrics import summary, target_ranks
+from palr.evaluation.metrics import LIST_LENGTH, NOTHING, mask_seen, ranks_in, summary
+from palr.retrieval.base import top_k
 from palr.types import Item
 
 if TYPE_CHECKING:
     from palr.retrieval.base import Retriever
+
+Part = Literal["validation", "test"]
 
 _LOWEST = np.finfo(np.float32).min
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``ranks[u]`` is the rank of user ``u``'s target, users in the order of the split.
+    """``ranks[u]`` is the rank of user ``u``'s target, users in the order of the split's part.
 
-    ``unserved`` users, for whom the model had no answer, count as misses: their rank is the last.
+    ``lists`` (users, `LIST_LENGTH`) are the items that each would be shown, as indices of the
+    split, `NOTHING` where there are fewer. ``unserved`` users, for whom the model had no answer,
+    count as misses: their rank is the last and their list is empty. ``seconds`` is the whole of
+    scoring and ranking.
     """
 
     ranks: NDArray[np.int64]
+    lists: NDArray[np.int64]
     unserved: int
+    seconds: float
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -42,10 +52,11 @@ class Evaluation:
 
 def evaluate(
     retriever: "Retriever",
-    split: LeaveOneOut,
+    split: Split,
     catalog: Mapping[str, Item],
-    part: Literal["validation", "test"] = "test",
+    part: Part = "test",
     batch_size: int = 256,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Rank every user's held-out item among the items of the split.
 
@@ -54,11 +65,12 @@ def evaluate(
     Raises:
         DataError: the retriever's scores are not finite.
     """
+    started = time.perf_counter()
     items = [catalog[item_id] for item_id in split.item_ids]
-    targets = split.test_targets if part == "test" else split.validation_targets
-    histories = split.test_histories if part == "test" else split.validation_histories
+    histories, targets = part_of(split, part)
     scorer = _Scorer(retriever, items)
     ranks = np.full(len(targets), len(items), np.int64)
+    lists = np.full((len(targets), LIST_LENGTH), NOTHING, np.int64)
     # Users of like length share a batch, so that little of it is padding.
     order = np.argsort([len(history) for history in histories], kind="stable")
     unserved = 0
@@ -67,8 +79,21 @@ def evaluate(
         scores, served = scorer([histories[user] for user in users])
         unserved += len(users) - int(served.sum())
         users = users[served]
-        ranks[users] = target_ranks(scores, targets[users], [histories[user] for user in users])
-    return Evaluation(ranks, unserved)
+        masked = mask_seen(scores, [histories[user] for user in users])
+        ranks[users] = ranks_in(masked, targets[users])
+        for user, row in zip(users, masked, strict=True):
+            best = top_k(row, LIST_LENGTH)
+            best = best[row[best] > _LOWEST]
+            lists[user, : len(best)] = best
+        progress(retriever.name, min(start + batch_size, len(order)), len(order), "user")
+    return Evaluation(ranks, lists, unserved, time.perf_counter() - started)
+
+
+def part_of(split: Split, part: Part) -> tuple[Sequence[NDArray[np.int64]], NDArray[np.int64]]:
+    """Histories and the targets that follow them."""
+    if part == "test":
+        return split.test_histories, split.test_targets
+    return split.validation_histories, split.validation_targets
 
 
 class _Scorer:

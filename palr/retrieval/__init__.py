@@ -4,15 +4,17 @@ To add one, add one entry to `RETRIEVERS`. Nothing here imports torch until a re
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from palr.data.interactions import Split
 from palr.errors import RetrieverUnavailableError
-from palr.retrieval import popularity, semantic, weights
+from palr.retrieval import blend, itemknn, popularity, semantic, weights
 from palr.retrieval.base import Retriever, retrieve
 from palr.settings import Settings
+from palr.types import Item
 
 if TYPE_CHECKING:
     from palr.catalog import Catalog
@@ -22,35 +24,79 @@ __all__ = ["RETRIEVERS", "Entry", "Retriever", "available", "load_retriever", "r
 
 @dataclass(frozen=True)
 class Entry:
-    """How a retriever comes to be.
+    """What a retriever is called, and how it comes to be.
 
-    ``load`` builds it or raises RetrieverUnavailableError. ``missing`` says cheaply, from file
-    names and flags alone, why it would, or None. ``architecture`` is the module that
-    `palr.retrieval.train` trains, empty where there is nothing to train.
+    ``label`` and ``meaning`` are for people; the meaning completes "50 found by ...: ". ``load``
+    builds it or raises RetrieverUnavailableError. ``missing`` says cheaply, from file names and
+    flags alone, why it would, or None. ``architecture`` is the module that `palr.retrieval.train`
+    trains, empty where there is nothing to train. ``on_training_part`` is for models that learn
+    from interactions without weights of their own: they serve what all interactions taught them,
+    and are measured as they are without the held-out ones; its items are in the order of the
+    split. ``learns`` is False where the model learns from no interactions, and so may be measured
+    as it is served under every protocol.
     """
 
+    label: str
+    meaning: str
     load: Callable[["Catalog", Settings], Retriever]
     missing: Callable[["Catalog", Settings], str | None]
     architecture: str = ""
+    on_training_part: Callable[[Split, Sequence[Item]], Retriever] | None = None
+    learns: bool = True
 
     def __call__(self, catalog: "Catalog", settings: Settings) -> Retriever:
         return self.load(catalog, settings)
 
 
-def _trained(name: str, architecture: str) -> Entry:
+def _trained(name: str, label: str, meaning: str, module: str) -> Entry:
+    architecture = f"palr.retrieval.{module}"
+
     def load(catalog: "Catalog", settings: Settings) -> Retriever:
         from palr.retrieval import neural
 
         return neural.load(name, architecture, catalog, settings)
 
-    return Entry(load, partial(weights.missing, name), architecture)
+    return Entry(label, meaning, load, partial(weights.missing, name), architecture)
 
 
 # Best first: this is the order in which they are offered, and in which "auto" tries `AUTO`.
 RETRIEVERS: dict[str, Entry] = {
-    "sasrec": _trained("sasrec", "palr.retrieval.sasrec"),
-    "semantic": Entry(semantic.load, semantic.missing),
-    "popularity": Entry(popularity.load, popularity.missing),
+    "blend": Entry("Blend", "what several models agree on", blend.load, blend.missing),
+    **{
+        name: _trained(name, label, meaning, module)
+        for name, label, meaning, module in (
+            ("hstu", "HSTU", "attention that keeps how often a taste shows", "hstu"),
+            ("sasrec", "SASRec", "attention over what people chose next", "sasrec"),
+            ("gru4rec", "GRU4Rec", "a recurrent network over the history", "gru4rec"),
+            ("bert4rec", "BERT4Rec", "attention that fills in a masked item", "bert4rec"),
+            ("caser", "Caser", "convolutions over the last few picks", "caser"),
+            ("sasrec-bce", "SASRec as published", "one negative per target", "sasrec_published"),
+            ("bpr-mf", "BPR-MF", "factors in which what was chosen beats what was not", "bpr_mf"),
+            ("ncf", "NeuMF", "a network over factors of picks and items", "ncf"),
+            ("lightgcn", "LightGCN", "factors smoothed over who chose what", "lightgcn"),
+        )
+    },
+    "itemknn": Entry(
+        "ItemKNN",
+        "what the same people chose",
+        itemknn.load,
+        itemknn.missing,
+        on_training_part=itemknn.on_training_part,
+    ),
+    "semantic": Entry(
+        "Semantic",
+        "closeness of titles and keywords",
+        semantic.load,
+        semantic.missing,
+        learns=False,
+    ),
+    "popularity": Entry(
+        "Popularity",
+        "what most people chose, whatever the picks",
+        popularity.load,
+        popularity.missing,
+        on_training_part=popularity.on_training_part,
+    ),
 }
 AUTO = ("sasrec", "semantic")
 _log = logging.getLogger(__name__)

@@ -3,8 +3,7 @@
 A model only scores: `retrieve` masks what was already seen, breaks ties and cuts, alike for all.
 """
 
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -55,9 +54,41 @@ def retrieve(retriever: Retriever, history: Sequence[Item], k: int) -> tuple[Can
             f"{retriever.name} gave scores that are not finite; retrain it"
         )
     seen = {item.id for item in history}
-    order = np.argsort(-scores, kind="stable")
     items = retriever.items
-    unseen = islice((int(i) for i in order if items[i].id not in seen), k)
-    return tuple(
-        Candidate(items[i], rank, float(scores[i])) for rank, i in enumerate(unseen, start=1)
-    )
+    # The history can hide no more than its own length, so what remains holds the k best unseen.
+    best = top_k(scores, k + len(seen))
+    unseen = [at for at in best.tolist() if items[at].id not in seen][:k]
+    return tuple(Candidate(items[at], rank, float(scores[at])) for rank, at in enumerate(unseen, 1))
+
+
+def top_k(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Indices of the ``k`` highest of scores (n,), best first; equal scores keep their order.
+
+    >>> top_k(np.array([1, 3, 2, 3, 2], np.float32), 3).tolist()
+    [1, 3, 2]
+    """
+    at = np.arange(len(scores))
+    if 0 < k < len(scores):
+        # Whatever ties with the k-th highest stays in the race until the stable sort.
+        at = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
+    return at[np.argsort(-scores[at], kind="stable")][:k]
+
+
+def known_columns(
+    name: str, column: Mapping[str, int], histories: Sequence[Sequence[Item]]
+) -> list[NDArray[np.int64]]:
+    """Each history as columns of the scores, without the items that ``column`` lacks.
+
+    Raises:
+        RetrieverUnavailableError: nothing of a history is left; ``name`` is the retriever's.
+    """
+    known = [
+        np.array([column[item.id] for item in history if item.id in column], np.int64)
+        for history in histories
+    ]
+    if not all(map(len, known)):
+        raise RetrieverUnavailableError(
+            f"{name} knows none of the picks (it learnt {len(column):,} items that "
+            "enough people chose); add another pick or use the semantic retriever"
+        )
+    return known

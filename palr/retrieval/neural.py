@@ -6,6 +6,7 @@ An architecture is a module with ``build(n_items, hyperparameters) -> Trainable`
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from palr.errors import RetrieverUnavailableError
 from palr.retrieval import weights
+from palr.retrieval.base import known_columns
 from palr.retrieval.trainer import Trainable
 from palr.settings import Settings
 from palr.types import Item
@@ -27,22 +29,13 @@ class NeuralRetriever:
 
     def __init__(self, name: str, model: Trainable, items: tuple[Item, ...]) -> None:
         self.name, self.items = name, items
-        self._model = model.eval()
+        self.model = model.eval()
         self._column = {item.id: at for at, item in enumerate(items)}
 
     def score(self, histories: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
         """See `Retriever.score`; what lies further back than the model can see is left out."""
-        column = self._column
-        known = [
-            np.array([column[item.id] for item in history if item.id in column], np.int64)
-            for history in histories
-        ]
-        if not all(map(len, known)):
-            raise RetrieverUnavailableError(
-                f"{self.name} knows none of the picks (it learnt {len(self.items):,} items that "
-                "enough people chose); add another pick or use the semantic retriever"
-            )
-        scores: NDArray[np.float32] = self._model.score(known)
+        known = known_columns(self.name, self._column, histories)
+        scores: NDArray[np.float32] = self.model.score(known)
         return scores
 
 
@@ -55,6 +48,13 @@ def load(name: str, architecture: str, catalog: "Catalog", settings: Settings) -
     path = weights.find(name, catalog.dataset, settings)
     if path is None:
         raise RetrieverUnavailableError(weights.missing(name, catalog, settings))
+    return load_file(path, architecture, catalog)[0]
+
+
+def load_file(
+    path: Path, architecture: str, catalog: "Catalog"
+) -> tuple[NeuralRetriever, weights.RunRecord]:
+    """Load the weights of one run record, and the record; raises as `load`."""
     record, tensors = weights.load(path)
     items = weights.items_of(record, catalog)
     try:
@@ -62,9 +62,9 @@ def load(name: str, architecture: str, catalog: "Catalog", settings: Settings) -
         set_tensors(model, tensors)
     except (KeyError, TypeError, RuntimeError) as error:
         raise RetrieverUnavailableError(
-            f"{path} does not fit this version's {name} ({error}); run `{record.command}`"
+            f"{path} does not fit this version's {record.model} ({error}); run `{record.command}`"
         ) from error
-    return NeuralRetriever(name, model, items)
+    return NeuralRetriever(record.model, model, items), record
 
 
 def build(architecture: str, n_items: int, hyperparameters: Mapping[str, Any]) -> Trainable:

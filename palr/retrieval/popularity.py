@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.data.interactions import LeaveOneOut
+from palr.data.interactions import Split
 from palr.errors import RetrieverUnavailableError
 from palr.settings import Settings
 from palr.types import Item
@@ -50,7 +50,7 @@ def missing(catalog: "Catalog", settings: Settings) -> str | None:
     )
 
 
-def on_training_part(split: LeaveOneOut, items: Sequence[Item]) -> PopularityRetriever:
+def on_training_part(split: Split, items: Sequence[Item]) -> PopularityRetriever:
     """Popularity that has not seen the held-out items; ``items`` in the order of the split."""
     counts = np.bincount(np.concatenate(split.train), minlength=len(items))
     return PopularityRetriever(items, counts)

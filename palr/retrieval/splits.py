@@ -1,23 +1,28 @@
-"""What a retriever is trained and judged on: the 5-core of a catalog, left one out.
+"""What a retriever is trained and judged on: the 5-core of a catalog, split by a protocol.
 
 Items and users are put in the order of their ids. Weights then need no list of item ids, and a
 training does not depend on the order in which a database returned its rows.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from palr.data.interactions import Interactions, LeaveOneOut, leave_one_out
-from palr.errors import RetrieverUnavailableError
+from palr.data.interactions import Interactions, Split, global_time, leave_one_out
+from palr.errors import PalrError, RetrieverUnavailableError
 
 if TYPE_CHECKING:
     from palr.catalog import Catalog
 
 CORE = 5  # paper, section 4.1
+LEAVE_ONE_OUT, GLOBAL_TIME = "leave-one-out", "global-time"
+PROTOCOLS: dict[str, Callable[[Interactions], Split]] = {
+    LEAVE_ONE_OUT: leave_one_out,
+    GLOBAL_TIME: global_time,
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class TrainingData:
     """
 
     dataset: str
-    split: LeaveOneOut
+    protocol: str
+    split: Split
     n_users: int
     n_items: int
     n_interactions: int
@@ -40,13 +46,15 @@ class TrainingData:
         return self.split.item_ids
 
 
-def training_data(catalog: "Catalog") -> TrainingData:
+def training_data(catalog: "Catalog", protocol: str = LEAVE_ONE_OUT) -> TrainingData:
     """Preprocess and split the interactions of a catalog (paper, section 4.1).
 
     Raises:
+        PalrError: the protocol is none of `PROTOCOLS`.
         RetrieverUnavailableError: the catalog has no interactions, or none survive the 5-core.
     """
-    core = _core(catalog)
+    check_protocol(protocol)
+    core = core_interactions(catalog)
     if not len(core):
         raise RetrieverUnavailableError(
             f"{catalog.dataset} has no users and items with {CORE} interactions each; "
@@ -54,7 +62,8 @@ def training_data(catalog: "Catalog") -> TrainingData:
         )
     return TrainingData(
         dataset=catalog.dataset,
-        split=leave_one_out(core),
+        protocol=protocol,
+        split=PROTOCOLS[protocol](core),
         n_users=core.n_users,
         n_items=core.n_items,
         n_interactions=len(core),
@@ -62,9 +71,15 @@ def training_data(catalog: "Catalog") -> TrainingData:
     )
 
 
+def check_protocol(protocol: str) -> None:
+    """Raises PalrError, naming the known protocols, where this is none of them."""
+    if protocol not in PROTOCOLS:
+        raise PalrError(f"unknown protocol {protocol!r}; choose one of: {', '.join(PROTOCOLS)}")
+
+
 def core_item_ids(catalog: "Catalog") -> tuple[str, ...]:
     """Ids of the 5-core's items, sorted; raises RetrieverUnavailableError without interactions."""
-    return _core(catalog).item_ids
+    return core_interactions(catalog).item_ids
 
 
 def in_id_order(interactions: Interactions) -> Interactions:
@@ -84,7 +99,8 @@ def fingerprint(item_ids: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(item_ids).encode()).hexdigest()[:16]
 
 
-def _core(catalog: "Catalog") -> Interactions:
+def core_interactions(catalog: "Catalog") -> Interactions:
+    """The 5-core, in id order; raises RetrieverUnavailableError without interactions."""
     if not catalog.has_interactions:
         raise RetrieverUnavailableError(
             f"{catalog.dataset} has no interactions to learn from; use the semantic retriever"

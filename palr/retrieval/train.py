@@ -15,7 +15,8 @@ from palr.errors import PalrError, SettingsError
 from palr.evaluation.protocol import evaluate
 from palr.retrieval import RETRIEVERS, weights
 from palr.retrieval.neural import NeuralRetriever, build, set_tensors, tensors_of
-from palr.retrieval.splits import fingerprint, training_data
+from palr.retrieval.splits import LEAVE_ONE_OUT, check_protocol, fingerprint, training_data
+from palr.retrieval.team import Team
 from palr.retrieval.trainer import Plan, fit
 from palr.settings import Settings
 
@@ -35,6 +36,7 @@ def train(
     seed: int = 0,
     out: Path | None = None,
     *,
+    protocol: str = LEAVE_ONE_OUT,
     config: Any = None,
     plan: Plan | None = None,
     quiet: bool = False,
@@ -42,8 +44,9 @@ def train(
     """Train on the 5-core's training part, measure both held-out parts, save, return the record.
 
     ``out`` is the folder that gets ``<dataset>/<model>.safetensors`` and ``.json``, by default
-    ``PALR_HOME/weights``. ``config`` and ``plan`` stand in for the tuned hyperparameters. A killed
-    run resumes when it is called again with the same arguments.
+    ``PALR_HOME/weights``; `weights.place` says where those of other protocols go. ``config`` and
+    ``plan`` stand in for the tuned hyperparameters. A killed run resumes when it is called again
+    with the same arguments.
 
     Raises:
         PalrError: the model is unknown or has nothing to train, or a folder cannot be written; see
@@ -53,18 +56,25 @@ def train(
     if model not in trainable():
         raise PalrError(f"{model!r} cannot be trained; choose one of: {', '.join(trainable())}")
     out = out or weights.user_folder(settings)
-    checkpoint = settings.home / "checkpoints" / catalog.dataset / f"{model}-{seed}.pt"
-    for folder in (out / catalog.dataset, checkpoint.parent):
+    check_protocol(protocol)
+    folders = [
+        weights.place(model, catalog.dataset, root, protocol).parent
+        for root in (out, settings.home / "checkpoints")
+    ]
+    for folder in folders:
         _check_writable(folder)
+    checkpoint = folders[1] / f"{model}-{seed}.pt"
     architecture = RETRIEVERS[model].architecture
-    data = training_data(catalog)
+    data = training_data(catalog, protocol)
     tuned = import_module(architecture).TUNED
     default_config, default_plan = tuned.get(catalog.dataset, tuned["default"])
     config, plan = config or default_config, plan or default_plan
     hyperparameters = {"model": asdict(config), "plan": asdict(plan)}
 
     torch.manual_seed(seed)
-    network = build(architecture, data.n_items, hyperparameters["model"]).to(_device(settings))
+    team = Team(cpu=_device(settings).type == "cpu")
+    device = team.device or _device(settings)
+    network = build(architecture, data.n_items, hyperparameters["model"]).to(device)
     signature = f"{model} {seed} {data.checksum} {hyperparameters}"
     outcome = fit(network, data.split, plan, seed, checkpoint, signature, quiet)
 
@@ -75,7 +85,8 @@ def train(
     record = weights.RunRecord(
         model=model,
         dataset=catalog.dataset,
-        command=f"python -m palr train-retriever {model} --dataset {catalog.dataset} --seed {seed}",
+        command=_command(model, catalog.dataset, seed, protocol),
+        protocol=protocol,
         seed=seed,
         hyperparameters=hyperparameters,
         data=weights.DataRecord(
@@ -93,8 +104,16 @@ def train(
         parameters=sum(p.numel() for p in network.parameters()),
         versions=weights.versions() | {"threads": str(torch.get_num_threads())},
     )
-    path = weights.save(record, tensors, out)
+    path = weights.place(model, catalog.dataset, out, protocol)
+    if team.leads:
+        weights.save(record, tensors, out)
+    team.told(None)  # nobody reads the file before it is there
     return weights.load(path)[0]
+
+
+def _command(model: str, dataset: str, seed: int, protocol: str) -> str:
+    command = f"python -m palr train-retriever {model} --dataset {dataset} --seed {seed}"
+    return command if protocol == LEAVE_ONE_OUT else f"{command} --protocol {protocol}"
 
 
 def _check_writable(folder: Path) -> None:

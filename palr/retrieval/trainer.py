@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from palr.data.interactions import LeaveOneOut
+from palr.data.interactions import Split
 from palr.errors import DataError, PalrError
 from palr.evaluation.metrics import summary, target_ranks
+from palr.retrieval.team import Team
 
 _START_ANEW = "delete it to train from the start"
 
@@ -72,7 +73,7 @@ class Fit:
 
 def fit(
     model: Trainable,
-    split: LeaveOneOut,
+    split: Split,
     plan: Plan,
     seed: int,
     checkpoint: Path | None = None,
@@ -83,20 +84,23 @@ def fit(
 
     On return the model holds the weights of its best epoch. With a ``checkpoint`` path the run
     resumes from the file if there is one, and removes it at the end; ``signature`` names the run,
-    so that another run's file is not taken for its own.
+    so that another run's file is not taken for its own. Where `palr.retrieval.team` has several
+    processes, all call this alike and end with the same weights.
 
     Raises:
         PalrError: the loss is not finite.
         DataError: the checkpoint is damaged or belongs to another run; no user has two training
             items.
     """
+    team = Team(cpu=next(model.parameters()).device.type == "cpu")
     torch.manual_seed(seed)
     optimizer = torch.optim.AdamW(_parameter_groups(model, plan.weight_decay), lr=plan.lr)
     run = _Run(model, optimizer, signature)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
+    speaks = team.leads and not quiet
     layout = "epoch {n:.1f} of {total} |{bar}| {elapsed}, {remaining} left{postfix}"
-    with tqdm(total=plan.epochs, initial=run.epoch, bar_format=layout, disable=quiet) as bar:
+    with tqdm(total=plan.epochs, initial=run.epoch, bar_format=layout, disable=not speaks) as bar:
         while run.epoch < plan.epochs and run.epoch - run.best_epoch < plan.patience:
             started = time.monotonic()
             # The order of an epoch depends on seed and epoch alone: nothing to restore.
@@ -104,32 +108,33 @@ def fit(
             batches = model.batches(split.train, plan.batch_size, rng)
             if not batches:
                 raise DataError("nothing to train on: no user has two items in the training part")
-            loss = _train_epoch(model, optimizer, batches, plan, run.epoch, bar)
-            metrics = summary(validation_ranks(model, split))
+            team.seed(seed, run.epoch)
+            mine = team.share(batches)
+            loss = _train_epoch(model, optimizer, mine, plan, run.epoch, bar, team)
+            metrics = team.told(summary(validation_ranks(model, split)) if team.leads else {})
             run.epoch += 1
             run.seconds += time.monotonic() - started
             run.keep_if_best(metrics)
-            if checkpoint is not None:
+            if checkpoint is not None and team.leads:
                 run.save(checkpoint)
             ndcg, best = metrics["NDCG@10"], run.validation["NDCG@10"]
             bar.set_postfix(loss=f"{loss:.3f}", ndcg=f"{ndcg:.4f}", best=f"{best:.4f}")
     model.load_state_dict(run.best_weights)
-    if checkpoint is not None:
+    if checkpoint is not None and team.leads:
         checkpoint.unlink(missing_ok=True)
     return Fit(run.best_epoch, run.epoch, run.validation, run.seconds)
 
 
-def validation_ranks(
-    model: Trainable, split: LeaveOneOut, batch_size: int = 256
-) -> NDArray[np.int64]:
+def validation_ranks(model: Trainable, split: Split, batch_size: int = 256) -> NDArray[np.int64]:
     """Rank of each user's validation target, by the same rule as every evaluation here."""
     model.eval()
-    targets, ranks = split.validation_targets, np.zeros(len(split.train), np.int64)
+    before, targets = split.validation_histories, split.validation_targets
+    ranks = np.zeros(len(targets), np.int64)
     # Users of like length share a batch, so that little of it is padding.
-    order = np.argsort([len(history) for history in split.train], kind="stable")
+    order = np.argsort([len(history) for history in before], kind="stable")
     for start in range(0, len(order), batch_size):
         users = order[start : start + batch_size]
-        histories = [split.train[user] for user in users]
+        histories = [before[user] for user in users]
         ranks[users] = target_ranks(model.score(histories), targets[users], histories)
     return ranks
 
@@ -145,10 +150,11 @@ def learning_rate(plan: Plan, epoch: float) -> float:
 def _train_epoch(
     model: Trainable,
     optimizer: torch.optim.Optimizer,
-    batches: list[NDArray[np.int64]],
+    batches: Sequence[NDArray[np.int64]],
     plan: Plan,
     epoch: int,
     bar: Any,
+    team: Team,
 ) -> float:
     model.train()
     total = 0.0
@@ -163,6 +169,7 @@ def _train_epoch(
             )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        team.average_gradients(model.parameters())
         nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
         optimizer.step()
         total += loss.item()

@@ -1,8 +1,9 @@
 """Trained weights and the record of the run that made them.
 
 Two files lie side by side: ``<dataset>/<model>.safetensors`` (half precision) and
-``<dataset>/<model>.json``. No item id is stored: row ``i`` belongs to the i-th id of the 5-core in
-id order, and a fingerprint of those ids refuses any other catalog.
+``<dataset>/<model>.json``; those of another protocol than leave-one-out, which are measured and
+never served, in ``<dataset>/<protocol>/``. No item id is stored: row ``i`` belongs to the i-th id
+of the 5-core in id order, and a fingerprint of those ids refuses any other catalog.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from palr.errors import RetrieverUnavailableError
-from palr.retrieval.splits import CORE, core_item_ids, fingerprint
+from palr.retrieval.splits import CORE, LEAVE_ONE_OUT, core_item_ids, fingerprint
 from palr.settings import Settings
 from palr.types import Item
 
@@ -64,6 +65,7 @@ class RunRecord:
     seconds: float
     parameters: int
     versions: dict[str, str]
+    protocol: str = LEAVE_ONE_OUT
     weights_sha256: str = ""
 
     def to_json(self) -> str:
@@ -79,10 +81,16 @@ def user_folder(settings: Settings) -> Path:
     return settings.home / "weights"
 
 
+def place(model: str, dataset: str, folder: Path, protocol: str = LEAVE_ONE_OUT) -> Path:
+    """Where in a folder of weights the record of these lies, whether or not it does."""
+    inner = folder / dataset if protocol == LEAVE_ONE_OUT else folder / dataset / protocol
+    return inner / f"{model}.json"
+
+
 def find(model: str, dataset: str, settings: Settings) -> Path | None:
     """The record of the weights that serve this data set, or None; looks at file names only."""
     for folder in (user_folder(settings), SHIPPED):
-        path = folder / dataset / f"{model}.json"
+        path = place(model, dataset, folder)
         if path.is_file():
             return path
     return None
@@ -99,12 +107,12 @@ def missing(model: str, catalog: "Catalog", settings: Settings) -> str | None:
 
 
 def save(record: RunRecord, tensors: Tensors, folder: Path) -> Path:
-    """Write both files under ``folder / dataset`` and return the record's path.
+    """Write both files to their `place` in ``folder`` and return the record's path.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    path = folder / record.dataset / f"{record.model}.json"
+    path = place(record.model, record.dataset, folder, record.protocol)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = safetensors.numpy.save(dict(tensors))
     sealed = replace(record, weights_sha256=hashlib.sha256(content).hexdigest())

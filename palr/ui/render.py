@@ -13,6 +13,7 @@ from typing import Literal
 
 from palr.data.datasets import DATASETS
 from palr.ranking import MODES
+from palr.retrieval import RETRIEVERS
 from palr.types import Candidate, Item, Keyword, RankedItem, Recommendation
 
 Phase = Literal["idle", "waiting", "running", "done", "cancelled", "failed"]
@@ -23,16 +24,6 @@ STAGES: tuple[Stage, ...] = ("profile", "candidates", "ranking")
 SHOWN_CANDIDATES = 10
 SHOWN_SUPPORT = 3
 
-RETRIEVERS = {
-    "sasrec": "SASRec",
-    "semantic": "Semantic",
-    "popularity": "Popularity",
-}
-RETRIEVER_MEANING = {
-    "sasrec": "a sequence model trained on what people chose next",
-    "semantic": "closeness of titles and keywords",
-    "popularity": "what most people chose, whatever the picks",
-}
 _TITLES: dict[Stage, str] = {
     "profile": "Profile",
     "candidates": "Candidates",
@@ -91,7 +82,7 @@ def dataset_name(dataset: str) -> str:
 
 
 def retriever_name(retriever: str) -> str:
-    return RETRIEVERS.get(retriever, retriever)
+    return RETRIEVERS[retriever].label if retriever in RETRIEVERS else retriever
 
 
 def mode_choices() -> list[tuple[str, str]]:
@@ -164,7 +155,7 @@ def candidates_stage(view: View) -> str:
     if not trace or trace.candidates is None:
         return _stage(view, "candidates", "")
     retriever = trace.retriever or ""
-    meaning = RETRIEVER_MEANING.get(retriever, "")
+    meaning = RETRIEVERS[retriever].meaning if retriever in RETRIEVERS else ""
     by = f"<strong>{escape(retriever_name(retriever))}</strong>"
     lede = f"{len(trace.candidates)} found by {by}{': ' + meaning if meaning else ''}."
     return _stage(view, "candidates", _candidate_table(trace.candidates), lede)

@@ -38,7 +38,9 @@ def test_the_starter_has_nothing_to_count(empty: Settings) -> None:
 
 
 def test_an_unknown_key_names_the_known_ones() -> None:
-    with pytest.raises(DataError, match="'ml-20m'; choose one of: ml-1m, ml-100k, beauty"):
+    with pytest.raises(
+        DataError, match="'ml-20m'; choose one of: ml-1m, ml-100k, ml-latest-small, beauty"
+    ):
         get_dataset("ml-20m")
 
 
@@ -67,6 +69,65 @@ def test_a_source_without_the_files_says_what_is_expected(tmp_path: Path, empty:
         r".*python -m palr data install beauty --from PATH",
     ):
         read("beauty", tmp_path, empty)
+
+
+@pytest.mark.parametrize(
+    ("key", "there", "missing"),
+    [
+        ("ml-1m", "movies.dat", "ratings.dat"),
+        ("ml-100k", "ml-100k.item", "ml-100k.inter"),
+        ("ml-latest-small", "ratings.csv", "movies.csv"),
+        ("beauty", "reviews_Beauty_5.json.gz", "meta_Beauty.json.gz"),
+    ],
+)
+def test_a_folder_with_one_file_missing_is_refused(
+    tmp_path: Path, empty: Settings, key: str, there: str, missing: str
+) -> None:
+    (tmp_path / there).write_text("")
+    with pytest.raises(DataError, match=f"does not hold .*; there is {there} but no {missing}"):
+        read(key, tmp_path, empty)
+
+
+def write_ml_1m(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "movies.dat").write_text("1::Heat (1995)::Crime\n")
+    (folder / "ratings.dat").write_text("1::1::5::0\n")
+
+
+def test_files_that_do_not_count_as_the_official_ones_are_refused(
+    tmp_path: Path, empty: Settings
+) -> None:
+    write_ml_1m(tmp_path)
+    with pytest.raises(
+        DataError,
+        match=r"ratings\.dat and .*movies\.dat hold 1 users, 1 items that they chose and 1 inter"
+        r".*holds 6,040 users, 3,706 items that they chose and 1,000,209 interactions",
+    ):
+        read("ml-1m", tmp_path, empty)
+
+
+def test_a_truncated_archive_names_what_it_should_hold(tmp_path: Path, empty: Settings) -> None:
+    write_ml_1m(tmp_path / "ml-1m")
+    archive = Path(shutil.make_archive(str(tmp_path / "ml-1m"), "zip", tmp_path, "ml-1m"))
+    archive.write_bytes(archive.read_bytes()[:-30])
+    with pytest.raises(DataError, match=r"damaged or was cut short.*1,000,209 interactions"):
+        read("ml-1m", archive, empty)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_movielens_latest_is_found_in_a_folder_or_zipped(
+    tmp_path: Path, empty: Settings, zipped: bool
+) -> None:
+    folder = tmp_path / "ml-latest-small"
+    folder.mkdir()
+    (folder / "movies.csv").write_text('movieId,title,genres\n1,"Heat, The (1995)",Crime\n')
+    (folder / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,5,0\n")
+    source = tmp_path
+    if zipped:
+        source = Path(shutil.make_archive(str(folder), "zip", tmp_path, "ml-latest-small"))
+        shutil.rmtree(folder)
+    raw = read("ml-latest-small", source, empty)
+    assert raw.items[0].label == "The Heat (1995)"
 
 
 def test_a_missing_embedded_data_set_points_to_setup(empty: Settings) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from palr.data.interactions import Interactions, leave_one_out
+from palr.data.interactions import Interactions, global_time, leave_one_out
 
 
 def test_rows_are_sorted_by_time_and_ties_keep_their_order() -> None:
@@ -39,3 +39,30 @@ def test_the_last_two_items_of_each_user_are_held_out() -> None:
     assert list(names[split.validation_targets]) == ["c"]
     assert list(names[split.test_targets]) == ["d"]
     assert [list(names[s]) for s in split.test_histories] == [["a", "b", "c"]]
+
+
+def test_the_global_split_asks_for_the_first_item_after_each_moment() -> None:
+    # Ten rows; the moments are before the seventh and the ninth.
+    rows = ["ua", "va", "ub", "wa", "vb", "uc", "vc", "ud", "wb", "xa"]
+    log = Interactions.from_rows([r[0] for r in rows], [r[1] for r in rows], range(len(rows)))
+    split = global_time(log, train_share=0.6, test_share=0.2)
+    names = np.array(split.item_ids)
+
+    def named(histories: list[np.ndarray]) -> list[str]:
+        return ["".join(names[history]) for history in histories]
+
+    assert named(split.train) == ["abc", "ab", "a"]
+    # Between the moments v goes on to c, and u to d; w does nothing.
+    assert named(split.validation_histories) == ["abc", "ab"]
+    assert "".join(names[split.validation_targets]) == "dc"
+    # After the second w goes on to b; x has no history.
+    assert named(split.test_histories) == ["a"]
+    assert "".join(names[split.test_targets]) == "b"
+
+
+def test_an_item_that_nobody_chose_before_the_moments_is_asked_for_all_the_same() -> None:
+    rows = ["ua", "ub", "va", "vb", "uz"]
+    log = Interactions.from_rows([r[0] for r in rows], [r[1] for r in rows], range(len(rows)))
+    split = global_time(log, train_share=0.6, test_share=0.2)
+    assert split.item_ids[split.test_targets[0]] == "z"
+    assert "z" not in {split.item_ids[i] for sequence in split.train for i in sequence}

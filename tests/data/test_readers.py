@@ -13,6 +13,7 @@ from palr.data.readers import (
     read_beauty,
     read_ml_1m,
     read_ml_100k,
+    read_ml_latest,
     read_starter,
 )
 from palr.errors import DataError
@@ -146,6 +147,99 @@ def test_recbole_movielens_100k(tmp_path: Path) -> None:
     ]
     assert raw.items[4].keywords == ()
     assert rows(raw) == [("196", "12")]
+
+
+MOVIES_CSV = """movieId,title,genres
+1,Toy Story (1995),Adventure|Animation|Children
+11,"American President, The (1995)",Comedy|Drama|Romance
+
+7789,"11'09""01 - September 11 (2002)",Drama
+176601,Black Mirror,(no genres listed)
+"""
+RATINGS_CSV = "userId,movieId,rating,timestamp\n1,11,4.0,964982703\n1,1,0.5,964981247\n"
+
+
+@pytest.fixture
+def ml_latest(tmp_path: Path) -> Path:
+    folder = tmp_path / "ml-latest-small"
+    folder.mkdir()
+    (folder / "movies.csv").write_text(MOVIES_CSV, encoding="utf-8")
+    (folder / "ratings.csv").write_text(RATINGS_CSV, encoding="utf-8")
+    return folder
+
+
+def test_movielens_latest(ml_latest: Path) -> None:
+    raw = read_ml_latest(ml_latest)
+    assert [(item.title, item.year) for item in raw.items] == [
+        ("Toy Story", 1995),
+        ("The American President", 1995),
+        ("11'09\"01 - September 11", 2002),
+        ("Black Mirror", None),
+    ]
+    assert raw.items[1].keywords == ("comedy", "drama", "romance", "1990s")
+    assert raw.items[3].keywords == ()
+    assert rows(raw) == [("1", "1"), ("1", "11")]
+
+
+def test_movielens_latest_may_be_zipped_and_its_tags_are_not_read(ml_latest: Path) -> None:
+    (ml_latest / "tags.csv").write_bytes(b"\xff not even text")
+    path = ml_latest.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in ml_latest.iterdir():
+            archive.write(file, f"ml-latest-small/{file.name}")
+    assert read_ml_latest(path).items == read_ml_latest(ml_latest).items
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "message"),
+    [
+        ("movies.csv", "5,Too,Many,Commas", r"movies\.csv, line 7: expected movieId,title,genres"),
+        ("movies.csv", '5,"Never closed,Drama', r"movies\.csv, line 7: unexpected end of data"),
+        ("ratings.csv", "1,2,5", r"ratings\.csv, line 4: expected userId,.* got '1,2,5'"),
+        ("ratings.csv", "1,2,5,soon", r"ratings\.csv, line 4: expected .* got '1,2,5,soon'"),
+    ],
+)
+def test_a_malformed_row_is_named(ml_latest: Path, name: str, line: str, message: str) -> None:
+    with (ml_latest / name).open("a") as stream:
+        stream.write(f"{line}\n")
+    with pytest.raises(DataError, match=message):
+        read_ml_latest(ml_latest)
+
+
+@pytest.mark.parametrize("name", ["movies.csv", "ratings.csv"])
+def test_a_table_without_its_header_is_refused(ml_latest: Path, name: str) -> None:
+    lines = (ml_latest / name).read_text().splitlines(keepends=True)
+    (ml_latest / name).write_text("".join(lines[1:]))
+    with pytest.raises(DataError, match=rf"{name}, line 1: expected"):
+        read_ml_latest(ml_latest)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "number"),
+    [
+        ("ml-100k.item", "7\tTwo fields", 7),
+        ("ml-100k.inter", "196\t12\t3", 3),
+        ("ml-100k.inter", "196\t12\t3\tsoon", 3),
+    ],
+)
+def test_a_malformed_line_of_movielens_100k_is_named(
+    tmp_path: Path, name: str, line: str, number: int
+) -> None:
+    (tmp_path / "ml-100k.item").write_text(ITEMS_100K, encoding="utf-8")
+    (tmp_path / "ml-100k.inter").write_text("user\titem\trating\ttime\n196\t12\t3\t881250949\n")
+    with (tmp_path / name).open("a") as stream:
+        stream.write(f"{line}\n")
+    with pytest.raises(DataError, match=rf"{name}, line {number}: expected"):
+        read_ml_100k(tmp_path)
+
+
+@pytest.mark.parametrize("review", ["{", "7", '{"asin": "B1"}', '{"reviewerID": "A", "asin": "B"}'])
+def test_a_malformed_review_is_named(tmp_path: Path, review: str) -> None:
+    write_beauty(tmp_path, [{"asin": "B1"}])
+    path = tmp_path / "reviews_Beauty_5.json.gz"
+    path.write_bytes(path.read_bytes() + gzip.compress(f"{review}\n".encode()))
+    with pytest.raises(DataError, match=r"reviews_Beauty_5\.json\.gz, line 4: expected a JSON"):
+        read_beauty(tmp_path)
 
 
 def write_beauty(folder: Path, meta: list[object]) -> None:

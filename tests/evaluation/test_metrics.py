@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from palr.errors import DataError
-from palr.evaluation.metrics import hit_rate, ndcg, summary, target_ranks
+from palr.evaluation.metrics import (
+    METRICS,
+    NOTHING,
+    coverage,
+    hit_rate,
+    ndcg,
+    per_user,
+    popularity_lift,
+    summary,
+    target_ranks,
+)
 
 
 def rank(scores, target, seen=()):
@@ -74,3 +84,35 @@ def test_summary_names_every_cutoff():
 
 def test_no_users_give_zeros():
     assert set(summary(np.array([], np.int64)).values()) == {0.0}
+
+
+def test_per_user_values_average_to_the_summary():
+    ranks = np.array([1, 4, 60])
+    means = dict(zip(METRICS, per_user(ranks).mean(axis=0), strict=True))
+    assert means == pytest.approx(summary(ranks))
+    assert means["NDCG@5"] == pytest.approx((1 + 1 / math.log2(5)) / 3)
+
+
+def test_coverage_counts_an_item_once():
+    lists = np.array([[0, 3], [3, 0], [3, NOTHING]])
+    assert coverage(lists, n_items=8) == pytest.approx(2 / 8)
+
+
+def test_no_lists_cover_nothing_and_lift_nothing():
+    lists = np.full((2, 3), NOTHING)
+    assert coverage(lists, n_items=4) == 0.0
+    assert popularity_lift(lists, [np.array([0]), np.array([1])], np.array([1, 2, 3, 4])) == 0.0
+
+
+def test_popularity_lift_by_hand():
+    popularity = np.array([10, 4, 2, 0])
+    histories = [np.array([1, 2]), np.array([0])]  # mean popularity 3 and 10, on average 6.5
+    lists = np.array([[0, 3], [1, NOTHING]])  # 5 and 4, on average 4.5
+    assert popularity_lift(lists, histories, popularity) == pytest.approx(4.5 / 6.5)
+
+
+def test_popularity_lift_leaves_out_users_without_a_list():
+    popularity = np.array([10, 4, 2, 0])
+    lists = np.array([[0, 3], [NOTHING, NOTHING]])
+    histories = [np.array([1, 2]), np.array([0])]
+    assert popularity_lift(lists, histories, popularity) == pytest.approx(5 / 3)

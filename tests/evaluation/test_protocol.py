@@ -3,6 +3,7 @@ import pytest
 
 from palr.data.interactions import LeaveOneOut
 from palr.errors import RetrieverUnavailableError
+from palr.evaluation.metrics import NOTHING
 from palr.evaluation.protocol import evaluate
 from palr.types import Item
 
@@ -43,6 +44,25 @@ def test_ranks_by_hand_in_the_order_of_the_users():
     assert evaluate(model, SPLIT, ITEMS, "validation").ranks.tolist() == [4, 3, 3]
 
 
+def test_lists_are_the_best_unseen_items_in_order():
+    model = Fixed({"f": 6, "e": 5, "d": 4, "c": 3, "b": 2, "a": 1})
+    lists = evaluate(model, SPLIT, ITEMS).lists
+    assert [row[row != NOTHING].tolist() for row in lists] == [[5, 4, 3], [5, 4, 1, 0], [2, 1]]
+    assert lists.shape == (3, 10)
+
+
+def test_an_item_the_model_does_not_know_is_in_no_list():
+    model = Fixed({"a": 1, "b": 2, "c": 3, "e": 5, "f": 6})
+    assert evaluate(model, SPLIT, ITEMS).lists[0].tolist() == [5, 4, *[NOTHING] * 8]
+
+
+def test_progress_ends_with_every_user():
+    said = []
+    model = Fixed(dict.fromkeys("abcdef", 1.0))
+    evaluate(model, SPLIT, ITEMS, batch_size=2, progress=lambda *step: said.append(step))
+    assert said == [("fixed", 2, 3, "user"), ("fixed", 3, 3, "user")]
+
+
 def test_the_test_history_ends_with_the_validation_item():
     model = Fixed(dict.fromkeys("abcdef", 0.0))
     evaluate(model, SPLIT, ITEMS)
@@ -64,6 +84,7 @@ def test_users_the_model_refuses_are_misses_and_do_not_hurt_others():
     evaluation = evaluate(model, SPLIT, ITEMS)
     assert evaluation.ranks.tolist() == [3, 6, 2]
     assert evaluation.unserved == 1
+    assert set(evaluation.lists[1]) == {NOTHING}
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 256])

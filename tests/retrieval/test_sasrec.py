@@ -4,7 +4,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from palr.retrieval import softmax
-from palr.retrieval.sasrec import PAD, Config, SASRec, windows
+from palr.retrieval.sasrec import Config, SASRec
+from palr.retrieval.sequences import PAD
 
 CONFIG = Config(width=16, layers=2, heads=2, max_len=8, dropout=0.0)
 
@@ -52,18 +53,6 @@ def test_the_score_is_the_last_state_times_the_tied_embeddings(model):
         state = model(torch.from_numpy(history)[None])[0, -1]
         expected = (model.items.weight @ state).numpy()
     np.testing.assert_allclose(model.score([history])[0], expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize("length", [2, 8, 9, 10, 17, 40])
-def test_windows_make_every_item_but_the_first_a_target_once(length):
-    for seed in range(10):
-        cuts = windows(np.arange(length), 8, np.random.default_rng(seed))
-        assert all(2 <= len(cut) <= 9 for cut in cuts)
-        assert sorted(np.concatenate([cut[1:] for cut in cuts])) == list(range(1, length))
-
-
-def test_a_single_item_teaches_nothing():
-    assert windows(np.array([1]), 8, np.random.default_rng(0)) == []
 
 
 def test_batches_hold_every_target_once_padded_on_the_right(model):

@@ -158,7 +158,7 @@ def test_the_shipped_files_are_whole():
 
 
 def test_what_cannot_be_trained_is_named(small_catalog, small_settings):
-    with pytest.raises(PalrError, match="'semantic' cannot be trained; choose one of: sasrec"):
+    with pytest.raises(PalrError, match=r"'semantic' cannot be trained; choose one of: .*sasrec"):
         train("semantic", small_catalog, small_settings)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from palr.bench import WAYS, bench_ranking
+from palr.bench.ranking import WAYS, bench_ranking
 from palr.studio import Studio
 
 

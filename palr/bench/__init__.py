@@ -1,0 +1,1 @@
+"""How fast the pieces are on this machine; nothing here is timed by a test."""

@@ -1,0 +1,225 @@
+"""Measure retrievers on a data set: ``python -m palr evaluate``.
+
+Trained models are measured with their weights; models that fit at once are fitted to the training
+part; the rest, made of text or of other models, are loaded as they are served.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from palr.data.progress import Progress, silent
+from palr.errors import PalrError, RetrieverUnavailableError
+from palr.evaluation.kept import KeptRanks, Ranks, compare_kept
+from palr.evaluation.metrics import LIST_LENGTH, coverage, popularity_lift
+from palr.evaluation.protocol import Part, evaluate, part_of
+from palr.evaluation.records import Record, Training
+from palr.evaluation.significance import intervals
+from palr.retrieval import RETRIEVERS, weights
+from palr.retrieval.base import Retriever
+from palr.retrieval.splits import LEAVE_ONE_OUT, PROTOCOLS, TrainingData, training_data
+from palr.settings import Settings
+
+if TYPE_CHECKING:
+    from palr.catalog import Catalog
+
+COMPARED = ("HR@10", "NDCG@10")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A retriever that may be measured, and how its weights came to be where it has any."""
+
+    retriever: Retriever
+    seed: int = 0
+    training: Training | None = None
+
+
+def measure(
+    models: Sequence[str],
+    catalog: "Catalog",
+    settings: Settings,
+    *,
+    protocol: str = LEAVE_ONE_OUT,
+    part: Part = "test",
+    folders: Sequence[Path] = (),
+    baseline: str | None = None,
+    progress: Progress = silent,
+) -> list[Record]:
+    """A record for each model, and for each of ``folders`` that holds weights of it.
+
+    ``folders`` stand in for the installed and shipped weights. Ranks are kept (`KeptRanks`), and
+    those of ``baseline``, measured now or earlier, are what every other model is compared with.
+
+    Raises:
+        RetrieverUnavailableError: a model is unknown, its weights are missing, damaged, of another
+            protocol or of other data; or the catalog has no interactions.
+        DataError: no ranks of the baseline are kept.
+    """
+    data = training_data(catalog, protocol)
+    kept = KeptRanks(settings, catalog.dataset, protocol, part)
+    found = [
+        contender
+        for model in dict.fromkeys(models)
+        for contender in contenders(model, data, catalog, settings, folders)
+    ]
+    _no_duplicates(found)
+    records = []
+    for contender in found:
+        record, ranks = _measure(contender, data, catalog, part, progress)
+        command = _command(record, folders if contender.training else (), baseline)
+        records.append(replace(record, command=command))
+        kept.keep(ranks)
+    if baseline is None:
+        return records
+    return [_against(record, baseline, kept) for record in records]
+
+
+def contenders(
+    model: str,
+    data: TrainingData,
+    catalog: "Catalog",
+    settings: Settings,
+    folders: Sequence[Path] = (),
+) -> Iterator[Contender]:
+    """The model as it may be measured on ``data``, once for each folder with weights of it."""
+    if model not in RETRIEVERS:
+        raise RetrieverUnavailableError(
+            f"unknown retriever {model!r}; choose from: {', '.join(RETRIEVERS)}"
+        )
+    entry = RETRIEVERS[model]
+    if entry.architecture:
+        for path in _weights(model, data, settings, folders):
+            yield _trained(path, entry.architecture, data, catalog)
+    elif entry.on_training_part:
+        items = [catalog.item(item_id) for item_id in data.item_ids]
+        yield Contender(entry.on_training_part(data.split, items))
+    elif entry.learns and data.protocol != LEAVE_ONE_OUT:
+        raise RetrieverUnavailableError(
+            f"{model} is made of what is served, which was trained for {LEAVE_ONE_OUT} and may "
+            f"have seen what {data.protocol} asks for; measure it under {LEAVE_ONE_OUT}"
+        )
+    else:
+        yield Contender(entry.load(catalog, settings))
+
+
+def _weights(
+    model: str, data: TrainingData, settings: Settings, folders: Sequence[Path]
+) -> list[Path]:
+    roots = folders or (weights.user_folder(settings), weights.SHIPPED)
+    found = {
+        protocol: [
+            path
+            for root in roots
+            if (path := weights.place(model, data.dataset, root, protocol)).is_file()
+        ]
+        for protocol in PROTOCOLS
+    }
+    if paths := found[data.protocol]:
+        return paths if folders else paths[:1]
+    where = f" in {' or '.join(map(str, folders))}" if folders else ""
+    others = " and ".join(protocol for protocol, paths in found.items() if paths)
+    why = f"; those of {others} may have seen what this protocol asks for" if others else ""
+    option = "" if data.protocol == LEAVE_ONE_OUT else f" --protocol {data.protocol}"
+    raise RetrieverUnavailableError(
+        f"there are no {data.protocol} weights of {model} for {data.dataset}{where}{why}; run "
+        f"`python -m palr train-retriever {model} --dataset {data.dataset}{option}`"
+    )
+
+
+def _trained(path: Path, architecture: str, data: TrainingData, catalog: "Catalog") -> Contender:
+    from palr.retrieval.neural import load_file
+
+    retriever, record = load_file(path, architecture, catalog)
+    if record.protocol != data.protocol:
+        raise RetrieverUnavailableError(
+            f"{path} was trained for {record.protocol}, not for {data.protocol}, and may have seen "
+            f"what is asked here; run `{record.command}` with the right --protocol"
+        )
+    if record.data.checksum != data.checksum:
+        raise RetrieverUnavailableError(
+            f"{path} was trained on other interactions than {data.dataset} holds and may have seen "
+            f"what is asked here; run `{record.command}`"
+        )
+    training = Training(
+        command=record.command,
+        seconds=record.seconds,
+        epochs=record.epochs,
+        best_epoch=record.best_epoch,
+        parameters=record.parameters,
+        versions=record.versions,
+        weights_sha256=record.weights_sha256,
+    )
+    return Contender(retriever, record.seed, training)
+
+
+def _no_duplicates(found: Sequence[Contender]) -> None:
+    names = [(contender.retriever.name, contender.seed) for contender in found]
+    for model, seed in names:
+        if names.count((model, seed)) > 1:
+            raise PalrError(
+                f"two of the folders hold {model} weights of seed {seed}; train with another --seed"
+            )
+
+
+def _measure(
+    contender: Contender,
+    data: TrainingData,
+    catalog: "Catalog",
+    part: Part,
+    progress: Progress,
+) -> tuple[Record, Ranks]:
+    retriever, split = contender.retriever, data.split
+    items = {item_id: catalog.item(item_id) for item_id in data.item_ids}
+    result = evaluate(retriever, split, items, part, progress=progress)
+    histories, _ = part_of(split, part)
+    popularity = np.bincount(np.concatenate(split.train), minlength=len(items))
+    n_users = len(result.ranks)
+    record = Record(
+        dataset=data.dataset,
+        model=retriever.name,
+        seed=contender.seed,
+        protocol=data.protocol,
+        part=part,
+        n_users=n_users,
+        n_items=len(items),
+        measures=result.metrics | {f"coverage@{LIST_LENGTH}": coverage(result.lists, len(items))},
+        intervals=intervals(result.ranks),
+        popularity_lift=popularity_lift(result.lists, histories, popularity),
+        unserved=result.unserved,
+        seconds=round(result.seconds, 3),
+        users_per_second=round(n_users / result.seconds, 1),
+        data_checksum=data.checksum,
+        command="",
+        versions=weights.versions(),
+        training=contender.training,
+    )
+    return record, Ranks(record.name, np.arange(n_users), result.ranks, data.checksum)
+
+
+def _against(record: Record, baseline: str, kept: KeptRanks) -> Record:
+    """The record with what it gains over the baseline; the baseline's own stays as it is."""
+    other = kept.recall(baseline, record.seed)
+    if other.name == record.name or record.model == baseline:
+        return record
+    comparison, _ = compare_kept(kept.recall(record.name), other)
+    return replace(
+        record,
+        baseline=other.name,
+        measures=record.measures | {f"delta_{name}": comparison.deltas[name] for name in COMPARED},
+        intervals=record.intervals
+        | {f"delta_{name}": comparison.intervals[name] for name in COMPARED},
+        p_value=comparison.p_values["NDCG@10"],
+    )
+
+
+def _command(record: Record, folders: Sequence[Path], baseline: str | None) -> str:
+    """The command that makes the record again; folders of this machine are not named in it."""
+    command = f"python -m palr evaluate --dataset {record.dataset} --model {record.model}"
+    command += f" --protocol {record.protocol}" if record.protocol != LEAVE_ONE_OUT else ""
+    command += f" --part {record.part}" if record.part != "test" else ""
+    command += " --weights FOLDER" if folders else ""
+    return command + (f" --baseline {baseline}" if baseline else "")
