@@ -1,32 +1,33 @@
 """Entry point, for people (``python app.py``) and for Hugging Face Spaces alike."""
 
+import os
 import socket
 import sys
 
 from palr import setup
 from palr.errors import PalrError, SettingsError
+from palr.serve.logs import configure
 from palr.settings import Settings, load_settings
 from palr.studio import Studio
-from palr.ui.page import build_demo
-from palr.ui.theme import launch_options
+from palr.ui.page import build_page
+from palr.ui.server import serve
 
 
 def main() -> int:
     try:
         settings = load_settings()
+        configure(settings.log)
         require_free_port(settings)
         setup.ensure(settings)
         studio = Studio(settings)
-        demo = build_demo(studio)
+        page = build_page(studio)
     except PalrError as error:
         print(f"PALR Studio cannot start: {error}", file=sys.stderr)
         return 2
     studio.warm_up()
     shown = "localhost" if settings.host in ("0.0.0.0", "::", "") else settings.host
     print(f"PALR Studio is at http://{shown}:{settings.port}", flush=True)
-    demo.queue().launch(
-        server_name=settings.host, server_port=settings.port, quiet=True, **launch_options()
-    )
+    serve(page, studio)
     return 0
 
 
@@ -45,4 +46,7 @@ def require_free_port(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    # Not sys.exit: it would wait for a model in the middle of a forward pass, or for its loading.
+    os._exit(code)

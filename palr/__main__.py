@@ -60,6 +60,21 @@ def setup(
 
 
 @app.command()
+def doctor() -> None:
+    """Tell what is installed, cached and reachable, and what to do about the rest."""
+    from palr.doctor import examine
+
+    findings = examine(load_settings())
+    for finding in findings:
+        mark = "fix" if finding.remedy else "ok"
+        typer.echo(f"{mark:4} {finding.about}: {finding.found}")
+        if finding.remedy:
+            typer.echo(f"     -> {finding.remedy}")
+    if any(finding.remedy for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
 def recommend(
     pick: Annotated[list[str], typer.Option(help="A title; repeat it, oldest first.")],
     domain: Annotated[str, typer.Option(help=f"One of: {', '.join(DOMAINS)}.")] = "movies",

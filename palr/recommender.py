@@ -1,20 +1,25 @@
 """The data path of the paper: picks, history, profile, candidates, prompt, ranking."""
 
+import math
+import secrets
 import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
+from typing import TypeVar
 
 from palr.catalog import Catalog
 from palr.domains import HISTORY_LIMIT
-from palr.errors import PalrError, RetrieverUnavailableError
+from palr.errors import LLMError, PalrError, RetrieverUnavailableError
 from palr.llm.base import LLM
 from palr.profile import write_profile
 from palr.ranking import DEFAULT_MODE, fit_ranking_prompt, rank
 from palr.retrieval.base import Retriever, retrieve
-from palr.types import Candidate, Item, Recommendation
+from palr.types import Candidate, Item, Profile, RankedItem, Ranking, Recommendation
 
 N_CANDIDATES = 50  # paper, section 4.2: the top 50 of SASRec
 COLD_START = "semantic"
+_T = TypeVar("_T")
 
 
 class Recommender:
@@ -59,6 +64,7 @@ class Recommender:
         mode: str = DEFAULT_MODE,
         n_candidates: int = N_CANDIDATES,
         k: int = 10,
+        patience: float | None = None,
     ) -> Generator[Recommendation]:
         """Yield the trace anew each time it grows; closing the iterator cancels the run.
 
@@ -66,28 +72,49 @@ class Recommender:
 
         ``picks`` run oldest first. The retriever sees them all; the LLM sees the last 20.
 
+        ``patience``: seconds that the LLM may take. Where it takes longer, fails or cannot be
+        loaded, the ranking is the retriever's order, and ``fallback`` of the trace says why. None
+        waits for ever and raises.
+
         Raises:
             PalrError: there is no pick, or no retriever can serve the picks.
-            LLMError: the model cannot be loaded, or failed.
+            LLMError: the model cannot be loaded, or failed; only where ``patience`` is None.
         """
         if not picks:
             raise PalrError(f"pick at least one {self.catalog.domain.noun} first")
         clock = _Clock()
         domain = self.catalog.domain
         history = domain.history(picks)
-        trace = Recommendation(domain.key, self.catalog.dataset, tuple(picks), history, mode=mode)
+        trace = Recommendation(
+            domain.key,
+            self.catalog.dataset,
+            tuple(picks),
+            history,
+            mode=mode,
+            run_id=secrets.token_hex(6),
+        )
         if len(history) > HISTORY_LIMIT:
             note = f"the prompts show the most recent {HISTORY_LIMIT} of {len(history)} picks"
             trace = replace(trace, notes=(note,))
         trace = replace(trace, seconds=clock.stage("history"))
         yield trace
 
-        llm = self._llm()
-        trace = replace(trace, llm=_llm_name(llm), adapter=llm.adapter)
-        clock.restart()  # waiting for the model to load is not part of the profile's time
-        for profile in write_profile(history[-HISTORY_LIMIT:], self.catalog, llm):
-            trace = replace(trace, profile=profile)
-            yield trace
+        llm: LLM | None = None
+        deadline = math.inf
+        try:
+            llm = self._llm()
+            trace = replace(trace, llm=_llm_name(llm), adapter=llm.adapter)
+            clock.restart()  # waiting for the model to load is not part of the profile's time
+            deadline = time.monotonic() + (math.inf if patience is None else patience)
+            written = write_profile(history[-HISTORY_LIMIT:], self.catalog, llm)
+            for profile in _until(deadline, written):
+                trace = replace(trace, profile=profile)
+                yield trace
+        except LLMError as error:
+            if patience is None:
+                raise
+            llm = None
+            trace = replace(trace, profile=trace.profile or Profile(), fallback=str(error))
         trace = replace(trace, seconds=clock.stage("profile"))
         yield trace
 
@@ -96,14 +123,22 @@ class Recommender:
         trace = replace(trace, seconds=clock.stage("candidates"))
         yield trace
 
-        prompt, names = fit_ranking_prompt(
-            domain, history[-HISTORY_LIMIT:], trace.profile, candidates, k, llm, mode
-        )
-        trace = replace(trace, prompt=prompt)
-        yield trace
-        for ranking in rank(prompt, names, candidates, llm, k, mode):
-            trace = replace(trace, ranking=ranking)
+        if llm is not None:
+            prompt, names = fit_ranking_prompt(
+                domain, history[-HISTORY_LIMIT:], trace.profile, candidates, k, llm, mode
+            )
+            trace = replace(trace, prompt=prompt)
             yield trace
+            try:
+                for ranking in _until(deadline, rank(prompt, names, candidates, llm, k, mode)):
+                    trace = replace(trace, ranking=ranking)
+                    yield trace
+            except LLMError as error:
+                if patience is None:
+                    raise
+                trace = replace(trace, fallback=str(error))
+        if trace.fallback:
+            trace = replace(trace, ranking=_retrievers_order(candidates, k))
         clock.stage("ranking")
         yield replace(trace, seconds=clock.total())
 
@@ -122,6 +157,24 @@ class Recommender:
                 f"{retriever.name} could not serve these picks ({error}); {COLD_START} stepped in"
             )
             return stand_in.name, retrieve(stand_in, history, k), (note,)
+
+
+def _until(deadline: float, pieces: Generator[_T]) -> Generator[_T]:
+    """What ``pieces`` yields; LLMError where it goes on after ``deadline`` (`time.monotonic`)."""
+    late = False
+    with closing(pieces):
+        for piece in pieces:
+            if late:
+                raise LLMError(
+                    "the language model took too long: set PALR_LLM_SECONDS to wait longer"
+                )
+            yield piece
+            late = time.monotonic() > deadline
+
+
+def _retrievers_order(candidates: Sequence[Candidate], k: int) -> Ranking:
+    items = enumerate(candidates[:k], start=1)
+    return Ranking(tuple(RankedItem(c.item, place, c.rank) for place, c in items))
 
 
 class _Clock:

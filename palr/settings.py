@@ -19,6 +19,14 @@ from palr.errors import SettingsError
 PREFIX = "PALR_"
 SMOLLM2 = "smollm2-135m"
 MINILM = "all-minilm-l6-v2"
+_PERSISTENT = Path("/data")  # where a Space has persistent storage
+
+
+def default_home() -> Path:
+    """A Space's persistent storage where there is one, else the user's data folder."""
+    if os.environ.get("SPACE_ID") and os.access(_PERSISTENT, os.W_OK):
+        return _PERSISTENT / "palr"
+    return user_data_path("palr")
 
 
 class Settings(BaseSettings):
@@ -27,11 +35,23 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     home: Path = Field(
-        default_factory=lambda: user_data_path("palr"),
+        default_factory=default_home,
         description="Folder for models, embeddings and the catalog database.",
     )
     host: str = Field("0.0.0.0", description="Address that the app listens on.")
     port: int = Field(7860, ge=0, le=65535, description="Port that the app listens on.")
+    password: SecretStr = Field(
+        SecretStr(""), description="Password of the page, for any user name; empty means none."
+    )
+    queue: int = Field(
+        32, ge=1, description="Runs that may wait for the language model; more are turned away."
+    )
+    rate: int = Field(
+        20, ge=0, description="Runs that one visitor may start in a minute; 0 means no limit."
+    )
+    log: Literal["plain", "json", "json+text"] = Field(
+        "plain", description="json writes a line for each run; json+text adds what was picked."
+    )
     database_url: str = Field(
         "", description="SQLAlchemy URL of the catalogs; empty means SQLite under PALR_HOME."
     )
@@ -53,6 +73,11 @@ class Settings(BaseSettings):
         description="Base URL of the OpenAI-compatible server (http backend).",
     )
     llm_api_key: SecretStr = Field(SecretStr(""), description="Bearer token for the http backend.")
+    llm_seconds: float = Field(
+        180.0,
+        gt=0,
+        description="Longest time for the LLM's part of a run on the page, else a fallback shows.",
+    )
     adapter: str = Field("", description="PEFT adapter (folder or hub id) laid over PALR_LLM.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int4"] = Field(

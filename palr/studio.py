@@ -103,6 +103,8 @@ class Studio:
 
     def _warm_up(self) -> None:
         try:
+            for domain in DOMAINS:
+                self.catalog(domain).search("a")  # builds the index
             # The first pass through a model is slow; let it not be a visitor's.
             next(self.llm().generate("Hello", max_tokens=1), None)
             for domain in DOMAINS:

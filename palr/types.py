@@ -146,6 +146,8 @@ class Recommendation:
 
     While a run is under way the later fields are None; `Recommender.stream` yields the record
     anew each time it grows. ``seconds`` has one entry for each finished stage, and ``total``.
+    ``run_id`` names the run in logs. ``fallback`` says why the language model did not do its part,
+    so that the ranking is the retriever's own order; empty where it did.
     """
 
     domain: str
@@ -162,6 +164,8 @@ class Recommendation:
     ranking: Ranking | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    run_id: str = ""
+    fallback: str = ""
 
     def to_json(self, indent: int | None = 2) -> str:
         return _TRACE.dump_json(self, indent=indent).decode()

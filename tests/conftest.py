@@ -1,6 +1,7 @@
 """Fixtures for every test: a clean environment, and a home that a real first start has prepared."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ import pytest
 
 from palr.settings import PREFIX, Settings
 from palr.setup import ensure
+
+from .load.app import RunningApp
 
 if TYPE_CHECKING:
     from palr.llm.transformers import TransformersLLM
@@ -34,6 +37,14 @@ def palr_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(palr_home: Path) -> Settings:
     """The default settings over the prepared home."""
     return Settings(home=palr_home)
+
+
+@pytest.fixture(scope="session")
+def live_app(palr_home: Path) -> Iterator[RunningApp]:
+    """The real app with a model that follows a script, so that a run takes a moment."""
+    with RunningApp(palr_home, PALR_LLM_BACKEND="scripted", PALR_RATE="0") as app:
+        yield app
+    assert "Traceback" not in app.last_words
 
 
 @pytest.fixture(scope="session")

@@ -13,14 +13,14 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     ["errors"],
     ["types", "settings"],
-    ["domains"],
+    ["domains", "metrics"],
     ["data", "prompts", "llm"],
     ["search"],
     ["catalog", "grounding"],
     ["setup", "retrieval", "evaluation", "profile", "ranking"],
     ["recommender"],
     ["studio"],
-    ["bench"],
+    ["bench", "serve", "doctor"],
     ["ui", "__main__"],
 ]
 RANK = {name: level for level, names in enumerate(LAYERS) for name in names}

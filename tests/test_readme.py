@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from pydantic import SecretStr
 
 from palr.data.datasets import DATASETS
 from palr.evaluation.records import read
@@ -24,7 +26,8 @@ def settings_table() -> str:
     rows = ["| Variable | Default | Meaning |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
         default = field.get_default()
-        shown = f"`{default}`" if default not in (None, "") and name != "llm_api_key" else ""
+        secret = isinstance(default, SecretStr)
+        shown = f"`{default}`" if default not in (None, "") and not secret else ""
         shown = "the user's data folder" if name == "home" else shown
         rows.append(f"| `{PREFIX}{name.upper()}` | {shown} | {field.description} |")
     return "\n".join(rows)
@@ -127,9 +130,69 @@ def test_every_linked_file_exists():
         assert (ROOT / target).exists(), target
 
 
-def test_the_sdk_version_is_the_pinned_gradio():
+# https://huggingface.co/docs/hub/spaces-config-reference, with what each value must look like.
+FRONT_MATTER = {
+    "title": r".{1,60}",
+    "emoji": r"\S{1,4}",
+    "colorFrom": r"red|yellow|green|blue|indigo|purple|pink|gray",
+    "colorTo": r"red|yellow|green|blue|indigo|purple|pink|gray",
+    "sdk": r"gradio|docker|static",
+    "sdk_version": r"\d+\.\d+\.\d+",
+    "python_version": r"3(\.\d+){1,2}",
+    "app_file": r"[\w/]+\.py",
+    "app_port": r"\d+",
+    "base_path": r"/.*",
+    "suggested_hardware": r"cpu-basic|cpu-upgrade|zero-a10g|(t4|l4|l40s|a10g|a100)[\w-]*",
+    "suggested_storage": r"small|medium|large",
+    "fullWidth": r"True|False",
+    "header": r"mini|default",
+    "short_description": r".{1,60}",
+    "models": r"\[.*\]",
+    "datasets": r"\[.*\]",
+    "tags": r"\[.*\]",
+    "thumbnail": r"https://.*",
+    "pinned": r"True|False",
+    "hf_oauth": r"True|False",
+    "hf_oauth_scopes": r"\[.*\]",
+    "disable_embedding": r"True|False",
+    "startup_duration_timeout": r"\d+[mh]?|\d+ ?(minutes?|hours?)",
+    "custom_headers": r"\{.*\}",
+    "preload_from_hub": r"\[.*\]",
+    "license": r"[\w.-]+",
+}
+REQUIRED = {"title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "python_version"}
+REQUIRED |= {"app_file", "license", "short_description", "startup_duration_timeout", "models"}
+
+
+def front_matter() -> dict[str, object]:
+    _, matter, _ = README.read_text().split("---\n", 2)
+    return dict(yaml.safe_load(matter))
+
+
+def test_the_front_matter_has_documented_keys_and_values():
+    matter = front_matter()
+    assert set(matter) >= REQUIRED
+    for key, value in matter.items():
+        assert key in FRONT_MATTER, f"Spaces know no {key}"
+        assert re.fullmatch(FRONT_MATTER[key], str(value)), f"{key}: {value}"
+    for key in ("models", "datasets", "tags"):
+        for name in matter.get(key, []):
+            assert re.fullmatch(r"[\w.-]+/[\w.-]+" if key != "tags" else r"[\w-]+", name)
+
+
+def test_the_front_matter_agrees_with_the_repository():
+    matter = front_matter()
     pinned = re.search(r"^gradio==(.+)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
-    assert f"sdk_version: {pinned[1]}" in README.read_text()
+    assert matter["sdk_version"] == pinned[1]
+    assert (ROOT / str(matter["app_file"])).is_file()
+    assert 'python_version = "3.11"' in (ROOT / "pyproject.toml").read_text()
+    assert matter["python_version"] == "3.11"
+
+
+def test_every_direct_dependency_is_pinned():
+    for name in ("requirements.txt", "tests/requirements.txt"):
+        for line in (ROOT / name).read_text().splitlines():
+            assert re.fullmatch(r"[\w.-]+(\[[\w,]+\])?==[\w.]+", line), line
 
 
 if __name__ == "__main__":

@@ -34,3 +34,8 @@ def test_a_value_of_the_wrong_type_names_its_variable(monkeypatch):
 def test_the_api_key_is_not_printed(monkeypatch):
     monkeypatch.setenv("PALR_LLM_API_KEY", "sk-secret")
     assert "sk-secret" not in repr(load_settings())
+
+
+def test_the_password_is_not_printed(monkeypatch):
+    monkeypatch.setenv("PALR_PASSWORD", "correct horse")
+    assert "correct horse" not in repr(load_settings())

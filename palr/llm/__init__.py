@@ -14,12 +14,16 @@ def _transformers(settings: Settings) -> LLM:
 
 def _http(settings: Settings) -> LLM:
     from palr.llm.http import HTTPLLM
+    from palr.llm.resilience import Patience
 
+    total = settings.llm_seconds
+    patience = Patience(silence=min(Patience.silence, total), total=total)
     return HTTPLLM(
         settings.llm_url,
         settings.llm,
         settings.llm_api_key.get_secret_value(),
         settings.adapter or None,
+        patience=patience,
     )
 
 

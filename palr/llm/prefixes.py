@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from palr.metrics import PREFIXES
+
 MAX_BYTES = 256 * 1024 * 1024
 _WORTH_WHILE = 16  # tokens; shorter overlaps cost more to look up than to compute
 
@@ -51,7 +53,9 @@ class PrefixCache:
                 if shared > best:
                     best, found = shared, (key, layers)
             if found is None or best < _WORTH_WHILE:
+                PREFIXES.labels("miss").inc()
                 return 0, ()
+            PREFIXES.labels("hit").inc()
             self._entries.move_to_end(found[0])
         return best, tuple((k[..., :best, :], v[..., :best, :]) for k, v in found[1])
 

@@ -194,7 +194,7 @@ def _with_adapter(model: Any, adapter: str, base: str) -> Any:
     from peft import PeftModel
 
     try:
-        adapted = PeftModel.from_pretrained(model, adapter).eval()
+        adapted = PeftModel.from_pretrained(model, _adapter_folder(adapter)).eval()
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise LLMError(
             f"the adapter {adapter} does not load over {base}: {_first_line(error)}. Check that "
@@ -211,6 +211,18 @@ def _with_adapter(model: Any, adapter: str, base: str) -> Any:
             "another model. Unset PALR_ADAPTER to run zero-shot"
         )
     return adapted
+
+
+def _adapter_folder(adapter: str) -> str:
+    """Where the adapter lies, fetched if need be; PEFT itself would also unpickle weights."""
+    from huggingface_hub import snapshot_download
+
+    folder = Path(adapter)
+    if not folder.is_dir():
+        folder = Path(snapshot_download(adapter, allow_patterns=["*.json", "*.safetensors"]))
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise OSError("it holds no adapter_model.safetensors")
+    return str(folder)
 
 
 def _load_remedy(name: str, error: Exception) -> str:

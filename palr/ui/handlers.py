@@ -3,16 +3,19 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gradio as gr
 
+from palr.domains import DOMAINS
 from palr.errors import PalrError
-from palr.ranking import DEFAULT_MODE
+from palr.ranking import DEFAULT_MODE, MODES
+from palr.serve.spaces import on_gpu
 from palr.studio import Studio
+from palr.types import Item, Recommendation
 from palr.ui import hood, render
 from palr.ui.picker import Selection, resolve
 from palr.ui.render import View
@@ -62,10 +65,11 @@ class Handlers:
 
     def __init__(self, studio: Studio):
         self._studio = studio
+        self._stream = on_gpu(self._on_device)
 
     def status(self, domain: str) -> tuple[str, dict[str, Any]]:
         """The status line, and a timer update that ends the polling once the model is there."""
-        status, catalog = self._studio.llm_status, self._studio.catalog(domain)
+        status, catalog = self._studio.llm_status, self._studio.catalog(_known(domain))
         html = render.status(
             status.state, status.message, catalog.dataset, catalog.has_interactions
         )
@@ -82,7 +86,7 @@ class Handlers:
         _leave(desks, selection.domain)
         return self._page({**desks, selection.domain: desk}, selection.domain)
 
-    def run(self, picked: object, desks: Desks) -> Iterator[tuple[Any, ...]]:
+    def run(self, picked: object, desks: Desks) -> Generator[tuple[Any, ...]]:
         """Stream one run. Only the parts of the page that changed are sent."""
         selection = Selection.parse(picked)
         skipped = (gr.skip(),) * len(self._page(desks, selection.domain))
@@ -119,9 +123,8 @@ class Handlers:
                 yield replace(desk, view=IDLE), message
                 return
             yield desk, message
-            recommender = self._studio.recommender(selection.domain)
             chosen = None if desk.asked_retriever == AUTOMATIC else desk.asked_retriever
-            stream = recommender.stream(items, retriever=chosen, mode=desk.asked_mode)
+            stream = self._stream(selection.domain, items, chosen, desk.asked_mode)
             with closing(stream):  # a cancelled run must let go of the model at once
                 for trace in stream:
                     desk = replace(desk, view=View(trace, "running"))
@@ -135,6 +138,27 @@ class Handlers:
             words = "This run failed for a reason that the server's log tells. Your picks are kept."
             yield replace(desk, view=replace(desk.view, phase="failed")), words
 
+    def _on_device(
+        self, domain: str, items: Sequence[Item], retriever: str | None, mode: str
+    ) -> Generator[Recommendation]:
+        patience = self._studio.settings.llm_seconds
+        recommender = self._studio.recommender(domain)
+        yield from recommender.stream(items, retriever=retriever, mode=mode, patience=patience)
+
+    def waiting(self, picked: object, desks: Desks, words: str) -> tuple[Any, ...]:
+        """The page of a run that stands in line."""
+        selection = Selection.parse(picked)
+        desk = desks.get(selection.domain) or Desk(selection.ids)
+        desk = replace(desk, view=View(None, "waiting", words))
+        return self._page({**desks, selection.domain: desk}, selection.domain)
+
+    def refused(self, picked: object, desks: Desks, why: str) -> tuple[Any, ...]:
+        """The page of a run that was not let in."""
+        selection = Selection.parse(picked)
+        desk = desks.get(selection.domain) or Desk(selection.ids)
+        desk = replace(desk, view=IDLE)
+        return self._page({**desks, selection.domain: desk}, selection.domain, f"{why}.")
+
     def cancelled(self, picked: object, desks: Desks) -> tuple[Any, ...]:
         selection = Selection.parse(picked)
         return self._page(_stop(desks, selection.domain), selection.domain)
@@ -143,7 +167,7 @@ class Handlers:
         self, domain: str, picked: object, retriever: str, mode: str, desks: Desks
     ) -> tuple[Any, ...]:
         """Put one domain's picks and results away and lay the other's out."""
-        selection = Selection.parse(picked)
+        selection, domain = Selection.parse(picked), _known(domain)
         desks = _stop(desks, selection.domain)
         _leave(desks, selection.domain)
         left = replace(desks.get(selection.domain, Desk()), picks=selection.ids)
@@ -156,7 +180,7 @@ class Handlers:
             *self._page(desks, domain),
             Selection(domain, there.picks).payload(),
             gr.update(choices=choices, value=kept),
-            there.asked_mode if there.view.trace else mode,
+            there.asked_mode if there.view.trace else mode if mode in MODES else DEFAULT_MODE,
             self.status(domain)[0],
         )
 
@@ -197,6 +221,11 @@ def _stop(desks: Desks, domain: str) -> Desks:
 def _leave(desks: Desks, domain: str) -> None:
     if domain in desks:
         desks[domain].left.set()
+
+
+def _known(domain: str) -> str:
+    """The domain, or the first one where a forged request names none that there is."""
+    return domain if domain in DOMAINS else next(iter(DOMAINS))
 
 
 def _left_out(count: int) -> str:

@@ -1,12 +1,12 @@
 """The "Under the hood" disclosure: what was sent, what came back, and the trace itself."""
 
 from collections.abc import Sequence
-from html import escape
 from typing import get_args
 
 from palr.ranking import MODES
 from palr.types import Part, Prompt, Recommendation, Segment
 from palr.ui.render import View, dataset_name, duration, retriever_name
+from palr.ui.text import escape
 
 _PARTS: dict[Part, str] = {
     "instruction": "Instruction",
@@ -94,6 +94,10 @@ def _facts(trace: Recommendation) -> str:
     facts.append(("History", f"{len(trace.history)} of {len(trace.picks)} picks"))
     if trace.ranking and trace.ranking.forward_passes is not None:
         facts.append(("Forward passes, ranking", f"{trace.ranking.forward_passes:,}"))
+    if trace.fallback:
+        facts.append(("Fallback", trace.fallback))
+    if trace.run_id:
+        facts.append(("Run", trace.run_id))
     facts += [(f"Time, {stage}", duration(seconds)) for stage, seconds in trace.seconds.items()]
     rows = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts)
     return f'<dl class="facts">{rows}</dl>'

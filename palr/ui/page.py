@@ -1,5 +1,6 @@
 """The page: what stands where, and which handler answers which event."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
@@ -9,17 +10,28 @@ from palr.studio import Studio
 from palr.ui import render
 from palr.ui.handlers import AUTOMATIC, Handlers
 from palr.ui.picker import picker as build_picker
+from palr.ui.turns import Turns
 
 _HEADER = Path(__file__).parent / "header.html"
 _POLL_SECONDS = 1.0
 
 
-def build_demo(studio: Studio) -> gr.Blocks:
+@dataclass(frozen=True)
+class Page:
+    """The page before it is served: its blocks, the component that searches, and its line."""
+
+    demo: gr.Blocks
+    picker: gr.HTML
+    turns: Turns
+
+
+def build_page(studio: Studio) -> Page:
     """Lay out the page and wire it to the studio; see `theme.launch_options` for its looks.
 
     The studio must be warming up (`Studio.warm_up`) or warm: a run waits for its model.
     """
     handlers = Handlers(studio)
+    turns = Turns(handlers, studio.settings)
     domains = [(domain.label, domain.key) for domain in studio.domains]
     first = domains[0][1]
     idle = render.View()
@@ -73,17 +85,17 @@ def build_demo(studio: Studio) -> gr.Blocks:
         stages = [profile, candidates, ranking, under_the_hood]
         page = [desks, notice, *stages, announcer, recommend, cancel]
         asked = [picker, retriever, mode, desks]
-        quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        # The handlers check what they are given: without ``preprocess`` nothing else does.
+        quiet = {"preprocess": False, "show_progress": "hidden", "api_visibility": "private"}
+        quick = {"queue": False, **quiet}
         begun = recommend.click(handlers.begin, asked, page, **quick)
         freshened = begun.then(handlers.changed, asked, stale, **quick)
         run = freshened.then(
-            handlers.run,
+            turns.run,
             [picker, desks],
             page,
-            concurrency_limit=1,
-            concurrency_id="llm",
-            show_progress="hidden",
-            api_visibility="private",
+            concurrency_limit=None,  # `turns` holds the line
+            **quiet,
             trigger_mode="multiple",  # a new run queues while a cancelled one finds its end
         )
         run.then(handlers.status, domain, [status, timer], **quick)
@@ -103,7 +115,7 @@ def build_demo(studio: Studio) -> gr.Blocks:
             **quick,
         )
         timer.tick(handlers.status, domain, [status, timer], **quick)
-    return demo
+    return Page(demo, picker, turns)
 
 
 def _html(value: str, elem_id: str | None = None, live: bool = False) -> gr.HTML:

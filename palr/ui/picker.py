@@ -11,10 +11,12 @@ from typing import Any, Protocol
 
 import gradio as gr
 
+from palr import metrics
 from palr.domains import DOMAINS, HISTORY_LIMIT, get_domain
 from palr.errors import PalrError, UnknownItemError
 from palr.studio import Studio
 from palr.types import Item
+from palr.ui.text import visible
 
 MAX_PICKS = 1000
 MAX_QUERY = 200
@@ -72,7 +74,8 @@ def picker(studio: Studio, domain: str, elem_id: str) -> gr.HTML:
         query = str(request.get("query", "")) if isinstance(request, dict) else ""
         try:
             catalog = studio.catalog(Selection.parse(request).domain)
-            return {"items": _brief(catalog.search(query[:MAX_QUERY], SUGGESTIONS))}
+            with metrics.SEARCH.time():
+                return {"items": _brief(catalog.search(query[:MAX_QUERY], SUGGESTIONS))}
         except PalrError as error:
             return {"error": str(error)}
 
@@ -108,4 +111,7 @@ def picker(studio: Studio, domain: str, elem_id: str) -> gr.HTML:
 
 
 def _brief(items: Sequence[Item]) -> list[dict[str, Any]]:
-    return [{"id": i.id, "label": i.label, "keywords": list(i.keywords)} for i in items]
+    return [
+        {"id": i.id, "label": visible(i.label), "keywords": [visible(word) for word in i.keywords]}
+        for i in items
+    ]

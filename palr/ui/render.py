@@ -8,13 +8,13 @@ Whatever comes from a catalog, a visitor or a model passes `escape` on its way i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Literal
 
 from palr.data.datasets import DATASETS
 from palr.ranking import MODES
 from palr.retrieval import RETRIEVERS
 from palr.types import Candidate, Item, Keyword, RankedItem, Recommendation
+from palr.ui.text import escape
 
 Phase = Literal["idle", "waiting", "running", "done", "cancelled", "failed"]
 Stage = Literal["profile", "candidates", "ranking"]
@@ -130,6 +130,8 @@ def profile_stage(view: View) -> str:
         if profile.keywords:
             rows = "".join(_keyword(keyword, trace) for keyword in profile.keywords)
             body += f'<ul class="keywords" aria-label="Keywords and their picks">{rows}</ul>'
+        if trace.fallback and not profile.text and not writing:
+            body += '<p class="fallback">The language model wrote no profile this time.</p>'
     return _stage(view, "profile", body)
 
 
@@ -195,7 +197,13 @@ def ranking_stage(view: View) -> str:
     trace = view.trace
     ranking = trace.ranking if trace else None
     body = ""
-    if ranking and trace and not trace.adapter:
+    if ranking and trace and trace.fallback:
+        body += (
+            '<p class="fallback" role="status"><strong>Fallback:</strong> the language model did '
+            "not do its part, so this is the retriever's own order. "
+            f'<span class="muted">{escape(trace.fallback)}</span></p>'
+        )
+    elif ranking and trace and not trace.adapter:
         body += '<p class="zero-shot">Zero-shot: no fine-tuned adapter is loaded.</p>'
     if ranking and ranking.items:
         cards = "".join(_card(ranked) for ranked in ranking.items)
@@ -247,7 +255,8 @@ def announcement(view: View) -> str:
     if not finished:
         return "The run has started."
     if finished[-1] == "ranking" and view.trace.ranking:
-        return f"{len(view.trace.ranking.items)} recommendations are ready."
+        by = ", in the retriever's order" if view.trace.fallback else ""
+        return f"{len(view.trace.ranking.items)} recommendations are ready{by}."
     return f"{_TITLES[finished[-1]]} ready."
 
 

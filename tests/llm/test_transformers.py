@@ -1,3 +1,6 @@
+import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -125,6 +128,17 @@ def test_a_missing_or_damaged_adapter_is_refused(settings, tmp_path, tiny_llama)
         load(settings, llm=str(base), adapter=str(adapter))
 
 
+def test_an_adapter_with_pickled_weights_is_refused(settings, tmp_path, tiny_llama):
+    import torch
+
+    base = save_tiny(tmp_path / "base", tiny_llama)
+    adapter = save_adapter(tmp_path / "pickled", tiny_llama, scale=1.0)
+    (adapter / "adapter_model.safetensors").unlink()
+    torch.save({}, adapter / "adapter_model.bin")
+    with pytest.raises(LLMError, match=r"no adapter_model\.safetensors"):
+        load(settings, llm=str(base), adapter=str(adapter))
+
+
 def test_damaged_weights_name_the_remedy(settings, tmp_path, tiny_llama):
     folder = save_tiny(tmp_path / "base", tiny_llama)
     (folder / "model.safetensors").write_bytes(b"not safetensors")
@@ -135,3 +149,36 @@ def test_damaged_weights_name_the_remedy(settings, tmp_path, tiny_llama):
 def test_the_backend_is_chosen_by_name(settings):
     scripted = settings.model_copy(update={"llm_backend": "scripted"})
     assert load_llm(scripted).name == "scripted"
+
+
+def test_a_folder_with_pickled_weights_only_is_refused(palr_home: Path, tmp_path: Path) -> None:
+    import torch
+
+    for file in (palr_home / "models" / "smollm2-135m").iterdir():
+        if file.suffix == ".json" and file.name != "manifest.json":
+            shutil.copy(file, tmp_path)
+    ran = tmp_path / "ran"
+
+    class Payload:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(ran),)
+
+    torch.save({"model.embed_tokens.weight": Payload()}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(LLMError, match="safetensors"):
+        TransformersLLM.load(Settings(llm=str(tmp_path), device="cpu", dtype="float32"))
+    assert not ran.exists()
+
+
+def test_a_model_that_brings_its_own_code_is_refused(palr_home: Path, tmp_path: Path) -> None:
+    source = palr_home / "models" / "smollm2-135m"
+    for file in source.iterdir():
+        if file.suffix == ".json" and file.name not in ("manifest.json", "config.json"):
+            shutil.copy(file, tmp_path)
+    config = json.loads((source / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Own", "AutoModel": "own.Own"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    ran = tmp_path / "ran"
+    (tmp_path / "own.py").write_text(f"import os\nos.mkdir({str(ran)!r})\n")
+    with pytest.raises(LLMError):
+        TransformersLLM.load(Settings(llm=str(tmp_path), device="cpu", dtype="float32"))
+    assert not ran.exists()

@@ -9,6 +9,7 @@ import pytest
 from palr.domains import DOMAINS
 from palr.errors import LLMError, UnknownItemError
 from palr.ranking import DEFAULT_MODE
+from palr.settings import Settings
 from palr.studio import LLMStatus, Studio
 from palr.types import Item, RankedItem, Ranking, Recommendation
 from palr.ui.handlers import AUTOMATIC, Desk, Handlers
@@ -27,7 +28,8 @@ class Shelf:
     has_interactions = True
 
     def __init__(self, run: Callable[[Sequence[Item]], Iterator[Recommendation]]):
-        self.stream = lambda picks, retriever=None, mode=TITLES: run(picks)
+        self.stream = lambda picks, retriever=None, mode=TITLES, patience=None: run(picks)
+        self.settings = Settings()
         self.llm_status = LLMStatus("ready", "scripted, zero-shot")
 
     def item(self, id: str) -> Item:
@@ -158,3 +160,24 @@ def test_a_stopped_run_keeps_quiet_once_another_has_begun() -> None:
     assert all(isinstance(part, dict) and set(part) == {"__type__"} for part in late)
     assert list(run) == []
     assert not again[0]["movies"].stop.is_set()
+
+
+def test_forged_words_are_taken_for_the_first_choice() -> None:
+    handlers = handlers_for(good_run)
+    assert handlers.status("no-such-domain")[0] == handlers.status("movies")[0]
+    page = handlers.switch("<script>", PICKED, "nobody", "nothing", {})
+    assert page[-3]["value"] == AUTOMATIC
+    assert page[-2] == TITLES
+    assert page[-4]["domain"] == "movies"
+
+
+def test_a_run_in_line_and_a_run_that_was_not_let_in() -> None:
+    handlers = handlers_for(good_run)
+    desks = handlers.begin(PICKED, AUTOMATIC, TITLES, {})[0]
+    waiting = handlers.waiting(PICKED, desks, "3rd in line, about 10 s")
+    assert "3rd in line, about 10 s" in waiting[2]
+    assert waiting[-1]["visible"] is True
+    refused = handlers.refused(PICKED, waiting[0], "All places are taken")
+    assert "All places are taken." in refused[NOTICE]
+    assert refused[-2]["interactive"] is True
+    assert refused[-1]["visible"] is False

@@ -203,3 +203,15 @@ def test_announcements_change_only_when_a_stage_ends() -> None:
     assert render.announcement(View(running, "running")) == "Profile ready."
     assert render.announcement(View(trace, "done")) == "3 recommendations are ready."
     assert render.announcement(View(trace, "cancelled")) == "The run was cancelled."
+
+
+def test_a_fallback_is_marked_and_explained() -> None:
+    trace = replace(full_trace(), fallback="the <model> is gone", profile=Profile(), run_id="abc12")
+    view = View(trace, "done")
+    ranking = render.ranking_stage(view)
+    assert "<strong>Fallback:</strong>" in ranking
+    assert "the &lt;model&gt; is gone" in ranking
+    assert "Zero-shot" not in ranking
+    assert "wrote no profile" in render.profile_stage(view)
+    assert "in the retriever&#x27;s order" in render.escape(render.announcement(view))
+    assert "abc12" in hood.under_the_hood(view)

@@ -1,0 +1,199 @@
+"""What can break around a run, broken for real: model, database, disk."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from palr.catalog import CatalogStore
+from palr.errors import CatalogError, LLMError
+from palr.llm.scripted import ScriptedLLM, reversed_candidates
+from palr.recommender import Recommender
+from palr.settings import Settings
+from palr.studio import Studio
+from palr.types import Recommendation
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def studio(settings: Settings) -> Studio:
+    return Studio(settings.model_copy(update={"llm_backend": "scripted"}))
+
+
+def run(studio: Studio, reply: Callable[[str], str], patience: float | None) -> Recommendation:
+    catalog = studio.catalog("movies")
+    model = ScriptedLLM(reply)
+    recommender = Recommender(catalog, lambda name: studio.retriever("movies", name), lambda: model)
+    picks = catalog.visitor_picks(catalog.domain.visitors[0])
+    *_, trace = recommender.stream(picks, patience=patience)
+    return trace
+
+
+def breaks_at(stage: str) -> Callable[[str], str]:
+    """A model that fails once it is asked for a profile, or for a ranking."""
+
+    def reply(prompt: str) -> str:
+        if ("The candidates are" in prompt) == (stage == "ranking"):
+            raise LLMError("the model is gone")
+        return reversed_candidates(prompt)
+
+    return reply
+
+
+@pytest.mark.parametrize("stage", ["profile", "ranking"])
+def test_a_model_that_fails_leaves_the_retrievers_order_and_says_so(
+    studio: Studio, stage: str
+) -> None:
+    trace = run(studio, breaks_at(stage), patience=60)
+    assert trace.fallback == "the model is gone"
+    assert trace.candidates is not None
+    assert trace.ranking is not None
+    assert [r.item for r in trace.ranking.items] == [c.item for c in trace.candidates[:10]]
+    assert [(r.rank, r.movement) for r in trace.ranking.items] == [(n, 0) for n in range(1, 11)]
+    assert list(trace.seconds) == ["history", "profile", "candidates", "ranking", "total"]
+    assert trace.profile is not None
+    assert bool(trace.profile.text) == (stage == "ranking")
+
+
+def test_a_model_that_is_too_slow_is_not_waited_for(studio: Studio) -> None:
+    trace = run(studio, reversed_candidates, patience=1e-9)
+    assert "took too long: set PALR_LLM_SECONDS" in trace.fallback
+    assert trace.ranking is not None
+    assert [r.retriever_rank for r in trace.ranking.items] == list(range(1, 11))
+
+
+def test_a_model_that_does_not_load_is_done_without(studio: Studio) -> None:
+    def no_model() -> ScriptedLLM:
+        raise LLMError("there is no such model")
+
+    catalog = studio.catalog("movies")
+    recommender = Recommender(catalog, lambda name: studio.retriever("movies", name), no_model)
+    *_, trace = recommender.stream(catalog.items[:3], patience=60)
+    assert (trace.fallback, trace.llm) == ("there is no such model", None)
+    with pytest.raises(LLMError, match="no such model"):
+        recommender.recommend(catalog.items[:3])
+
+
+def test_researchers_get_the_error_and_no_fallback(studio: Studio) -> None:
+    with pytest.raises(LLMError, match="the model is gone"):
+        run(studio, breaks_at("ranking"), patience=None)
+    assert run(studio, reversed_candidates, patience=None).fallback == ""
+
+
+@pytest.fixture
+def copied(settings: Settings, tmp_path: Path) -> Settings:
+    """The settings over a copy of the database, which a test may break."""
+    database = tmp_path / "catalog.db"
+    shutil.copy(settings.home / "catalog.db", database)
+    update = {"llm_backend": "scripted", "database_url": f"sqlite:///{database}"}
+    return settings.model_copy(update=update)
+
+
+def served(studio: Studio) -> list[str]:
+    catalog = studio.catalog("movies")
+    trace = studio.recommender("movies").recommend(catalog.search("star")[:3])
+    assert trace.ranking is not None
+    return [ranked.item.id for ranked in trace.ranking.items]
+
+
+def test_a_database_that_is_locked_or_gone_leaves_the_page_at_work(
+    copied: Settings, tmp_path: Path
+) -> None:
+    studio = Studio(copied)
+    before = served(studio)
+    installing = sqlite3.connect(tmp_path / "catalog.db")
+    installing.execute("BEGIN EXCLUSIVE")
+    assert served(studio) == before
+    installing.rollback()
+    installing.close()
+    (tmp_path / "catalog.db").unlink()
+    assert served(studio) == before
+    with pytest.raises(CatalogError, match="run `python -m palr setup`"):
+        Studio(copied).catalog("movies")
+    assert not (tmp_path / "catalog.db").exists()
+
+
+def test_a_database_that_fails_half_way_is_named(copied: Settings, tmp_path: Path) -> None:
+    database = tmp_path / "catalog.db"
+    database.write_bytes(database.read_bytes()[:100_000])
+    with pytest.raises(CatalogError, match=r"is damaged .*python -m palr setup"):
+        Studio(copied).catalog("movies")
+
+
+Shell = Callable[[str], subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def own_mounts() -> Shell:
+    """A shell in a mount namespace of its own, where anything may be mounted."""
+    namespace = ["unshare", "--map-root-user", "--mount"]
+    if subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine grants no mount namespace of its own")
+
+    def shell(script: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*namespace, "sh", "-ec", script],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    return shell
+
+
+def test_a_full_disk_is_named_and_leaves_what_was_there(
+    own_mounts: Shell, palr_home: Path, tmp_path: Path
+) -> None:
+    home, palr = tmp_path / "small", f"{sys.executable} -m palr"
+    home.mkdir()
+    result = own_mounts(
+        f"mount -t tmpfs -o size=1m tmpfs {home}; export PALR_HOME={home}\n"
+        f"{palr} data install beauty-starter 2>/dev/null\n"
+        f"{palr} data install ml-100k --from {palr_home}/downloads/ml-100k && exit 9\n"
+        f"{palr} data list"
+    )
+    assert result.returncode == 0, result.stderr
+    message = result.stderr.strip().splitlines()[-1]
+    assert message.startswith("palr: the catalog database")
+    assert "disk" in message
+    assert "set PALR_HOME to a folder that can be written" in message
+    assert "Traceback" not in result.stderr
+    lines = {line.split()[0]: line.split()[1] for line in result.stdout.splitlines()[-4:]}
+    assert (lines["beauty-starter"], lines["ml-100k"]) == ("installed", "-")
+
+
+def test_everything_read_only_still_recommends(
+    own_mounts: Shell, palr_home: Path, tmp_path: Path
+) -> None:
+    """As in a container: a read-only root file system, and nothing at all that can be written."""
+    result = own_mounts(
+        f"mount -o remount,bind,ro /; touch {tmp_path}/x 2>/dev/null && exit 9\n"
+        f"export PALR_HOME={palr_home} PALR_LLM_BACKEND=scripted PYTHONDONTWRITEBYTECODE=1\n"
+        f"exec {sys.executable} -m palr recommend --pick Alien"
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Recommendations (scripted" in result.stdout
+
+
+def test_a_read_only_database_says_so_when_it_is_written(
+    own_mounts: Shell, palr_home: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    store = CatalogStore(f"sqlite:///{home}/catalog.db")
+    result = own_mounts(
+        f"export PALR_HOME={home}; {sys.executable} -m palr data install beauty-starter\n"
+        f"mount --bind {home} {home}; mount -o remount,bind,ro {home}\n"
+        f"{sys.executable} -m palr data remove beauty-starter && exit 9; true"
+    )
+    assert result.returncode == 0, result.stderr
+    message = result.stderr.strip().splitlines()[-1]
+    assert "readonly database" in message
+    assert "set PALR_HOME to a folder that can be written" in message
+    assert set(store.installed()) == {"beauty-starter"}
