@@ -1,18 +1,20 @@
 """The data path of the paper: picks, history, profile, candidates, prompt, ranking."""
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from palr.catalog import Catalog
 from palr.domains import HISTORY_LIMIT
 from palr.errors import PalrError, RetrieverUnavailableError
-from palr.llm.base import LLM
-from palr.profile import write_profile
-from palr.ranking import DEFAULT_MODE, fit_ranking_prompt, rank
+from palr.llm.base import LLM, TokenLLM
+from palr.profile import fit_profile_prompt, write_profile
+from palr.ranking import DEFAULT_MODE, fit_ranking_prompt, rank, ranking_beginning
 from palr.retrieval.base import Retriever, retrieve
 from palr.types import Candidate, Item, Recommendation
 
+K = 10
 N_CANDIDATES = 50  # paper, section 4.2: the top 50 of SASRec
 COLD_START = "semantic"
 
@@ -21,7 +23,7 @@ class Recommender:
     """Runs the data path over one catalog.
 
     ``retrievers`` loads a retriever by its name; ``llm`` gives the language model, waiting for it
-    where it is still being loaded.
+    where it is still being loaded. ``running`` is entered for the length of each run.
     """
 
     def __init__(
@@ -30,20 +32,22 @@ class Recommender:
         retrievers: Callable[[str], Retriever],
         llm: Callable[[], LLM],
         default_retriever: str = "auto",
+        running: AbstractContextManager[object] | None = None,
     ):
         self.catalog = catalog
         self._retrievers = retrievers
         self._llm = llm
         self._default_retriever = default_retriever
+        self._running = running or nullcontext()
 
     def recommend(
         self,
         picks: Sequence[Item],
         *,
         retriever: str | None = None,
-        mode: str = DEFAULT_MODE,
+        mode: str | None = None,
         n_candidates: int = N_CANDIDATES,
-        k: int = 10,
+        k: int = K,
     ) -> Recommendation:
         """Run every stage and return the complete trace; arguments and errors as in `stream`."""
         *_, trace = self.stream(
@@ -56,13 +60,16 @@ class Recommender:
         picks: Sequence[Item],
         *,
         retriever: str | None = None,
-        mode: str = DEFAULT_MODE,
+        mode: str | None = None,
         n_candidates: int = N_CANDIDATES,
-        k: int = 10,
+        k: int = K,
     ) -> Generator[Recommendation]:
         """Yield the trace anew each time it grows; closing the iterator cancels the run.
 
-        ``mode`` is one of `palr.ranking.MODES`.
+        The very same trace may come again: between any two forward passes of the model there is a
+        yield, so that a run can be cancelled there.
+
+        ``mode`` is one of `palr.ranking.MODES`; without one, the adapter's own, or the paper's.
 
         ``picks`` run oldest first. The retriever sees them all; the LLM sees the last 20.
 
@@ -72,10 +79,40 @@ class Recommender:
         """
         if not picks:
             raise PalrError(f"pick at least one {self.catalog.domain.noun} first")
+        with self._running:
+            yield from self._stream(picks, retriever, mode, n_candidates, k)
+
+    def read_ahead(
+        self, picks: Sequence[Item], *, mode: str | None = None, k: int = K
+    ) -> Iterator[None]:
+        """Let the model read what a run with these picks begins with: history and instructions.
+
+        One forward pass a step. A model behind HTTP reads nothing.
+
+        Raises:
+            LLMError: the model cannot be loaded, or failed.
+        """
+        llm = self._llm()
+        if not picks or not isinstance(llm, TokenLLM):
+            return
+        domain = self.catalog.domain
+        history = domain.history(picks)[-HISTORY_LIMIT:]
+        yield from llm.read_ahead(fit_profile_prompt(history, self.catalog, llm).text)
+        mode = mode or default_mode(llm)
+        yield from llm.read_ahead(ranking_beginning(domain, history, k, llm, mode))
+
+    def _stream(
+        self,
+        picks: Sequence[Item],
+        retriever: str | None,
+        mode: str | None,
+        n_candidates: int,
+        k: int,
+    ) -> Generator[Recommendation]:
         clock = _Clock()
         domain = self.catalog.domain
         history = domain.history(picks)
-        trace = Recommendation(domain.key, self.catalog.dataset, tuple(picks), history, mode=mode)
+        trace = Recommendation(domain.key, self.catalog.dataset, tuple(picks), history)
         if len(history) > HISTORY_LIMIT:
             note = f"the prompts show the most recent {HISTORY_LIMIT} of {len(history)} picks"
             trace = replace(trace, notes=(note,))
@@ -83,10 +120,16 @@ class Recommender:
         yield trace
 
         llm = self._llm()
-        trace = replace(trace, llm=_llm_name(llm), adapter=llm.adapter)
+        mode = mode or default_mode(llm)
+        trace = replace(trace, llm=_llm_name(llm), adapter=llm.adapter, mode=mode)
+        if llm.modes and mode not in llm.modes:
+            trained = " and ".join(repr(name) for name in llm.modes)
+            note = f"the adapter {llm.adapter} was trained for {trained}, not for {mode!r}"
+            trace = replace(trace, notes=(*trace.notes, note))
         clock.restart()  # waiting for the model to load is not part of the profile's time
         for profile in write_profile(history[-HISTORY_LIMIT:], self.catalog, llm):
-            trace = replace(trace, profile=profile)
+            if profile is not trace.profile:
+                trace = replace(trace, profile=profile)
             yield trace
         trace = replace(trace, seconds=clock.stage("profile"))
         yield trace
@@ -102,7 +145,8 @@ class Recommender:
         trace = replace(trace, prompt=prompt)
         yield trace
         for ranking in rank(prompt, names, candidates, llm, k, mode):
-            trace = replace(trace, ranking=ranking)
+            if ranking != trace.ranking:
+                trace = replace(trace, ranking=ranking)
             yield trace
         clock.stage("ranking")
         yield replace(trace, seconds=clock.total())
@@ -122,6 +166,11 @@ class Recommender:
                 f"{retriever.name} could not serve these picks ({error}); {COLD_START} stepped in"
             )
             return stand_in.name, retrieve(stand_in, history, k), (note,)
+
+
+def default_mode(llm: LLM) -> str:
+    """The mode that the model's adapter was trained for first, else the paper's."""
+    return llm.modes[0] if llm.modes else DEFAULT_MODE
 
 
 class _Clock:

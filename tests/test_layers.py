@@ -18,9 +18,10 @@ LAYERS = [
     ["search"],
     ["catalog", "grounding"],
     ["setup", "retrieval", "evaluation", "profile", "ranking"],
-    ["recommender"],
+    ["recommender", "prefetch"],
     ["studio"],
     ["bench"],
+    ["growth", "picture"],
     ["ui", "__main__"],
 ]
 RANK = {name: level for level, names in enumerate(LAYERS) for name in names}
