@@ -17,7 +17,7 @@ from palr.errors import PalrError
 from palr.evaluation.protocol import Part
 from palr.evaluation.records import to_json
 from palr.evaluation.report import comparison_table, table
-from palr.ranking import DEFAULT_MODE, MODES
+from palr.ranking import MODES
 from palr.recommender import N_CANDIDATES
 from palr.retrieval import RETRIEVERS
 from palr.retrieval.splits import LEAVE_ONE_OUT, PROTOCOLS, check_protocol
@@ -79,7 +79,9 @@ def recommend(
     pick: Annotated[list[str], typer.Option(help="A title; repeat it, oldest first.")],
     domain: Annotated[str, typer.Option(help=f"One of: {', '.join(DOMAINS)}.")] = "movies",
     retriever: Annotated[str | None, typer.Option(help="Retriever; see PALR_RETRIEVER.")] = None,
-    mode: Annotated[str, typer.Option(help=f"One of: {', '.join(MODES)}.")] = DEFAULT_MODE,
+    mode: Annotated[
+        str | None, typer.Option(help=f"One of: {', '.join(MODES)}; default the adapter's own.")
+    ] = None,
     candidates: Annotated[int, typer.Option(min=1, help="Candidates to rank.")] = N_CANDIDATES,
     k: Annotated[int, typer.Option("-k", min=1, help="Recommendations to make.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole trace as JSON.")] = False,
@@ -104,20 +106,35 @@ def bench_ranking_command(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the report here too, such as ranking.json.")
     ] = None,
+    growth: Annotated[
+        bool, typer.Option("--growth", help="Measure longer lists and histories as well.")
+    ] = False,
+    picture_file: Annotated[
+        Path | None, typer.Option("--picture", help="Draw the report here, such as ranking.svg.")
+    ] = None,
 ) -> None:
     """Time every way of ranking side by side, and the floor below them."""
+    from palr.bench.growth import bench_growth
+    from palr.bench.picture import picture
     from palr.bench.ranking import bench_ranking
 
     get_domain(domain)
     settings = load_settings()
     ensure(settings, say=lambda text: typer.echo(text, err=True))
-    result = bench_ranking(
-        Studio(settings), domain, prompts, k, lambda text: typer.echo(text, err=True)
-    )
+    studio = Studio(settings)
+
+    def say(text: str) -> None:
+        typer.echo(text, err=True)
+
+    result = bench_ranking(studio, domain, prompts, k, say)
+    if growth:
+        result["growth"] = bench_growth(studio, domain, k, say)
     text = json.dumps(result, indent=2)
     typer.echo(text)
     if json_file:
         json_file.write_text(text + "\n")
+    if picture_file:
+        picture_file.write_text(picture(result))
 
 
 @bench.command("retrieval")

@@ -8,7 +8,7 @@ of the options, and never the same one twice:
 >>> from palr.llm.scripted import ScriptedLLM
 >>> llm = ScriptedLLM(reply='"Heat", "Babe"')
 >>> choices = select(llm, llm.start("..."), ['"Babe"', '"Heat"', '"Help!"'], k=2)
->>> [choice.index for choice in choices]
+>>> [choice.index for choice in choices if choice]
 [1, 0]
 """
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.llm.base import Decoder, TokenLLM
+from palr.llm.base import Batch, Decoder, TokenLLM
 
 SEPARATOR = ", "
 _ROOT = 0
@@ -168,13 +168,13 @@ def select(
     options: Sequence[str],
     k: int,
     weights: Sequence[float] | None = None,
-) -> Iterator[Choice]:
+) -> Iterator[Choice | None]:
     """Let the model write ``k`` distinct options, separated by commas, best first.
 
-    Fewer come out only when fewer options exist. Options must not be empty.
+    Fewer come out only when fewer options exist. Options must not be empty. None comes before each
+    forward pass, so that whoever iterates can stop there.
     """
-    trie = OptionTrie([llm.encode_answer(option) for option in options], weights)
-    walk = trie.walk(k, llm.encode_answer(SEPARATOR))
+    walk = _walk(llm, options, k, weights)
     answer: NDArray[np.float32] | None = None
     while True:
         try:
@@ -187,7 +187,52 @@ def select(
             continue
         decoder.feed(step.tokens)
         if step.decide:
+            yield None
+            for _ in decoder.passes():
+                yield None
             answer = decoder.logprobs()
+
+
+def select_many(
+    llm: TokenLLM, batch: Batch, options: Sequence[Sequence[str]], k: int
+) -> list[list[Choice]]:
+    """`select` for each row of a batch; rows that need a decision take it in one forward pass."""
+    walks = [_walk(llm, names, k) for names in options]
+    choices: list[list[Choice]] = [[] for _ in walks]
+    deciding = [row for row in range(len(walks)) if _advance(row, walks, batch, choices, None)]
+    while deciding:
+        logprobs = batch.logprobs()
+        deciding = [row for row in deciding if _advance(row, walks, batch, choices, logprobs[row])]
+    return choices
+
+
+def _walk(
+    llm: TokenLLM, options: Sequence[str], k: int, weights: Sequence[float] | None = None
+) -> Walk:
+    trie = OptionTrie([llm.encode_answer(option) for option in options], weights)
+    return trie.walk(k, llm.encode_answer(SEPARATOR))
+
+
+def _advance(
+    row: int,
+    walks: Sequence[Walk],
+    batch: Batch,
+    choices: Sequence[list[Choice]],
+    answer: NDArray[np.float32] | None,
+) -> bool:
+    """Go on to the row's next decision; False where its answer is complete."""
+    while True:
+        try:
+            step = walks[row].send(answer)
+        except StopIteration:
+            return False
+        answer = None
+        if isinstance(step, Choice):
+            choices[row].append(step)
+            continue
+        batch.feed(row, step.tokens)
+        if step.decide:
+            return True
 
 
 def _logsumexp(values: Sequence[float]) -> float:

@@ -31,12 +31,13 @@ _WORD = re.compile(r"[\w'&-]+")
 def write_profile(history: Sequence[Item], catalog: Catalog, llm: LLM) -> Generator[Profile]:
     """Stream the profile: each yield holds what is written so far; the last one is complete.
 
+    Closing the iterator stops the model within one forward pass.
+
     Raises:
         LLMError: the model failed.
     """
     support = supported_keywords(history, catalog)
-    n_keywords = min(N_KEYWORDS, len(support))
-    prompt = _prompt(history, catalog, llm, n_keywords)
+    prompt = fit_profile_prompt(history, catalog, llm)
     profile = Profile(prompt=prompt)
     yield profile
     if not support:
@@ -47,6 +48,21 @@ def write_profile(history: Sequence[Item], catalog: Catalog, llm: LLM) -> Genera
         yield from _grounded(profile, history, catalog, llm, support)
     else:
         yield from _parsed(profile, catalog, llm, support)
+
+
+def fit_profile_prompt(history: Sequence[Item], catalog: Catalog, llm: LLM) -> Prompt:
+    """The fullest profile prompt that leaves room for its answer."""
+    n_keywords = min(N_KEYWORDS, len(supported_keywords(history, catalog)))
+    room = llm.context_length - _ANSWER_TOKENS
+    domain = catalog.domain
+    prompt, _ = fit(
+        lambda limits: profile_prompt(domain, history, n_keywords, limits),
+        lambda prompt, _: llm.count_tokens(llm.render(prompt.text)) <= room,
+        longest_title=max((len(domain.name(item)) for item in history), default=0),
+        n_history=len(history),
+        n_candidates=0,
+    )
+    return as_sent(prompt, llm)
 
 
 def supported_keywords(history: Sequence[Item], catalog: Catalog) -> dict[str, tuple[str, ...]]:
@@ -96,19 +112,6 @@ def _weights(support: dict[str, tuple[str, ...]], catalog: Catalog) -> dict[str,
     }
 
 
-def _prompt(history: Sequence[Item], catalog: Catalog, llm: LLM, n_keywords: int) -> Prompt:
-    room = llm.context_length - _ANSWER_TOKENS
-    domain = catalog.domain
-    prompt, _ = fit(
-        lambda limits: profile_prompt(domain, history, n_keywords, limits),
-        lambda prompt, _: llm.count_tokens(llm.render(prompt.text)) <= room,
-        longest_title=max((len(domain.name(item)) for item in history), default=0),
-        n_history=len(history),
-        n_candidates=0,
-    )
-    return as_sent(prompt, llm)
-
-
 def _grounded(
     profile: Profile,
     history: Sequence[Item],
@@ -123,6 +126,9 @@ def _grounded(
     decoder.feed(llm.encode_answer("Keywords: "))
     raw = "Keywords: "
     for choice in select(llm, decoder, options, N_KEYWORDS, weights):
+        if choice is None:
+            yield profile
+            continue
         text = options[choice.index]
         raw += (", " if profile.keywords else "") + text
         keyword = Keyword(text, support[text], choice.logprob)
@@ -137,11 +143,12 @@ def _grounded(
         if not sentences:
             continue
         space = " " if profile.text else ""
-        choice = next(select(llm, decoder, [space + s for s in sentences], k=1))
-        sentence = sentences[choice.index]
-        raw += space + sentence
-        profile = replace(profile, text=profile.text + space + sentence, raw=raw)
-        yield profile
+        for choice in select(llm, decoder, [space + s for s in sentences], k=1):
+            if choice:
+                said = space + sentences[choice.index]
+                raw += said
+                profile = replace(profile, text=profile.text + said, raw=raw)
+            yield profile
 
 
 def _taste_sentences(

@@ -1,18 +1,24 @@
 """What the page and the command line share: one catalog, retriever and language model each."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from palr.catalog import Catalog, CatalogStore
 from palr.domains import DOMAINS, Domain, get_domain
 from palr.errors import PalrError
 from palr.llm import load_llm
+from palr.llm.adapters import trained_modes
 from palr.llm.base import LLM
+from palr.prefetch import Prefetcher, Running
+from palr.ranking import DEFAULT_MODE, MODES
 from palr.recommender import Recommender
 from palr.retrieval import available, load_retriever
 from palr.retrieval.base import Retriever
 from palr.settings import Settings
+from palr.types import Item
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class Studio:
         self._retrievers: dict[tuple[str, str], Retriever] = {}
         self._llm: LLM | None = None
         self._llm_error: PalrError | None = None
+        self._running = Running()
+        self._prefetcher = Prefetcher(self._running)
 
     @property
     def domains(self) -> list[Domain]:
@@ -68,7 +76,28 @@ class Studio:
             lambda name: self.retriever(domain, name),
             self.llm,
             self.settings.retriever,
+            self._running,
         )
+
+    @cached_property
+    def default_mode(self) -> str:
+        """The ranking mode that the configured adapter was trained for first, else the paper's.
+
+        Known before the model is loaded, and the same as `recommender.default_mode` then.
+        """
+        adapter = self.settings.adapter
+        local = adapter and self.settings.llm_backend == "transformers"
+        modes = trained_modes(adapter) if local else ()
+        return next((mode for mode in modes if mode in MODES), DEFAULT_MODE)
+
+    def prefetch(self, domain: str, picks: Sequence[Item], mode: str) -> None:
+        """Let the model read these picks in the background, in case they will be run.
+
+        Returns at once. No run waits for it: it ends within one forward pass when one starts.
+        """
+        if self._llm is not None and picks:
+            recommender = self.recommender(domain)
+            self._prefetcher.ask(lambda: recommender.read_ahead(picks, mode=mode))
 
     def llm(self) -> LLM:
         """The language model, loaded by the first caller while the others wait.

@@ -77,3 +77,11 @@ def tiny_llama(palr_home: Path) -> "TransformersLLM":
         initializer_range=0.5,
     )
     return TransformersLLM(LlamaForCausalLM(config).eval(), tokenizer, "tiny-llama")
+
+
+@pytest.fixture(scope="session")
+def smollm2(settings: Settings) -> "TransformersLLM":
+    """The embedded model in float32."""
+    from palr.llm.transformers import TransformersLLM
+
+    return TransformersLLM.load(settings.model_copy(update={"dtype": "float32"}))

@@ -18,7 +18,7 @@ LAYERS = [
     ["search"],
     ["catalog", "grounding"],
     ["setup", "retrieval", "evaluation", "profile", "ranking"],
-    ["recommender"],
+    ["recommender", "prefetch"],
     ["studio"],
     ["bench", "serve", "doctor"],
     ["ui", "__main__"],

@@ -4,12 +4,17 @@ Over the same prompts (20 picks, 50 candidates) it times free generation, plain 
 with transformers' ``prefix_allowed_tokens_fn``, and the modes of `palr.ranking`; and *the floor*:
 one pass over the prompt, and one pass of a single token for each branching decision. Nothing that
 decides token by token can be faster on the same machine and model.
+
+*Throughput* is for evaluation, where nobody waits for one prompt: prompts per second of each mode,
+one at a time and in batches. A prompt's pass keeps a CPU busy by itself, so that there batches
+shorten only what comes behind it.
 """
 
+import math
 import random
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +22,13 @@ import numpy as np
 
 from palr.grounding import SEPARATOR
 from palr.llm.decoder import TransformersDecoder
+from palr.llm.prefixes import PrefixCache
 from palr.llm.transformers import TransformersLLM
 from palr.profile import write_profile
-from palr.ranking import MODES, fit_ranking_prompt, rank
+from palr.ranking import MODES, Job, fit_ranking_prompt, rank, rank_many
 from palr.retrieval import retrieve
 from palr.studio import Studio
-from palr.types import Candidate, Prompt
+from palr.types import Candidate, Item, Prompt
 
 FREE_TOKENS = 160
 WAYS = ("free", "prefix_allowed_tokens_fn", *MODES)
@@ -59,19 +65,20 @@ def bench_ranking(
 
     ``decode_speedup`` compares the decode parts of forced runs and ``prefix_allowed_tokens_fn``,
     ``identical`` tells whether both chose the same items in every prompt, ``ratio_to_floor``
-    compares the whole of forced runs with the floor, ``p50_s`` is by way.
+    compares the whole of forced runs with the floor, ``p50_s`` is by way. ``throughput`` is in
+    prompts per second, by mode.
     """
     llm = studio.llm()
     assert isinstance(llm, TransformersLLM), "the bench times a model in this process"
     cases = _cases(studio, domain, n_prompts, k)
     timings: dict[str, list[Timing]] = {way: [] for way in WAYS}
     floors, decisions = [], []
-    _run("titles", cases[0], llm, k)  # the first pass through a model is slow
+    run_way("titles", cases[0], llm, k)  # the first pass through a model is slow
     for number, case in enumerate(cases, start=1):
         for way in WAYS:
-            timings[way].append(_run(way, case, llm, k))
+            timings[way].append(run_way(way, case, llm, k))
         titles = timings["titles"][-1]
-        decisions.append(titles.forward_passes - 1)
+        decisions.append(titles.forward_passes - prompt_passes(llm, case.prompt))
         floors.append(_floor(llm, case.prompt, decisions[-1]))
         say(f"{number} of {n_prompts}: {titles.total_s:.2f} s, floor {floors[-1]:.2f} s")
     forced, plain = timings["titles"], timings["prefix_allowed_tokens_fn"]
@@ -94,6 +101,7 @@ def bench_ranking(
         "floor_s": round(float(np.mean(floors)), 3),
         "decisions": round(float(np.mean(decisions)), 1),
         "prompt_tokens": round(float(np.mean([case.prompt.tokens or 0 for case in cases])), 1),
+        "throughput": _throughput(llm, cases, timings, k),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "prompts": n_prompts,
         "domain": domain,
@@ -121,24 +129,52 @@ def machine(llm: TransformersLLM) -> dict[str, str]:
 
 
 def _cases(studio: Studio, domain: str, n: int, k: int) -> list[Case]:
-    catalog = studio.catalog(domain)
-    retriever = studio.retriever(domain, studio.settings.retriever)
-    llm = studio.llm()
     generator = random.Random(0)
-    cases = []
-    for _ in range(n):
-        history = generator.sample(retriever.items, 20)
-        *_, profile = write_profile(history, catalog, llm)
-        candidates = retrieve(retriever, history, 50)
-        prompt, names = fit_ranking_prompt(catalog.domain, history, profile, candidates, k, llm)
-        labelled, _ = fit_ranking_prompt(
-            catalog.domain, history, profile, candidates, k, llm, "labels"
-        )
-        cases.append(Case(prompt, names, candidates, labelled))
-    return cases
+    retriever = studio.retriever(domain, studio.settings.retriever)
+    picks = [generator.sample(retriever.items, 20) for _ in range(n)]
+    return [make_case(studio, domain, history, 50, k) for history in picks]
 
 
-def _run(way: str, case: Case, llm: TransformersLLM, k: int) -> Timing:
+def make_case(
+    studio: Studio, domain: str, history: Sequence[Item], n_candidates: int, k: int
+) -> Case:
+    """What a run with these picks would give the model to rank."""
+    catalog, llm = studio.catalog(domain), studio.llm()
+    retriever = studio.retriever(domain, studio.settings.retriever)
+    *_, profile = write_profile(history, catalog, llm)
+    candidates = retrieve(retriever, history, n_candidates)
+    prompt, names = fit_ranking_prompt(catalog.domain, history, profile, candidates, k, llm)
+    labelled, _ = fit_ranking_prompt(catalog.domain, history, profile, candidates, k, llm, "labels")
+    return Case(prompt, names, candidates, labelled)
+
+
+def _throughput(
+    llm: TransformersLLM, cases: Sequence[Case], timings: Mapping[str, Sequence[Timing]], k: int
+) -> dict[str, dict[str, float]]:
+    alone, batched = {}, {}
+    for mode in MODES:
+        jobs = [
+            Job(
+                n,
+                case.labelled if MODES[mode].labelled else case.prompt,
+                case.names,
+                case.candidates,
+            )
+            for n, case in enumerate(cases)
+        ]
+        begin = time.perf_counter()
+        for _ in rank_many(jobs, llm, k, mode):
+            pass
+        batched[mode] = len(cases) / (time.perf_counter() - begin)
+        alone[mode] = len(cases) / sum(timing.total_s for timing in timings[mode])
+    return {
+        "one_at_a_time": {mode: round(rate, 3) for mode, rate in alone.items()},
+        "batched": {mode: round(rate, 3) for mode, rate in batched.items()},
+        "speedup": {mode: round(batched[mode] / alone[mode], 2) for mode in MODES},
+    }
+
+
+def run_way(way: str, case: Case, llm: TransformersLLM, k: int) -> Timing:
     """Time one way; each starts from a prompt that the model has not read."""
     labelled = way in MODES and MODES[way].labelled
     prompt = case.labelled if labelled else case.prompt
@@ -160,10 +196,10 @@ def _run(way: str, case: Case, llm: TransformersLLM, k: int) -> Timing:
 
 
 def _floor(llm: TransformersLLM, prompt: Prompt, decisions: int) -> float:
-    """One pass over the prompt and ``decisions`` passes of one token."""
-    llm.forget()
+    """One pass over the whole prompt and ``decisions`` passes of one token."""
+    tokens = llm.encode_prompt(prompt.text)
     begin = time.perf_counter()
-    decoder = _decoder(llm, prompt)
+    decoder = TransformersDecoder(llm.model, tokens, PrefixCache(len(tokens), max_bytes=0))
     decoder.logprobs()
     for _ in range(decisions):
         decoder.feed([5])
@@ -177,8 +213,13 @@ def _decoder(llm: TransformersLLM, prompt: Prompt) -> TransformersDecoder:
     return decoder
 
 
+def prompt_passes(llm: TransformersLLM, prompt: Prompt) -> int:
+    """Forward passes until the first decision."""
+    return math.ceil(len(llm.encode_prompt(prompt.text)) / llm.block)
+
+
 def _free(llm: TransformersLLM, case: Case, k: int) -> tuple[int, list[int]]:
-    return sum(1 for _ in llm.generate(case.prompt.text, max_tokens=FREE_TOKENS)), []
+    return sum(1 for piece in llm.generate(case.prompt.text, max_tokens=FREE_TOKENS) if piece), []
 
 
 def _prefix_allowed_tokens(llm: TransformersLLM, case: Case, k: int) -> tuple[int, list[int]]:

@@ -1,10 +1,14 @@
 """What the pipeline asks of a language model.
 
-`LLM` is all that an HTTP endpoint can offer: text in, text out. `TokenLLM` adds what a model in
-this process can do, a decoder whose next-token distribution is ours to constrain.
+`LLM` is all that any HTTP endpoint can offer: text in, text out; a `LabelLLM` also tells how likely
+the labels are with which an answer may begin. `TokenLLM` adds what a model in this process can do,
+a decoder whose next-token distribution is ours to constrain.
+
+Whoever iterates can stop a model: every iterator here comes back between two forward passes, and a
+server's silence comes back as empty pieces.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -23,6 +27,11 @@ class LLM(Protocol):
     @property
     def adapter(self) -> str | None:
         """Name of the fine-tuned adapter; None means zero-shot."""
+        ...
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Ranking modes that the adapter was trained for, the best first; empty where unknown."""
         ...
 
     @property
@@ -45,10 +54,26 @@ class LLM(Protocol):
     def generate(self, text: str, *, max_tokens: int) -> Generator[str]:
         """Continue the rendered prompt greedily, piece by piece, until the model ends its turn.
 
-        Closing the iterator stops the model within one forward pass.
+        A piece is empty where there is nothing to show yet. Closing the iterator stops the model
+        within one forward pass.
 
         Raises:
             LLMError: the model cannot be reached, or failed.
+        """
+        ...
+
+
+@runtime_checkable
+class LabelLLM(LLM, Protocol):
+    """A model elsewhere that tells log-probabilities of an answer's first token."""
+
+    def label_logprobs(self, text: str, labels: Sequence[str]) -> Generator[Mapping[str, float]]:
+        """The log-probabilities that the server tells, of all ``labels`` or of the likeliest.
+
+        What is yielded before the last one is empty, and says only that the server is at work.
+
+        Raises:
+            LLMError: the model cannot be reached, failed, or tells no log-probabilities.
         """
         ...
 
@@ -65,6 +90,17 @@ class TokenLLM(LLM, Protocol):
         """Stand behind the rendered prompt, at the start of the answer."""
         ...
 
+    def start_many(self, texts: Sequence[str]) -> "Batch":
+        """Stand behind many rendered prompts at once."""
+        ...
+
+    def read_ahead(self, beginning: str) -> Iterator[None]:
+        """Read what prompts that begin like this have in common, to be quicker with them later.
+
+        One forward pass a step. What those prompts give stays exactly the same.
+        """
+        ...
+
 
 class Decoder(Protocol):
     """A position in an answer: the tokens so far live in a key-value cache."""
@@ -78,13 +114,39 @@ class Decoder(Protocol):
         """Append tokens; they run with the next call of `logprobs`, all in one forward pass."""
         ...
 
+    def passes(self) -> Iterator[None]:
+        """Run what is to be run before `logprobs`, coming back between two forward passes."""
+        ...
+
     def logprobs(self) -> NDArray[np.float32]:
         """Log-probabilities of the next token, shape (vocabulary,)."""
         ...
 
-    def score(self, continuations: Sequence[Sequence[int]]) -> list[float]:
+    def score(self, continuations: Sequence[Sequence[int]]) -> Iterator[float]:
         """Mean log-probability per token of each continuation, were it to come next.
 
-        All share what is cached, and the position stays where it is. None may be empty.
+        All share what is cached, and the position stays where it is. None may be empty. Each
+        forward pass runs when the first score that needs it is asked for.
         """
+        ...
+
+
+class Batch(Protocol):
+    """Positions in several answers that advance together: one forward pass serves them all."""
+
+    @property
+    def forward_passes(self) -> int:
+        """Forward passes so far, each over all rows."""
+        ...
+
+    def feed(self, row: int, tokens: Sequence[int]) -> None:
+        """Append tokens to one answer; they run with the next call of `logprobs`."""
+        ...
+
+    def logprobs(self) -> NDArray[np.float32]:
+        """Log-probabilities of each answer's next token, shape (rows, vocabulary)."""
+        ...
+
+    def score(self, continuations: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
+        """`Decoder.score` of each row's own continuations."""
         ...

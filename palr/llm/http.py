@@ -1,16 +1,17 @@
 """Any server that speaks OpenAI's chat completions: vLLM, TGI, ``transformers serve``.
 
-Only text crosses the wire, so its rankings and profiles are parsed and repaired rather than
-grounded token by token. A server that is down, slow or dying ends in an `LLMError` within the
-bounds of `Patience`.
+Text crosses the wire, so its rankings and profiles are parsed and repaired rather than grounded
+token by token; where a server tells log-probabilities, labels can be read as well. One that is
+down, slow or dying ends in an `LLMError` within the bounds of `Patience`. Closing an iterator
+closes the connection at once, however silent the server is.
 """
 
 import json
 import math
 import random
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,14 +19,20 @@ from typing import Any
 import httpx
 
 from palr.errors import LLMError
+from palr.llm import chat
 from palr.llm.resilience import Caller, Patience, ServerError
+from palr.llm.wire import Head, Wire
 
 _DEFAULT_CONTEXT = 4096
 _BYTES_PER_TOKEN = 2.5  # conservative: English titles run at 3 to 4 bytes a token
-_LONGEST_LINE = 1 << 20
 _LIST_SILENCE = 15.0  # no model runs for the list, so that silence means more than it does later
 _CONNECTION = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
 _NOT_NOW = (429, 502, 503, 504)  # busy, or a gateway whose server is still starting
+_SHOWN = 300  # characters of what a refusing server said
+
+
+class RefusedError(LLMError):
+    """The server does not do what it was asked, as it was asked."""
 
 
 class HTTPLLM:
@@ -34,6 +41,8 @@ class HTTPLLM:
     Raises:
         LLMError: the server cannot be reached, refuses the key, or is no LLM server.
     """
+
+    modes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -53,8 +62,9 @@ class HTTPLLM:
         self._shown = str(self._base.copy_with(userinfo=b""))  # errors may reach a visitor
         self._patience = patience or Patience()
         self._clock = clock
-        self._client = httpx.Client(headers=_authorization(api_key))
+        self._wire = Wire(_authorization(api_key))
         self._caller = Caller(self._shown, self._patience, clock=clock, sleep=sleep, jitter=jitter)
+        self._dialects = chat.DIALECTS  # those that the server has not refused
         self.context_length = self._find_context_length()
 
     def render(self, text: str) -> str:
@@ -64,31 +74,58 @@ class HTTPLLM:
         return int(len(text.encode()) / _BYTES_PER_TOKEN) + 1
 
     def generate(self, text: str, *, max_tokens: int) -> Generator[str]:
-        """Continue the prompt; closing the iterator closes the connection at once.
+        """Continue the prompt; see `palr.llm.base.LLM`.
 
         Raises:
             LLMError: the server cannot be reached, refuses the request, or falls silent; or it
                 failed so often of late that it is not asked.
         """
-        request = {
-            "model": self.name,
-            "messages": [{"role": "user", "content": text}],
-            "max_tokens": max_tokens,
-            "temperature": 0.0,
-            "stream": True,
-        }
+        request = chat.chat_request(self.name, text, max_tokens)
         return self._caller.run(lambda deadline: self._chat(request, deadline))
+
+    def label_logprobs(self, text: str, labels: Sequence[str]) -> Generator[Mapping[str, float]]:
+        """See `palr.llm.base.LabelLLM`: at most 20 labels are told by vLLM, 5 by TGI.
+
+        The first token is restricted to the labels where the server can do that.
+        """
+        while True:
+            request = chat.label_request(self.name, text, labels, self._dialects[0])
+            try:
+                yield from self._told(request, labels)
+                return
+            except RefusedError:
+                if len(self._dialects) == 1:
+                    raise
+                self._dialects = self._dialects[1:]
+
+    def _told(
+        self, request: dict[str, Any], labels: Sequence[str]
+    ) -> Generator[Mapping[str, float]]:
+        body = ""
+        with closing(self._caller.run(lambda deadline: self._whole(request, deadline))) as pieces:
+            for piece in pieces:
+                body = piece
+                yield {}
+        told = chat.told(body, labels)
+        if not told:
+            raise LLMError(
+                f"the LLM server at {self._shown} tells no log-probabilities of labels: choose the "
+                "ranking 'titles', or a server such as vLLM"
+            )
+        yield told
 
     def _chat(self, request: dict[str, Any], deadline: float) -> Generator[str]:
         """One attempt at an answer."""
         head = ""
-        with self._open("POST", "chat/completions", deadline, body=request) as response:
-            self._check(response, deadline)
-            for line in _lines(self._body(response, deadline)):
+        with closing(self._answer("POST", "chat/completions", deadline, body=request)) as chunks:
+            for line in chat.lines(chunks):
+                if line is None:
+                    yield ""
+                    continue
                 head = head or line.decode(errors="replace").strip()[:200]
                 if not line.startswith(b"data:"):
                     continue
-                content, ended = _chunk(line.removeprefix(b"data:").strip())
+                content, ended = chat.piece(line.removeprefix(b"data:").strip())
                 if content:
                     yield content
                 if ended:
@@ -99,31 +136,36 @@ class HTTPLLM:
         # Without this check, a proxy that ends the stream of its dead server passes unnoticed.
         raise ServerError(self._broken("the stream ended early"), retry=True)
 
+    def _whole(self, request: dict[str, Any], deadline: float) -> Generator[str]:
+        """One attempt at an answer in one piece, so that it can be asked for again."""
+        body = b""
+        with closing(self._answer("POST", "chat/completions", deadline, body=request)) as chunks:
+            for chunk in chunks:
+                body += chunk
+                if not chunk:
+                    yield ""
+        yield body.decode(errors="replace")
+
     def _find_context_length(self) -> int:
         """``max_model_len`` where the server tells it (vLLM does), else a cautious default."""
-        body = b"".join(self._caller.run(self._model_list))
+        body = "".join(self._caller.run(self._model_list))
         try:
             lengths = {m["id"]: m.get("max_model_len") for m in json.loads(body)["data"]}
             return int(lengths.get(self.name) or _DEFAULT_CONTEXT)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise LLMError(f"{self._shown}/models is not an OpenAI model list") from error
 
-    def _model_list(self, deadline: float) -> Generator[bytes]:
+    def _model_list(self, deadline: float) -> Generator[str]:
         # On a connection of its own: some servers drop it when the list fails.
         headers = {"Connection": "close"}
-        with self._open(
-            "GET", "models", deadline, headers=headers, silence=_LIST_SILENCE
-        ) as response:
-            temporary = response.status_code in _NOT_NOW
-            if response.is_error and response.status_code not in (401, 403) and not temporary:
-                # ``transformers serve`` fails here while its hub cache is empty, but serves.
-                yield b'{"data": []}'
-                return
-            self._check(response, deadline)
-            yield b"".join(self._body(response, deadline))  # whole, so that it can be asked again
+        chunks = self._answer("GET", "models", deadline, headers=headers, silence=_LIST_SILENCE)
+        try:
+            yield b"".join(chunks).decode(errors="replace")
+        except (RefusedError, _FailedError):
+            # ``transformers serve`` fails here while its hub cache is empty, but serves.
+            yield '{"data": []}'
 
-    @contextmanager
-    def _open(
+    def _answer(
         self,
         method: str,
         path: str,
@@ -132,19 +174,33 @@ class HTTPLLM:
         body: object = None,
         headers: dict[str, str] | None = None,
         silence: float = math.inf,
-    ) -> Iterator[httpx.Response]:
-        """Send a request and hand out its response; what goes wrong on the wire is told apart."""
+    ) -> Generator[bytes]:
+        """The body of what the server answers, b"" while it is silent; what goes wrong is told
+        apart."""
         left = max(deadline - self._clock(), 0.1)
         silence = min(silence, self._patience.silence, left)
         timeout = httpx.Timeout(silence, connect=self._patience.connect)
         url = f"{str(self._base).rstrip('/')}/{path}"
-        answered = False
+        events = self._wire.request(method, url, timeout=timeout, body=body, headers=headers)
+        head, refusal = None, b""
         try:
-            with self._client.stream(
-                method, url, json=body, headers=headers, timeout=timeout
-            ) as response:
-                answered = True
-                yield response
+            with closing(events):
+                for event in events:
+                    # It ends even a server that sends a byte a minute.
+                    if self._clock() > deadline:
+                        raise ServerError(
+                            f"the LLM server at {self._shown} did not end its answer within "
+                            f"{self._patience.total:.3g} s"
+                        )
+                    if isinstance(event, Head):
+                        head = event
+                    elif head and not 200 <= head.status < 300:
+                        refusal += event
+                        if len(refusal) > _SHOWN:
+                            break
+                        yield b""
+                    else:
+                        yield event
         except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
             # Not asked again: it may be at work still, and the visitor has waited long enough.
             raise ServerError(
@@ -153,40 +209,26 @@ class HTTPLLM:
             ) from error
         except httpx.HTTPError as error:
             why = type(error).__name__
-            message = self._broken(why) if answered else self._unreachable(why)
+            message = self._broken(why) if head else self._unreachable(why)
             raise ServerError(message, retry=isinstance(error, _CONNECTION)) from error
+        assert head is not None
+        if not 200 <= head.status < 300:
+            raise self._refused(head, refusal.decode(errors="replace")[:_SHOWN])
 
-    def _body(self, response: httpx.Response, deadline: float) -> Iterator[bytes]:
-        """The body as it comes; the deadline ends even a server that sends a byte a minute."""
-        for chunk in response.iter_bytes():
-            if self._clock() > deadline:
-                raise ServerError(
-                    f"the LLM server at {self._shown} did not end its answer within "
-                    f"{self._patience.total:.3g} s"
-                )
-            yield chunk
-
-    def _check(self, response: httpx.Response, deadline: float) -> None:
-        """Raise unless the server agreed; what it said goes into the message."""
-        status = response.status_code
-        if response.is_success:
-            return
-        if status in (401, 403):
-            raise LLMError(f"{self._shown} refused the key: set PALR_LLM_API_KEY")
-        said = b""
-        for chunk in self._body(response, deadline):
-            said += chunk
-            if len(said) > 300:
-                break
-        message = f"{response.url.copy_with(userinfo=b'')} answered {status}: "
-        message += said.decode(errors="replace")[:300]
-        if status < 500 and status != 429:
-            raise LLMError(message)
-        after = _retry_after(response.headers)
+    def _refused(self, head: Head, said: str) -> LLMError:
+        """Why the server did not agree, in its own words."""
+        if head.status in (401, 403):
+            return LLMError(f"{self._shown} refused the key: set PALR_LLM_API_KEY")
+        message = f"{head.url} answered {head.status}: {said}"
+        if head.status < 500 and head.status != 429:
+            return RefusedError(message)
+        after = _retry_after(head.headers)
         if after:
             message += f" (it asks to be left alone for {after:.3g} s)"
+        if head.status not in _NOT_NOW:
+            return _FailedError(message, retry=True, after=after)
         # A busy server is no sick one: 429 must not open the circuit for those it has room for.
-        raise ServerError(message, retry=True, after=after, counts=status != 429)
+        return ServerError(message, retry=True, after=after, counts=head.status != 429)
 
     def _unreachable(self, why: str) -> str:
         return (
@@ -196,6 +238,10 @@ class HTTPLLM:
 
     def _broken(self, why: str) -> str:
         return f"the LLM server at {self._shown} broke off in the middle of its answer ({why})"
+
+
+class _FailedError(ServerError):
+    """The server failed at this request; another one may do."""
 
 
 def _address(url: str) -> httpx.URL:
@@ -212,45 +258,6 @@ def _authorization(api_key: str) -> dict[str, str]:
     if not (api_key.isascii() and api_key.isprintable()):
         raise LLMError("PALR_LLM_API_KEY holds a character that no key has: copy it again")
     return {"Authorization": f"Bearer {api_key}"} if api_key else {}
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines of an event stream.
-
-    Not `httpx.Response.iter_lines`: it also splits at U+2028 and the like, which JSON may hold.
-    """
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines
-        if len(rest) > _LONGEST_LINE:
-            raise ServerError("the LLM server sent a line without end")
-    yield rest
-
-
-def _chunk(data: bytes) -> tuple[str, bool]:
-    """The text of one event, and whether the answer ends with it.
-
-    >>> _chunk(b'{"choices": [{"delta": {"content": "Paris"}, "finish_reason": null}]}')
-    ('Paris', False)
-    """
-    if data == b"[DONE]":
-        return "", True
-    said = data.decode(errors="replace")[:200]
-    try:
-        event: dict[str, Any] = json.loads(data)
-        failure = event.get("error")
-        choice = (event.get("choices") or [{"delta": {}}])[0]
-        content = choice["delta"].get("content") or ""
-        ended = choice.get("finish_reason") is not None
-        if not isinstance(content, str):
-            raise TypeError("content is not text")
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        message = f"the LLM server sent an event that is not a chat chunk: {said}"
-        raise ServerError(message) from error
-    if failure:
-        raise ServerError(f"the LLM server failed in the middle of its answer: {said}")
-    return content, ended
 
 
 def _retry_after(headers: httpx.Headers) -> float:

@@ -1,10 +1,11 @@
-"""A small cache of prompts that a model has already read.
+"""A small cache of prompts that a model has already read, block by block.
 
 Two prompts of one visitor begin alike: the same instruction and history, then a pick more or an
-edited profile. What the second shares with an earlier one is taken from here and not computed
-again. A key-value cache only ever grows by new tensors, so entries are shared, never copied.
+edited profile. The blocks that the second shares with an earlier one are taken from here.
 
-For float32 only: see `palr.llm.transformers.TransformersLLM`.
+Every prompt runs in the same blocks, cut at multiples of one length, whether or not they are known.
+A known block thus stands for a forward pass of exactly the shape that would run, so that reuse
+changes no bit, in half precision as little as in float32.
 """
 
 import threading
@@ -12,71 +13,72 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from palr.metrics import PREFIXES
 
 MAX_BYTES = 256 * 1024 * 1024
-_WORTH_WHILE = 16  # tokens; shorter overlaps cost more to look up than to compute
 
 Layers = tuple[tuple[Any, Any], ...]
-"""Keys and values of each layer, tensors of shape (1, heads, tokens, width)."""
+"""Keys and values of each layer over one block, tensors of shape (1, heads, tokens, width)."""
 
 
 class PrefixCache:
-    """The most recently used prompts, at most ``max_bytes`` of them. Safe to use from threads."""
+    """The most recently used blocks of ``block`` tokens, at most ``max_bytes`` of them.
 
-    def __init__(self, max_bytes: int = MAX_BYTES):
+    Safe to use from several threads.
+    """
+
+    def __init__(self, block: int, max_bytes: int = MAX_BYTES):
+        self.block = block
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._entries: OrderedDict[tuple[int, ...], tuple[NDArray[np.int64], Layers, int]]
-        self._entries = OrderedDict()
+        self._blocks: OrderedDict[tuple[int, ...], tuple[Layers, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
     def bytes(self) -> int:
         return self._bytes
 
-    def longest(self, tokens: Sequence[int]) -> tuple[int, Layers]:
-        """How many leading tokens are known, and their layers; (0, ()) where too few are.
-
-        Never all of them: the last token must run for its next-token distribution.
-        """
-        wanted = np.asarray(tokens, dtype=np.int64)
-        best, found = 0, None
+    def known(self, tokens: Sequence[int]) -> list[Layers]:
+        """The leading blocks of ``tokens`` that are known."""
+        found: list[Layers] = []
         with self._lock:
-            for key, (known, layers, _) in self._entries.items():
-                n = min(len(known), len(wanted) - 1)
-                differs = np.flatnonzero(known[:n] != wanted[:n])
-                shared = int(differs[0]) if len(differs) else n
-                if shared > best:
-                    best, found = shared, (key, layers)
-            if found is None or best < _WORTH_WHILE:
-                PREFIXES.labels("miss").inc()
-                return 0, ()
-            PREFIXES.labels("hit").inc()
-            self._entries.move_to_end(found[0])
-        return best, tuple((k[..., :best, :], v[..., :best, :]) for k, v in found[1])
+            for key in self._keys(tokens):
+                if key not in self._blocks:
+                    break
+                found.append(self._blocks[key][0])
+            self._touch(tokens)
+        PREFIXES.labels("hit" if found else "miss").inc()
+        return found
 
     def put(self, tokens: Sequence[int], layers: Layers) -> None:
-        """Remember a prompt, and forget the least recently used ones beyond the limit."""
-        key = tuple(tokens)
+        """Remember the last block of ``tokens``, whose length is a multiple of the block's."""
         size = sum(t.numel() * t.element_size() for pair in layers for t in pair)
         if size > self._max_bytes:
             return
         with self._lock:
-            self._forget(key)
-            self._entries[key] = (np.asarray(key, dtype=np.int64), layers, size)
+            self._forget(tuple(tokens))
+            self._blocks[tuple(tokens)] = (layers, size)
             self._bytes += size
+            self._touch(tokens)
             while self._bytes > self._max_bytes:
-                self._forget(next(iter(self._entries)))
+                self._forget(next(iter(self._blocks)))
 
     def clear(self) -> None:
         with self._lock:
-            self._entries.clear()
+            self._blocks.clear()
             self._bytes = 0
 
+    def _keys(self, tokens: Sequence[int]) -> list[tuple[int, ...]]:
+        """One for each whole block: all tokens up to its end, since a block sees what precedes."""
+        ends = range(self.block, len(tokens) + 1, self.block)
+        return [tuple(tokens[:end]) for end in ends]
+
+    def _touch(self, tokens: Sequence[int]) -> None:
+        # The first block last: without it, those behind it are of no use.
+        for key in reversed(self._keys(tokens)):
+            if key in self._blocks:
+                self._blocks.move_to_end(key)
+
     def _forget(self, key: tuple[int, ...]) -> None:
-        if key in self._entries:
-            self._bytes -= self._entries.pop(key)[2]
+        if key in self._blocks:
+            self._bytes -= self._blocks.pop(key)[1]

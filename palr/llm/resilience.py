@@ -12,12 +12,11 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 from palr.errors import LLMError
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
+_TICK = 0.2  # seconds between two opportunities to leave
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,13 @@ class ServerError(LLMError):
         self.counts = counts
 
 
+@dataclass
+class Attempt:
+    """``answered``: the server has begun to."""
+
+    answered: bool = False
+
+
 class CircuitBreaker:
     """Fails at once while a server is known to be down. Safe to use from several threads."""
 
@@ -68,15 +74,16 @@ class CircuitBreaker:
         return self._failures >= self._patience.failures
 
     @contextmanager
-    def guard(self) -> Iterator[None]:
+    def guard(self) -> Iterator["Attempt"]:
         """Around one attempt: watch how it ends.
 
         Raises:
             LLMError: the circuit is open, so that the attempt was not made.
         """
         probe = self._admit()
+        attempt = Attempt()
         try:
-            yield
+            yield attempt
         except ServerError as error:
             if error.counts:
                 self._failed(str(error))
@@ -84,8 +91,11 @@ class CircuitBreaker:
                 self._unknown()
             raise
         except GeneratorExit:
-            # An answer can be closed only behind one of its pieces: the server was answering.
-            self._succeeded()
+            # Called off. A server that had begun to answer is well; of the others nothing is known.
+            if attempt.answered:
+                self._succeeded()
+            elif probe:
+                self._unknown()
             raise
         except BaseException:
             if probe:
@@ -148,9 +158,10 @@ class Caller:
         self._sleep = sleep
         self._jitter = jitter
 
-    def run(self, attempt: Callable[[float], Generator[_T]]) -> Generator[_T]:
+    def run(self, attempt: Callable[[float], Generator[str]]) -> Generator[str]:
         """What ``attempt`` yields; it is made again only while nothing has been yielded, since
-        half an answer cannot be taken back.
+        half an answer cannot be taken back. An empty piece is nothing: it comes while there is
+        only waiting to do.
 
         ``attempt`` receives the time on the clock at which it has to end.
 
@@ -163,9 +174,9 @@ class Caller:
             made += 1
             begun = False
             try:
-                with self._breaker.guard(), closing(attempt(deadline)) as pieces:
+                with self._breaker.guard() as watched, closing(attempt(deadline)) as pieces:
                     for piece in pieces:
-                        begun = True
+                        begun = watched.answered = begun or bool(piece)
                         yield piece
                 return
             except ServerError as error:
@@ -176,7 +187,10 @@ class Caller:
                         raise
                     raise LLMError(f"{error} (tried {made} times)") from error
                 _log.warning("%s; attempt %d follows in %.1f s", error, made + 1, wait)
-            self._sleep(wait)
+            end = self._clock() + wait
+            while (left := end - self._clock()) > 1e-6:
+                self._sleep(min(left, _TICK))
+                yield ""
 
     def _may_repeat(self, error: ServerError, made: int) -> bool:
         # A server that wants to be left alone for longer than a visitor waits is left alone.

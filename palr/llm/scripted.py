@@ -5,12 +5,12 @@ answer so far agrees with the reply, and is indifferent from then on.
 """
 
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.llm.base import Decoder
+from palr.llm.base import Batch, Decoder
 
 _QUOTED = re.compile(r'"([^"]*)"')
 
@@ -25,7 +25,8 @@ class ScriptedLLM:
     """``reply`` is the answer to every prompt, or a function from the prompt to its answer."""
 
     name = "scripted"
-    adapter = None
+    adapter: str | None = None
+    modes: tuple[str, ...] = ()
 
     def __init__(
         self, reply: str | Callable[[str], str] = reversed_candidates, context_length: int = 65536
@@ -48,6 +49,12 @@ class ScriptedLLM:
     def start(self, text: str) -> Decoder:
         return _ScriptedDecoder(self._answer(text).encode())
 
+    def start_many(self, texts: Sequence[str]) -> Batch:
+        return _ScriptedBatch([_ScriptedDecoder(self._answer(text).encode()) for text in texts])
+
+    def read_ahead(self, beginning: str) -> Iterator[None]:
+        return iter(())  # a script is known by heart
+
     def _answer(self, text: str) -> str:
         return self._reply(text) if callable(self._reply) else self._reply
 
@@ -63,24 +70,22 @@ class _ScriptedDecoder:
         self._answer += bytes(tokens)
         self._pending = True
 
-    def logprobs(self) -> NDArray[np.float32]:
+    def passes(self) -> Iterator[None]:
         self.forward_passes += self._pending
         self._pending = False
+        return iter(())
+
+    def logprobs(self) -> NDArray[np.float32]:
+        self.passes()
         return self._after(self._answer)
 
-    def score(self, continuations: Sequence[Sequence[int]]) -> list[float]:
+    def score(self, continuations: Sequence[Sequence[int]]) -> Iterator[float]:
         self.forward_passes += 1
-        return [
-            float(
-                np.mean(
-                    [
-                        self._after(self._answer + bytes(tokens[:at]))[token]
-                        for at, token in enumerate(tokens)
-                    ]
-                )
+        for tokens in continuations:
+            steps = enumerate(tokens)
+            yield float(
+                np.mean([self._after(self._answer + bytes(tokens[:n]))[t] for n, t in steps])
             )
-            for tokens in continuations
-        ]
 
     def _after(self, answer: bytes) -> NDArray[np.float32]:
         probabilities = np.full(256, 1e-6)
@@ -89,3 +94,20 @@ class _ScriptedDecoder:
             probabilities[self._reply[written]] = 1.0
         logprobs: NDArray[np.float32] = np.log(probabilities / probabilities.sum())
         return logprobs.astype(np.float32)
+
+
+class _ScriptedBatch:
+    def __init__(self, rows: Sequence[_ScriptedDecoder]):
+        self._rows = rows
+        self.forward_passes = 0
+
+    def feed(self, row: int, tokens: Sequence[int]) -> None:
+        self._rows[row].feed(tokens)
+
+    def logprobs(self) -> NDArray[np.float32]:
+        self.forward_passes += 1
+        return np.stack([row.logprobs() for row in self._rows])
+
+    def score(self, continuations: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
+        self.forward_passes += 1
+        return [list(r.score(tokens)) for r, tokens in zip(self._rows, continuations, strict=True)]

@@ -4,8 +4,8 @@ Deterministic by construction: the next token is always read from the logits her
 own sampling defaults never apply.
 """
 
-import time
-from collections.abc import Generator
+import os
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +13,36 @@ import numpy as np
 from safetensors import SafetensorError
 
 from palr.errors import LLMError
-from palr.llm.base import Decoder
-from palr.llm.decoder import TransformersDecoder
+from palr.llm.adapters import trained_modes, with_adapter
+from palr.llm.base import Batch, Decoder
+from palr.llm.batch import TransformersBatch
+from palr.llm.decoder import BLOCK, TransformersDecoder
 from palr.llm.prefixes import PrefixCache
+from palr.llm.speed import cpu_speed
 from palr.settings import SMOLLM2, Settings
 
 _SMOLLM2_NAME = "SmolLM2-135M-Instruct"
 _CPU_CONTEXT = 8192
+_GPU_BLOCK = 1024  # a pass costs a GPU much the same whether it is short or long
 
 
 class TransformersLLM:
     """A tokenizer and a model on one device."""
 
-    def __init__(self, model: Any, tokenizer: Any, name: str, adapter: str | None = None):
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        name: str,
+        adapter: str | None = None,
+        modes: tuple[str, ...] = (),
+    ):
         self.name = name
         self.adapter = adapter
+        self.modes = modes
         self.model = model
         self.tokenizer = tokenizer
-        # Reuse changes the shapes of the passes, and so the rounding. In float32 that is far below
-        # any difference between candidates; in half precision the same picks could rank anew.
-        exact = str(model.dtype) == "torch.float32"
-        self._prefixes = PrefixCache() if exact else None
+        self._prefixes = PrefixCache(BLOCK if model.device.type == "cpu" else _GPU_BLOCK)
         self._newline = self._encode("\n")
         self._markup = {t for t in tokenizer.all_special_tokens if len(t) > 1}
         self._ends = {
@@ -49,15 +58,21 @@ class TransformersLLM:
                 bitsandbytes is missing, or the adapter does not fit.
         """
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
         embedded = settings.llm == SMOLLM2
         source = str(settings.model_path(SMOLLM2)) if embedded else settings.llm
         device = _device(settings.device)
         local = embedded or Path(source).is_dir()
         options: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
-        weights = _weights_options(settings.dtype, device)
         try:
+            dtype: str = settings.dtype
+            if device == "cpu" and dtype != "int4":
+                config = AutoConfig.from_pretrained(source, **options)
+                speed = cpu_speed(settings.home / "speed.json", settings.llm, config, dtype)
+                torch.set_num_threads(speed.threads)
+                dtype = speed.dtype
+            weights = _weights_options(dtype, device)
             tokenizer = AutoTokenizer.from_pretrained(source, **options)
             model = AutoModelForCausalLM.from_pretrained(
                 source, use_safetensors=True, **options, **weights
@@ -72,12 +87,17 @@ class TransformersLLM:
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise LLMError(_load_remedy(settings.llm, error)) from error
         model.eval()
-        adapter = None
-        if settings.adapter:
-            model = _with_adapter(model, settings.adapter, settings.llm)
-            adapter = Path(settings.adapter).name
         name = _SMOLLM2_NAME if embedded else Path(settings.llm).name
-        return cls(model, tokenizer, name, adapter)
+        if not settings.adapter:
+            return cls(model, tokenizer, name)
+        model = with_adapter(model, settings.adapter, settings.llm)
+        adapter = Path(settings.adapter).name
+        return cls(model, tokenizer, name, adapter, trained_modes(settings.adapter))
+
+    @property
+    def block(self) -> int:
+        """Tokens of a prompt that run in one forward pass."""
+        return self._prefixes.block
 
     @property
     def context_length(self) -> int:
@@ -108,25 +128,40 @@ class TransformersLLM:
     def start(self, text: str) -> Decoder:
         return TransformersDecoder(self.model, self.encode_prompt(text), self._prefixes)
 
+    def start_many(self, texts: Sequence[str]) -> Batch:
+        return TransformersBatch(self.model, [self.encode_prompt(text) for text in texts])
+
+    def read_ahead(self, beginning: str) -> Iterator[None]:
+        # Not to its very end: there the chat template goes on, and tokens may span what follows.
+        tokens, longer = self.encode_prompt(beginning), self.encode_prompt(beginning + " x")
+        pairs = zip(tokens, longer, strict=False)
+        shared = next((n for n, (a, b) in enumerate(pairs) if a != b), len(tokens))
+        whole = tokens[: shared // self.block * self.block]
+        if len(self._prefixes.known(whole)) * self.block < len(whole):
+            yield from TransformersDecoder(self.model, whole, self._prefixes).passes()
+
     def forget(self) -> None:
         """Drop what is kept of earlier prompts."""
-        if self._prefixes is not None:
-            self._prefixes.clear()
+        self._prefixes.clear()
 
     def generate(self, text: str, *, max_tokens: int) -> Generator[str]:
         decoder = self.start(text)
         written: list[int] = []
         shown = ""
         while len(written) < max_tokens:
+            for _ in decoder.passes():
+                yield ""
             token = int(np.argmax(decoder.logprobs()))
             if token in self._ends:
                 return
             written.append(token)
             decoder.feed([token])
             answer = str(self.tokenizer.decode(written))
-            if not answer.endswith("\ufffd"):  # half of a character whose bytes span tokens
-                yield answer[len(shown) :]
-                shown = answer
+            if answer.endswith("\ufffd"):  # half of a character whose bytes span tokens
+                yield ""
+                continue
+            yield answer[len(shown) :]
+            shown = answer
 
     def _encode(self, text: str, special: bool = False) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=special).input_ids)
@@ -142,7 +177,7 @@ def _device(wanted: str) -> str:
             )
         return wanted
     if torch.cuda.is_available():
-        return "cuda"
+        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"  # set where `accelerate` starts us
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
@@ -166,63 +201,8 @@ def _weights_options(dtype: str, device: str) -> dict[str, Any]:
         )
         return {"quantization_config": quantization, "device_map": device}
     if dtype == "auto":
-        return {"dtype": _fastest_cpu_dtype() if device == "cpu" else torch.bfloat16}
+        return {"dtype": torch.bfloat16}
     return {"dtype": getattr(torch, dtype)}
-
-
-def _fastest_cpu_dtype() -> Any:
-    """bfloat16 where this CPU multiplies it clearly faster than float32, else float32."""
-    import torch
-
-    def seconds(dtype: Any) -> float:
-        a, b = torch.ones(256, 576, dtype=dtype), torch.ones(576, 1536, dtype=dtype)
-        best = float("inf")
-        for _ in range(5):
-            begin = time.perf_counter()
-            a @ b
-            best = min(best, time.perf_counter() - begin)
-        return best
-
-    return (
-        torch.bfloat16 if seconds(torch.bfloat16) * 1.3 < seconds(torch.float32) else torch.float32
-    )
-
-
-def _with_adapter(model: Any, adapter: str, base: str) -> Any:
-    """Lay a PEFT adapter over the model and prove that it changes the logits."""
-    import torch
-    from peft import PeftModel
-
-    try:
-        adapted = PeftModel.from_pretrained(model, _adapter_folder(adapter)).eval()
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise LLMError(
-            f"the adapter {adapter} does not load over {base}: {_first_line(error)}. Check that "
-            "PALR_ADAPTER is a PEFT folder or hub id that was trained on this PALR_LLM"
-        ) from error
-    with torch.inference_mode():
-        probe = torch.arange(5, 13, device=adapted.device)[None]
-        changed = adapted(probe).logits
-        with adapted.disable_adapter():
-            plain = adapted(probe).logits
-    if torch.equal(changed, plain):
-        raise LLMError(
-            f"the adapter {adapter} leaves {base} unchanged: it is empty, untrained, or made for "
-            "another model. Unset PALR_ADAPTER to run zero-shot"
-        )
-    return adapted
-
-
-def _adapter_folder(adapter: str) -> str:
-    """Where the adapter lies, fetched if need be; PEFT itself would also unpickle weights."""
-    from huggingface_hub import snapshot_download
-
-    folder = Path(adapter)
-    if not folder.is_dir():
-        folder = Path(snapshot_download(adapter, allow_patterns=["*.json", "*.safetensors"]))
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise OSError("it holds no adapter_model.safetensors")
-    return str(folder)
 
 
 def _load_remedy(name: str, error: Exception) -> str:

@@ -11,26 +11,35 @@ An adapter is at its best in the mode it was trained for; the paper's task train
 
 import string
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import product
 
+import numpy as np
+from numpy.typing import NDArray
+
 from palr.errors import PalrError
-from palr.grounding import SEPARATOR, select
-from palr.llm.base import LLM, TokenLLM
-from palr.ranking.parsing import parse_names
+from palr.grounding import SEPARATOR, select, select_many
+from palr.llm.base import LLM, Batch, TokenLLM
 from palr.types import Candidate, Prompt, RankedItem, Ranking
 
 Rank = Callable[[Prompt, Sequence[str], Sequence[Candidate], TokenLLM, int], Iterator[Ranking]]
+RankBatch = Callable[
+    [Batch, Sequence[Sequence[str]], Sequence[Sequence[Candidate]], TokenLLM, int], list[Ranking]
+]
 
 
 @dataclass(frozen=True)
 class Mode:
-    """``labelled`` prompts name each candidate by a label of `labels`."""
+    """``labelled`` prompts name each candidate by a label of `labels`.
+
+    ``rank`` yields its ranking before each forward pass too, so that it can be stopped there;
+    ``rank_batch`` reads the rankings of many prompts, behind which a batch stands.
+    """
 
     name: str
     explanation: str
     rank: Rank
+    rank_batch: RankBatch
     labelled: bool = False
 
 
@@ -41,12 +50,15 @@ def get_mode(name: str) -> Mode:
     return MODES[name]
 
 
-def labels(llm: TokenLLM, n: int) -> tuple[str, ...]:
+def labels(llm: LLM, n: int) -> tuple[str, ...]:
     """Up to ``n`` labels that are one token each where an answer begins, all different.
 
-    Fewer come back where the tokenizer has no more of them.
+    Fewer come back where the tokenizer has no more of them. Where it is out of reach, only letters
+    are taken, which every tokenizer in use has.
     """
     letters = string.ascii_uppercase + string.ascii_lowercase
+    if not isinstance(llm, TokenLLM):
+        return tuple(letters[:n])
     pool = [*letters, *(a + b for a, b in product(string.ascii_uppercase, repeat=2))]
     found: dict[int, str] = {}
     for label in pool:
@@ -64,65 +76,99 @@ def _titles(
     decoder = llm.start(prompt.text)
     ranking = Ranking()
     for choice in select(llm, decoder, names, k):
-        raw = ranking.raw + (SEPARATOR if ranking.items else "") + names[choice.index]
-        ranking = with_item(ranking, candidates[choice.index], choice.logprob)
-        ranking = replace(ranking, raw=raw, forward_passes=decoder.forward_passes)
+        if choice:
+            raw = ranking.raw + (SEPARATOR if ranking.items else "") + names[choice.index]
+            ranking = with_item(ranking, candidates[choice.index], choice.logprob)
+            ranking = replace(ranking, raw=raw, forward_passes=decoder.forward_passes)
         yield ranking
+
+
+def _titles_batch(
+    batch: Batch,
+    names: Sequence[Sequence[str]],
+    candidates: Sequence[Sequence[Candidate]],
+    llm: TokenLLM,
+    k: int,
+) -> list[Ranking]:
+    rankings = []
+    for row, choices in enumerate(select_many(llm, batch, names, k)):
+        ranking = Ranking(raw=SEPARATOR.join(names[row][choice.index] for choice in choices))
+        for choice in choices:
+            ranking = with_item(ranking, candidates[row][choice.index], choice.logprob)
+        rankings.append(replace(ranking, forward_passes=batch.forward_passes))
+    return rankings
 
 
 def _labels(
     prompt: Prompt, names: Sequence[str], candidates: Sequence[Candidate], llm: TokenLLM, k: int
 ) -> Iterator[Ranking]:
-    used = labels(llm, len(names))
     decoder = llm.start(prompt.text)
-    logprobs = decoder.logprobs()
-    scores = [float(logprobs[llm.encode_answer(label)[0]]) for label in used]
-    yield _by_score(scores, used, candidates, k, decoder.forward_passes)
+    for _ in decoder.passes():
+        yield Ranking()
+    used, scores = _label_scores(names, llm, decoder.logprobs())
+    yield by_score(scores, used, candidates, k, decoder.forward_passes)
+
+
+def _labels_batch(
+    batch: Batch,
+    names: Sequence[Sequence[str]],
+    candidates: Sequence[Sequence[Candidate]],
+    llm: TokenLLM,
+    k: int,
+) -> list[Ranking]:
+    rankings = []
+    for row, logprobs in enumerate(batch.logprobs()):
+        used, scores = _label_scores(names[row], llm, logprobs)
+        rankings.append(by_score(scores, used, candidates[row], k, batch.forward_passes))
+    return rankings
+
+
+def _label_scores(
+    names: Sequence[str], llm: TokenLLM, logprobs: NDArray[np.float32]
+) -> tuple[tuple[str, ...], list[float]]:
+    used = labels(llm, len(names))
+    return used, [float(logprobs[llm.encode_answer(label)[0]]) for label in used]
 
 
 def _likelihood(
     prompt: Prompt, names: Sequence[str], candidates: Sequence[Candidate], llm: TokenLLM, k: int
 ) -> Iterator[Ranking]:
     decoder = llm.start(prompt.text)
-    scores = decoder.score([llm.encode_answer(name) for name in names])
-    yield _by_score(scores, names, candidates, k, decoder.forward_passes)
+    for _ in decoder.passes():
+        yield Ranking()
+    scores = []
+    yield Ranking()
+    for score in decoder.score([llm.encode_answer(name) for name in names]):
+        scores.append(score)
+        yield Ranking()
+    yield by_score(scores, names, candidates, k, decoder.forward_passes)
+
+
+def _likelihood_batch(
+    batch: Batch,
+    names: Sequence[Sequence[str]],
+    candidates: Sequence[Sequence[Candidate]],
+    llm: TokenLLM,
+    k: int,
+) -> list[Ranking]:
+    scores = batch.score([[llm.encode_answer(name) for name in row] for row in names])
+    return [
+        by_score(scores[row], names[row], candidates[row], k, batch.forward_passes)
+        for row in range(len(names))
+    ]
 
 
 MODES: dict[str, Mode] = {
-    "titles": Mode("Write titles", "decision by decision, grounded in the candidates", _titles),
-    "labels": Mode("Score labels", "one pass over labelled candidates", _labels, labelled=True),
-    "likelihood": Mode("Title likelihood", "how likely each whole title is", _likelihood),
+    "titles": Mode(
+        "Write titles", "decision by decision, grounded in the candidates", _titles, _titles_batch
+    ),
+    "labels": Mode(
+        "Score labels", "one pass over labelled candidates", _labels, _labels_batch, labelled=True
+    ),
+    "likelihood": Mode(
+        "Title likelihood", "how likely each whole title is", _likelihood, _likelihood_batch
+    ),
 }
-
-
-def parsed(
-    prompt: Prompt, names: Sequence[str], candidates: Sequence[Candidate], llm: LLM, k: int
-) -> Iterator[Ranking]:
-    """Read the ranking out of free text, and complete it in the retriever's order."""
-    k = min(k, len(names))
-    room = llm.context_length - llm.count_tokens(prompt.rendered)
-    ranking = Ranking()
-    raw = ""
-    chosen: list[int] = []
-    repairs: tuple[str, ...] = ()
-    # Closed as soon as k items are there, or the run is called off: the server stops then.
-    with closing(llm.generate(prompt.text, max_tokens=max(room, 16))) as pieces:
-        for piece in pieces:
-            raw += piece
-            chosen, repairs = parse_names(raw, names)
-            for index in chosen[len(ranking.items) : k]:
-                ranking = with_item(ranking, candidates[index])
-            ranking = replace(ranking, raw=raw, repairs=repairs)
-            yield ranking
-            if len(ranking.items) == k:
-                return
-    rest = [index for index in range(len(names)) if index not in chosen]
-    missing = k - len(ranking.items)
-    if missing:
-        repairs += (f"completed {missing} of {k} places in the retriever's order",)
-    for index in rest[:missing]:
-        ranking = with_item(ranking, candidates[index])
-    yield replace(ranking, raw=raw, repairs=repairs)
 
 
 def with_item(ranking: Ranking, candidate: Candidate, logprob: float | None = None) -> Ranking:
@@ -131,12 +177,12 @@ def with_item(ranking: Ranking, candidate: Candidate, logprob: float | None = No
     return replace(ranking, items=(*ranking.items, item))
 
 
-def _by_score(
+def by_score(
     scores: Sequence[float],
     answers: Sequence[str],
     candidates: Sequence[Candidate],
     k: int,
-    forward_passes: int,
+    forward_passes: int | None,
 ) -> Ranking:
     """The k best scores; equal ones stay in the retriever's order."""
     order = sorted(range(len(scores)), key=lambda index: -scores[index])[:k]

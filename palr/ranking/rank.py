@@ -11,9 +11,10 @@ from dataclasses import replace
 from palr.domains import Domain
 from palr.errors import PalrError
 from palr.grounding import SEPARATOR
-from palr.llm.base import LLM, TokenLLM
+from palr.llm.base import LLM, LabelLLM, TokenLLM
 from palr.prompts import Limits, as_sent, fit, item_names, ranking_prompt
-from palr.ranking.modes import MODES, get_mode, labels, parsed
+from palr.ranking.modes import MODES, get_mode, labels
+from palr.ranking.remote import parsed, told_labels
 from palr.types import Candidate, Item, Profile, Prompt, Ranking
 
 DEFAULT_MODE = next(iter(MODES))
@@ -36,7 +37,7 @@ def fit_ranking_prompt(
     """
     marks: tuple[str, ...] = ()
     total = len(candidates)
-    if get_mode(mode).labelled and isinstance(llm, TokenLLM):
+    if get_mode(mode).labelled and isinstance(llm, TokenLLM | LabelLLM):
         marks = labels(llm, total)
         candidates = candidates[: len(marks)]
     elif mode != DEFAULT_MODE and not isinstance(llm, TokenLLM):
@@ -70,6 +71,16 @@ def fit_ranking_prompt(
     return as_sent(prompt, llm), names(limits)
 
 
+def ranking_beginning(
+    domain: Domain, history: Sequence[Item], k: int, llm: LLM, mode: str = DEFAULT_MODE
+) -> str:
+    """What the ranking prompt begins with before profile and candidates are known."""
+    marks = labels(llm, 1) if get_mode(mode).labelled else ()
+    segments = ranking_prompt(domain, history, None, (), k, labels=marks).segments
+    parts = [segment.part for segment in segments]
+    return "".join(segment.text for segment in segments[: parts.index("history") + 1])
+
+
 def rank(
     prompt: Prompt,
     names: Sequence[str],
@@ -78,7 +89,9 @@ def rank(
     k: int,
     mode: str = DEFAULT_MODE,
 ) -> Generator[Ranking]:
-    """Stream the ranking: each yield holds more of it; the last one is complete.
+    """Stream the ranking: each yield holds as much of it or more; the last one is complete.
+
+    Closing the iterator stops the model within one forward pass.
 
     ``names[i]`` is how the prompt calls ``candidates[i]``; candidates beyond ``names`` were cut
     from the prompt and are not ranked. ``mode`` is that of the prompt.
@@ -90,5 +103,7 @@ def rank(
         yield Ranking()
     elif isinstance(llm, TokenLLM):
         yield from get_mode(mode).rank(prompt, names, candidates, llm, k)
+    elif get_mode(mode).labelled and isinstance(llm, LabelLLM):
+        yield from told_labels(prompt, names, candidates, llm, k)
     else:
         yield from parsed(prompt, names, candidates, llm, k)

@@ -95,12 +95,16 @@ class Handlers:
             return
         begun = desks.get(selection.domain) or Desk(selection.ids)
         shown: tuple[Any, ...] = ()
+        before: Desk | None = None
         for desk, message in self._views(selection, begun):
             now = {**desks, selection.domain: desk}
             if begun.stop.is_set():
                 stopped = self._page(_stop(now, selection.domain), selection.domain)
                 yield skipped if begun.left.is_set() else stopped
                 return
+            if desk is before:
+                continue  # nothing to show, only an opportunity to stop
+            before = desk
             page = self._page(now, selection.domain, message)
             yield tuple(
                 gr.skip() if shown and part == shown[place] else part
@@ -127,7 +131,8 @@ class Handlers:
             stream = self._stream(selection.domain, items, chosen, desk.asked_mode)
             with closing(stream):  # a cancelled run must let go of the model at once
                 for trace in stream:
-                    desk = replace(desk, view=View(trace, "running"))
+                    if trace is not desk.view.trace:
+                        desk = replace(desk, view=View(trace, "running"))
                     yield desk, message
             yield replace(desk, view=replace(desk.view, phase="done")), message
         except PalrError as error:
@@ -185,9 +190,12 @@ class Handlers:
         )
 
     def changed(self, picked: object, retriever: str, mode: str, desks: Desks) -> str:
-        """The note that results are stale, empty where they are not."""
+        """The note that results are stale, empty where they are not; picks are read ahead."""
         selection = Selection.parse(picked)
         desk = desks.get(selection.domain, Desk())
+        if desk.view.phase not in ("waiting", "running"):
+            items, _ = resolve(self._studio.catalog(selection.domain), selection.ids)
+            self._studio.prefetch(selection.domain, items, mode)
         return render.stale(desk.stale_reasons(selection.ids, retriever, mode))
 
     def retriever_choices(self, domain: str) -> list[tuple[str, str]]:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import gradio as gr
 
-from palr.ranking import DEFAULT_MODE
 from palr.studio import Studio
 from palr.ui import render
 from palr.ui.handlers import AUTOMATIC, Handlers
@@ -69,7 +68,7 @@ def build_page(studio: Studio) -> Page:
                         _html('<p class="field-label">Ranking</p>')
                         mode = gr.Radio(
                             render.mode_choices(),
-                            value=DEFAULT_MODE,
+                            value=studio.default_mode,
                             label="Ranking",
                             elem_id="mode",
                             container=False,

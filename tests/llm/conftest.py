@@ -14,8 +14,6 @@ import pytest
 from palr.llm.base import LLM
 from palr.llm.http import HTTPLLM
 from palr.llm.scripted import ScriptedLLM
-from palr.llm.transformers import TransformersLLM
-from palr.settings import Settings
 
 BACKENDS_UNDER_TEST = ["transformers", "http", "scripted"]
 
@@ -56,13 +54,6 @@ def server_url(palr_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     finally:
         process.terminate()
         process.wait(30)
-
-
-@pytest.fixture(scope="session")
-def smollm2(settings: Settings) -> TransformersLLM:
-    """The embedded model in float32."""
-    exact = settings.model_copy(update={"dtype": "float32"})
-    return TransformersLLM.load(exact)
 
 
 @pytest.fixture(params=BACKENDS_UNDER_TEST)

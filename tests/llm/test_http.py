@@ -101,7 +101,7 @@ def server(*answers: Answer, models: Answer = LISTS, port: int = 0) -> Iterator[
             models(self)
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+            self.asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
                 answer = answers[min(state.posts, len(answers) - 1)]
                 state.posts += 1
@@ -131,13 +131,11 @@ class Time:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.waits: list[float] = []
 
     def clock(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
         self.now += seconds
 
 
@@ -164,7 +162,7 @@ def test_a_server_that_is_not_there_names_the_remedy():
     time = Time()
     with pytest.raises(LLMError, match=r"PALR_LLM_URL.*tried 3 times"):
         connect(Server(f"http://127.0.0.1:{free_port()}/v1"), time)
-    assert time.waits == [0.5, 1.0]
+    assert time.now == pytest.approx(0.5 + 1.0)
 
 
 @pytest.mark.parametrize(
@@ -234,11 +232,15 @@ def test_a_server_that_is_still_starting_is_not_taken_for_one_without_a_list():
 def test_a_server_that_comes_up_a_little_later_is_found():
     port = free_port()
     with ExitStack() as later:
+        time = Time()
 
-        def sleep(_: float) -> None:
-            later.enter_context(server(PARIS, port=port))
+        def sleep(seconds: float) -> None:
+            if time.now == 0:
+                later.enter_context(server(PARIS, port=port))
+            time.sleep(seconds)
 
-        assert ask(HTTPLLM(f"http://127.0.0.1:{port}/v1", "m", sleep=sleep)) == "Paris"
+        url = f"http://127.0.0.1:{port}/v1"
+        assert ask(HTTPLLM(url, "m", clock=time.clock, sleep=sleep)) == "Paris"
 
 
 @pytest.mark.parametrize(
@@ -294,7 +296,7 @@ def test_a_busy_or_failing_server_is_asked_again(status):
     with server(replies(b"", status), replies(b"", status), PARIS) as up:
         assert ask(connect(up, time)) == "Paris"
         assert up.posts == 3
-    assert time.waits == [0.5, 1.0]
+    assert time.now == pytest.approx(0.5 + 1.0)
 
 
 @pytest.mark.parametrize(
@@ -321,13 +323,15 @@ def test_a_server_that_keeps_failing_is_given_up_with_its_own_words():
 
 
 def test_the_wait_is_random_by_half():
-    for jitter, waits in ((0.0, [0.25, 0.5]), (0.5, [0.375, 0.75])):
+    for jitter, waits in ((0.0, 0.25 + 0.5), (0.5, 0.375 + 0.75)):
         time = Time()
         with server(replies(b"", 503)) as up:
-            llm = HTTPLLM(up.url, "m", sleep=time.sleep, jitter=lambda jitter=jitter: jitter)
+            llm = HTTPLLM(
+                up.url, "m", clock=time.clock, sleep=time.sleep, jitter=lambda jitter=jitter: jitter
+            )
             with pytest.raises(LLMError, match="503"):
                 ask(llm)
-        assert time.waits == waits
+        assert time.now == pytest.approx(waits)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +364,7 @@ def test_retry_after_is_honoured_within_bounds(headers, wait):
             assert up.posts == 1
         else:
             assert ask(llm) == "Paris"
-            assert time.waits == [wait]
+            assert time.now == pytest.approx(wait)
 
 
 def test_repetitions_end_with_the_time_of_the_answer():
@@ -369,7 +373,7 @@ def test_repetitions_end_with_the_time_of_the_answer():
         with pytest.raises(LLMError, match="503"):
             ask(connect(up, time, total=1.2))
         assert up.posts == 2
-    assert time.waits == [0.5]
+    assert time.now == pytest.approx(0.5)
 
 
 # Once something has been yielded, nothing is asked again.
@@ -451,6 +455,40 @@ def test_closing_the_iterator_closes_the_connection_at_once():
         pieces.close()
         assert up.gone.wait(5)
         assert time.monotonic() - begin < 1
+
+
+@pytest.mark.parametrize("answer", [hangs, begins(b"", then=hangs)], ids=["no head", "no body"])
+def test_an_answer_that_has_not_begun_can_be_called_off_at_once(answer):
+    with server(answer) as up:
+        llm = connect(up, failures=1)
+        begin = time.monotonic()
+        pieces = llm.generate("x", max_tokens=5)
+        assert next(pieces) == next(pieces) == ""
+        pieces.close()
+        assert up.gone.wait(5)
+        assert time.monotonic() - begin < 2
+        assert next(llm.generate("x", max_tokens=5)) == ""  # it says nothing against the server
+
+
+def test_the_wait_for_another_attempt_can_be_called_off():
+    with server(replies(b"", 503)) as up:
+        llm = connect(up)
+        pieces = llm.generate("x", max_tokens=5)
+        assert next(pieces) == ""
+        pieces.close()
+        assert up.posts == 1
+
+
+@pytest.mark.parametrize("mode", ["titles", "labels"])
+def test_a_silent_server_keeps_no_run_from_being_cancelled(mode):
+    candidates = [Candidate(Item(str(n), f"Film {n}"), n, 0.0) for n in range(1, 5)]
+    with server(hangs) as up:
+        llm = connect(up)
+        prompt, names = fit_ranking_prompt(MOVIES, [], None, candidates, 3, llm, mode)
+        rankings = rank(prompt, names, candidates, llm, 3, mode)
+        assert next(rankings).items == ()
+        rankings.close()
+        assert up.gone.wait(5)
 
 
 # The circuit breaker.

@@ -7,6 +7,7 @@ import pytest
 
 from palr.errors import LLMError
 from palr.llm import load_llm
+from palr.llm.adapters import trained_modes
 from palr.llm.transformers import TransformersLLM
 from palr.settings import Settings
 
@@ -102,6 +103,31 @@ def test_an_adapter_is_loaded_named_and_changes_the_answer(settings, tmp_path, t
     assert llm.adapter == "palr-v2"
     plain = load(settings, llm=str(base)).start("x").logprobs()
     assert not (plain == llm.start("x").logprobs()).all()
+
+
+def test_an_adapter_says_which_modes_it_was_trained_for(settings, tmp_path, tiny_llama):
+    base = save_tiny(tmp_path / "base", tiny_llama)
+    adapter = save_adapter(tmp_path / "palr-v2", tiny_llama, scale=1.0)
+    assert load(settings, llm=str(base), adapter=str(adapter)).modes == ()
+    (adapter / "palr.json").write_text('{"modes": ["labels", "titles"], "trained_with": "x"}')
+    assert load(settings, llm=str(base), adapter=str(adapter)).modes == ("labels", "titles")
+
+
+@pytest.mark.parametrize("note", ["", "[]", "{}", '{"modes": "labels"}', '{"modes": [1]}'])
+def test_a_damaged_note_of_an_adapter_names_the_remedy(tmp_path, note):
+    (tmp_path / "palr.json").write_text(note)
+    with pytest.raises(LLMError, match="ranking modes it was trained for, or remove"):
+        trained_modes(str(tmp_path))
+
+
+def test_an_adapter_of_the_hub_needs_no_note():
+    assert trained_modes("nobody/no-such-adapter") == ()
+
+
+def test_the_measurement_of_the_cpu_is_kept_in_the_home(settings, tmp_path, tiny_llama):
+    base = save_tiny(tmp_path / "base", tiny_llama)
+    load(settings, home=tmp_path, llm=str(base), device="cpu", dtype="auto")
+    assert str(base) in (tmp_path / "speed.json").read_text()
 
 
 def test_an_adapter_that_changes_nothing_is_refused(settings, tmp_path, tiny_llama):

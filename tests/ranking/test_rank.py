@@ -13,7 +13,15 @@ class TextOnly:
 
     def __init__(self, llm: ScriptedLLM):
         self._llm = llm
-        for name in ("name", "adapter", "context_length", "render", "count_tokens", "generate"):
+        for name in (
+            "name",
+            "adapter",
+            "modes",
+            "context_length",
+            "render",
+            "count_tokens",
+            "generate",
+        ):
             setattr(self, name, getattr(llm, name))
 
 

@@ -30,6 +30,7 @@ class Shelf:
     def __init__(self, run: Callable[[Sequence[Item]], Iterator[Recommendation]]):
         self.stream = lambda picks, retriever=None, mode=TITLES, patience=None: run(picks)
         self.settings = Settings()
+        self.read_ahead: list[tuple[str, list[Item], str]] = []
         self.llm_status = LLMStatus("ready", "scripted, zero-shot")
 
     def item(self, id: str) -> Item:
@@ -39,6 +40,9 @@ class Shelf:
 
     def catalog(self, domain: str) -> "Shelf":
         return self
+
+    def prefetch(self, domain: str, picks: list[Item], mode: str) -> None:
+        self.read_ahead.append((domain, picks, mode))
 
     def recommender(self, domain: str) -> Any:
         return SimpleNamespace(stream=self.stream)
@@ -147,6 +151,34 @@ def test_results_are_stale_once_picks_or_retriever_differ() -> None:
     assert "Picks changed" in handlers.changed({**PICKED, "picks": []}, AUTOMATIC, TITLES, desks)
     assert "Ranking changed" in handlers.changed(PICKED, AUTOMATIC, "labels", desks)
     assert "Retriever changed" in handlers.changed(PICKED, "popularity", TITLES, desks)
+
+
+def test_picks_are_read_ahead_but_not_those_of_a_run_under_way() -> None:
+    shelf = Shelf(good_run)
+    handlers = Handlers(cast(Studio, shelf))
+    handlers.changed({**PICKED, "picks": ["1", "gone"]}, AUTOMATIC, "labels", {})
+    assert shelf.read_ahead == [("movies", [ITEM], "labels")]
+    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, {})
+    handlers.changed(PICKED, AUTOMATIC, TITLES, begun[0])
+    assert len(shelf.read_ahead) == 1
+
+
+def test_a_trace_that_did_not_grow_is_not_sent_again_but_can_be_cancelled() -> None:
+    def run(picks: Sequence[Item]) -> Iterator[Recommendation]:
+        trace = Recommendation("movies", "ml-100k", tuple(picks), tuple(picks))
+        for _ in range(20):
+            asked.append(1)
+            if len(asked) == 10:
+                begun[0]["movies"].stop.set()
+            yield trace
+
+    asked: list[int] = []
+    handlers = handlers_for(run)
+    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, {})
+    updates = list(handlers.run(PICKED, begun[0]))
+    assert len(updates) == 3  # before the run, its one trace, cancelled
+    assert "Cancelled" in updates[-1][RANKING]
+    assert len(asked) == 10
 
 
 def test_a_stopped_run_keeps_quiet_once_another_has_begun() -> None:

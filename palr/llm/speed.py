@@ -1,0 +1,121 @@
+"""Which type of weights and how many threads suit this CPU: measured once, then kept.
+
+Two layers of the model's shape stand for all of them. The measurement is repeated when processor,
+library, model or the number of usable cores change; in between, the same choice makes the same
+picks rank alike on every start.
+"""
+
+import copy
+import json
+import logging
+import os
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_log = logging.getLogger(__name__)
+_PROMPT_BLOCKS, _BLOCK, _DECISIONS = 8, 128, 40  # what a run of the page is made of
+_WORTH_ROUNDING = 1.3  # half precision must be this much faster than float32 to be taken
+
+Seconds = dict[str, dict[str, float]]
+"""Of the sample, by type of weights and number of threads."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """``dtype`` is "bfloat16" or "float32"."""
+
+    dtype: str
+    threads: int
+
+
+def cpu_speed(file: Path, model: str, config: Any, dtype: str = "auto") -> Speed:
+    """The fastest choice for ``model``, from ``file`` or measured now; a given ``dtype`` is kept.
+
+    ``config`` is the model's, as transformers has it.
+    """
+    key = f"{model}, {_machine()}"
+    kept = _read(file)
+    if key not in kept:
+        kept[key] = measure(config)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(kept, indent=2) + "\n")
+        partial.replace(file)
+    return choose(kept[key], dtype)
+
+
+def choose(seconds: Seconds, dtype: str = "auto") -> Speed:
+    """
+    >>> choose({"float32": {"1": 3.0, "2": 1.5}, "bfloat16": {"1": 1.0, "2": 1.1}})
+    Speed(dtype='bfloat16', threads=1)
+    >>> choose({"float32": {"1": 3.0, "2": 1.5}, "bfloat16": {"1": 1.3, "2": 1.4}})
+    Speed(dtype='float32', threads=2)
+    """
+    best = {name: min(by_threads.values()) for name, by_threads in seconds.items()}
+    if dtype == "auto":
+        half = best["bfloat16"] * _WORTH_ROUNDING < best["float32"]
+        dtype = "bfloat16" if half else "float32"
+    by_threads = seconds.get(dtype, seconds["float32"])  # float16 is not measured
+    return Speed(dtype, int(min(by_threads, key=by_threads.__getitem__)))
+
+
+def measure(config: Any) -> Seconds:
+    """Time the sample in every type and with 1, 2, 4, ... threads, as many as torch may use."""
+    import torch
+    from transformers import AutoModel
+
+    most = torch.get_num_threads()
+    counts = sorted({most, *(2**n for n in range(most.bit_length()) if 2**n <= most)})
+    shape = copy.deepcopy(config)
+    shape.num_hidden_layers = 2
+    seconds: Seconds = {}
+    try:
+        for dtype in ("float32", "bfloat16"):
+            model = AutoModel.from_config(shape, dtype=getattr(torch, dtype)).eval()
+            seconds[dtype] = {}
+            for threads in counts:
+                torch.set_num_threads(threads)
+                block, one = _pass_seconds(model, _BLOCK), _pass_seconds(model, 1)
+                seconds[dtype][str(threads)] = round(_PROMPT_BLOCKS * block + _DECISIONS * one, 5)
+    finally:
+        torch.set_num_threads(most)
+    _log.info("measured this CPU: %s", seconds)
+    return seconds
+
+
+def _pass_seconds(model: Any, tokens: int) -> float:
+    import torch
+
+    best = float("inf")
+    with torch.inference_mode():
+        for _ in range(5):
+            begin = time.perf_counter()
+            model(torch.ones((1, tokens), dtype=torch.long), use_cache=False)
+            best = min(best, time.perf_counter() - begin)
+    return best
+
+
+def _machine() -> str:
+    import torch
+
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        lines = info.read_text().splitlines()
+        name = next((line.split(":")[1].strip() for line in lines if "model name" in line), name)
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{name} {capability}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def _read(file: Path) -> dict[str, Seconds]:
+    try:
+        kept = json.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        _log.warning("%s is damaged (%s); this CPU is measured again", file, error)
+        return {}
+    return kept if isinstance(kept, dict) else {}

@@ -1,0 +1,86 @@
+"""Requests over HTTP that can be called off at any moment, even while the server is silent.
+
+They run on an event loop in a thread of its own, so that whoever waits for an answer wakes up a few
+times a second, and can leave: the connection is then closed at once.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Coroutine, Generator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import httpx
+
+TICK = 0.2  # seconds
+
+
+@dataclass(frozen=True)
+class Head:
+    """What comes before a response's body; ``url`` without user and password."""
+
+    status: int
+    headers: httpx.Headers
+    url: str
+
+
+class Wire:
+    """Connections to one server, kept open between requests."""
+
+    def __init__(self, headers: dict[str, str]):
+        self._client = httpx.AsyncClient(headers=headers)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        timeout: httpx.Timeout,
+        body: object = None,
+        headers: dict[str, str] | None = None,
+    ) -> Generator[Head | bytes]:
+        """The head of the response, then its body as it comes; b"" after a moment of silence.
+
+        Raises:
+            httpx.HTTPError: what goes wrong on the wire.
+        """
+        arrived: queue.SimpleQueue[Head | bytes | None] = queue.SimpleQueue()
+
+        async def receive() -> None:
+            async with self._client.stream(
+                method, url, json=body, headers=headers, timeout=timeout
+            ) as response:
+                shown = str(response.url.copy_with(userinfo=b""))
+                arrived.put(Head(response.status_code, response.headers, shown))
+                async for chunk in response.aiter_bytes():
+                    arrived.put(chunk)
+
+        receiving = _start(receive())
+        receiving.add_done_callback(lambda _: arrived.put(None))
+        try:
+            while True:
+                try:
+                    event = arrived.get(timeout=TICK)
+                except queue.Empty:
+                    yield b""
+                    continue
+                if event is None:
+                    receiving.result()  # raises what went wrong
+                    return
+                if event:
+                    yield event
+        finally:
+            receiving.cancel()
+
+
+def _start(work: Coroutine[Any, Any, None]) -> Any:
+    return asyncio.run_coroutine_threadsafe(work, _loop())
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="palr-http", daemon=True).start()
+    return loop
