@@ -26,9 +26,10 @@ class Domain:
     """Wording and data of one domain.
 
     ``datasets`` are in order of preference: the first that is installed serves the page.
-    ``instruction`` and ``history_intro`` are the paper's wording (figures 2 and 3); ``names_ids``
-    says that prompts name an item as ``ID (label)``, as the paper does for products. ``taste``
-    turns a list of keywords into what a profile says a person likes.
+    ``instruction``, ``open_instruction`` (the same without candidates) and ``history_intro`` are
+    the paper's wording (figures 2 and 3); ``names_ids`` says that prompts name an item as
+    ``ID (label)``, as the paper does for products. ``taste`` turns a list of keywords into what a
+    profile says a person likes.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Domain:
     taste: str
     datasets: tuple[str, ...]
     instruction: str
+    open_instruction: str
     history_intro: str
     names_ids: bool
     visitors: tuple[Visitor, ...]
@@ -66,6 +68,7 @@ MOVIES = Domain(
     instruction=(
         "Recommend {k} other movies based on user's watching history from the candidate list."
     ),
+    open_instruction="Recommend {k} other movies based on user's watching history.",
     history_intro="User watched movies",
     names_ids=False,
     visitors=(
@@ -141,6 +144,7 @@ BEAUTY = Domain(
     taste="products that say {keywords}",
     datasets=("beauty", "beauty-starter"),
     instruction="Recommend {k} other items based on user's history from the candidate list.",
+    open_instruction="Recommend {k} other items based on user's history.",
     history_intro="User has purchased the following products",
     names_ids=True,
     visitors=(

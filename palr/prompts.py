@@ -85,6 +85,25 @@ def profile_text(keywords: Sequence[Keyword], text: str) -> str:
     return " ".join(part for part in (listed, text) if part)
 
 
+def recommend_prompt(
+    domain: Domain,
+    history: Sequence[Item],
+    profile: Profile | None,
+    k: int,
+    limits: Limits | None = None,
+) -> Prompt:
+    """The task Recommend, without candidates, which fine-tuning teaches (paper, figure 3)."""
+    limits = limits or Limits()
+    return Prompt(
+        (
+            Segment("frame", "Task Instruction: "),
+            Segment("instruction", domain.open_instruction.format(k=k)),
+            *_watched(domain, history, profile, limits),
+            Segment("frame", "\nOutput:"),
+        )
+    )
+
+
 def ranking_prompt(
     domain: Domain,
     history: Sequence[Item],
@@ -100,24 +119,33 @@ def ranking_prompt(
     instruction asks for a label in place of names.
     """
     limits = limits or Limits()
-    watched = ", ".join(item_names(domain, history[-limits.history :], limits.title))
     listed = item_names(domain, [c.item for c in candidates[: limits.candidates]], limits.title)
     if labels:
         listed = tuple(f"{label}: {name}" for label, name in zip(labels, listed, strict=False))
     instruction = domain.instruction.format(k=k) + (LABEL_INSTRUCTION if labels else "")
     names = ", ".join(listed)
-    preference = profile_text(profile.keywords, profile.text) if profile else ""
     return Prompt(
         (
             Segment("frame", "Task Instruction: "),
             Segment("instruction", instruction),
-            Segment("frame", "\nInput: "),
-            Segment("history", f"{domain.history_intro} {watched}."),
-            *((Segment("frame", " "), Segment("profile", preference)) if preference else ()),
+            *_watched(domain, history, profile, limits),
             Segment("frame", " "),
             Segment("candidates", f"The candidates are {names}."),
             Segment("frame", "\nOutput:"),
         )
+    )
+
+
+def _watched(
+    domain: Domain, history: Sequence[Item], profile: Profile | None, limits: Limits
+) -> tuple[Segment, ...]:
+    """What is known of the user: the history, and the profile where there is one."""
+    watched = ", ".join(item_names(domain, history[-limits.history :], limits.title))
+    preference = profile_text(profile.keywords, profile.text) if profile else ""
+    return (
+        Segment("frame", "\nInput: "),
+        Segment("history", f"{domain.history_intro} {watched}."),
+        *((Segment("frame", " "), Segment("profile", preference)) if preference else ()),
     )
 
 

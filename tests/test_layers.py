@@ -61,6 +61,14 @@ def test_imports_go_downward(path):
             assert own == "ui"
 
 
+def test_finetune_knows_nothing_of_the_page():
+    paths = sorted((ROOT / "finetune").rglob("*.py"))
+    assert paths
+    for path in paths:
+        for name in imports(path):
+            assert not name.startswith(("palr.ui", "palr.studio", "gradio")), path
+
+
 def test_only_the_page_imports_gradio():
     for path in modules():
         if layer(path) != "ui":

@@ -139,6 +139,7 @@ class TransformersLLM:
         whole = tokens[: shared // self.block * self.block]
         if len(self._prefixes.known(whole)) * self.block < len(whole):
             yield from TransformersDecoder(self.model, whole, self._prefixes).passes()
+            yield
 
     def forget(self) -> None:
         """Drop what is kept of earlier prompts."""

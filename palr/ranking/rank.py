@@ -28,17 +28,19 @@ def fit_ranking_prompt(
     k: int,
     llm: LLM,
     mode: str = DEFAULT_MODE,
+    marks: Sequence[str] = (),
 ) -> tuple[Prompt, tuple[str, ...]]:
     """The fullest ranking prompt that leaves room for its answer, and the names of the candidates
     that it shows, in their order.
 
+    ``marks`` are the labels of a labelled prompt, the first of `labels` unless given.
+
     Raises:
         PalrError: the mode is unknown, or needs a model in this process.
     """
-    marks: tuple[str, ...] = ()
     total = len(candidates)
     if get_mode(mode).labelled and isinstance(llm, TokenLLM | LabelLLM):
-        marks = labels(llm, total)
+        marks = marks or labels(llm, total)
         candidates = candidates[: len(marks)]
     elif mode != DEFAULT_MODE and not isinstance(llm, TokenLLM):
         raise PalrError(

@@ -21,7 +21,7 @@ def test_it_satisfies_the_protocol(llm):
 
 
 def test_it_answers_in_pieces(llm):
-    pieces = list(llm.generate(QUESTION, max_tokens=40))
+    pieces = [piece for piece in llm.generate(QUESTION, max_tokens=40) if piece]
     assert len(pieces) > 3
     assert "Paris" in "".join(pieces)
 
@@ -32,7 +32,8 @@ def test_it_is_deterministic(llm):
 
 
 def test_max_tokens_bounds_the_answer(llm):
-    assert len(list(llm.generate("Count from 1 to 100.", max_tokens=3))) <= 4
+    pieces = [piece for piece in llm.generate("Count from 1 to 100.", max_tokens=3) if piece]
+    assert len(pieces) <= 4
 
 
 def test_it_can_be_stopped_and_used_again(llm):

@@ -1,0 +1,170 @@
+"""The command line: ``python -m finetune --help``."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from finetune.configs import CONFIGS, RECIPES, named, with_changes
+from palr.catalog import CatalogStore
+from palr.data.progress import Bars
+from palr.errors import PalrError
+from palr.ranking import DEFAULT_MODE, MODES
+from palr.settings import Settings, load_settings
+from palr.setup import ensure
+
+if TYPE_CHECKING:
+    from palr.catalog import Catalog
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+CPU = "smollm2-135m-cpu"
+ProfileKind = Literal["none", "llm"]
+DatasetName = Annotated[str, typer.Option(help="An installed data set with interactions.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", help="field=value, laid over the named entry; repeat.")
+]
+
+
+@app.callback()
+def main() -> None:
+    """Teach an LLM to recommend, and measure it."""
+
+
+@app.command()
+def build(
+    dataset: DatasetName,
+    recipe: Annotated[str, typer.Option(help=f"One of: {', '.join(RECIPES)}.")] = "palr-v2",
+    changes: Changes = None,
+    name: Annotated[str, typer.Option(help="Name of the result; default the recipe's.")] = "",
+) -> None:
+    """Make instruction data from the training part of a data set."""
+    from finetune.build import build, folder
+    from palr.llm import load_llm
+
+    settings, catalog = _open(dataset)
+    chosen = with_changes(named(RECIPES, recipe), changes or [])
+    with Bars() as bars:
+        manifest = build(
+            catalog, settings, name or recipe, chosen, lambda: load_llm(settings), bars
+        )
+    place = folder(settings, dataset, manifest.name)
+    counts = ", ".join(f"{n:,} {task}" for task, n in manifest.counts.items())
+    typer.echo(f"{counts} of {manifest.users:,} users in {place}")
+
+
+@app.command()
+def train(
+    dataset: DatasetName,
+    config: Annotated[str, typer.Option(help=f"One of: {', '.join(CONFIGS)}.")],
+    instructions: Annotated[str, typer.Option(help="Name of the instruction data.")] = "palr-v2",
+    name: Annotated[str, typer.Option(help="Name of the adapter; default the data's.")] = "",
+    changes: Changes = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the adapter; default PALR_HOME/adapters/NAME.")
+    ] = None,
+) -> None:
+    """Train an adapter; a killed run resumes when it is started again."""
+    from finetune.build import folder
+    from finetune.train import Run, train
+
+    settings, catalog = _open(dataset)
+    chosen = with_changes(named(CONFIGS, config), changes or [])
+    name = name or f"{instructions}-{dataset}"
+    run = Run(
+        name=name,
+        config_name=config,
+        config=chosen,
+        instructions=folder(settings, dataset, instructions),
+        out=out or settings.home / "adapters" / name,
+        command=_command(),
+    )
+    record = train(run, catalog, settings)
+    typer.echo(
+        f"{record.name}: {record.steps} steps, {record.tokens_per_second:,.0f} tokens a second, "
+        f"in {run.out}"
+    )
+
+
+@app.command()
+def evaluate(
+    dataset: DatasetName,
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(help="ROW=FOLDER or ROW=FOLDER:MODE, such as palr-v2=assets/adapters/x."),
+    ] = None,
+    zero_shot: Annotated[
+        str, typer.Option(help=f"Mode of the row zero-shot: {', '.join(MODES)}; empty: no row.")
+    ] = DEFAULT_MODE,
+    retriever: Annotated[str, typer.Option(help="The retriever before the model.")] = "sasrec",
+    profile: Annotated[ProfileKind, typer.Option(help="What the prompts say of the user.")] = "llm",
+    users: Annotated[int, typer.Option(min=0, help="Test users to draw; 0: all.")] = 1500,
+    validation: Annotated[int, typer.Option(min=0, help="Validation users for the mix.")] = 500,
+    checked: Annotated[int, typer.Option(min=1, help="Users asked whatever was retrieved.")] = 100,
+    shuffled: Annotated[int, typer.Option(min=0, help="Of these, users for the shuffles.")] = 40,
+    seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the records here.")
+    ] = None,
+) -> None:
+    """Measure the whole pipeline; a killed run goes on where it stopped."""
+    from finetune.evaluate import Contender, Sampling, contender, evaluate, report
+    from palr.evaluation.records import to_json
+
+    settings, catalog = _open(dataset)
+    rows = [Contender("zero-shot", None, zero_shot)] if zero_shot else []
+    rows += [contender(text) for text in adapter or []]
+    with Bars() as bars:
+        records = evaluate(
+            catalog,
+            settings,
+            rows,
+            retriever=retriever,
+            sampling=Sampling(users, validation, checked, shuffled, seed=seed),
+            profile=profile,
+            progress=bars,
+            command=_command(),
+        )
+    report(records, typer.echo)
+    if json_file:
+        json_file.write_text(to_json(records) + "\n")
+
+
+@app.command()
+def reproduce(
+    dataset: DatasetName,
+    config: Annotated[str, typer.Option(help=f"One of: {', '.join(CONFIGS)}.")] = CPU,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the records here.")
+    ] = None,
+) -> None:
+    """Data, training and evaluation of PALR_v1 and PALR_v2, with what each is expected to take."""
+    from finetune.reproduce import reproduce
+
+    settings, catalog = _open(dataset)
+    reproduce(catalog, settings, config, json_file, typer.echo)
+
+
+def _command() -> str:
+    return shlex.join(["python", "-m", "finetune", *sys.argv[1:]])
+
+
+def _open(dataset: str) -> tuple[Settings, "Catalog"]:
+    settings = load_settings()
+    ensure(settings, say=lambda text: typer.echo(text, err=True))
+    return settings, CatalogStore(settings.catalog_url).open(dataset)
+
+
+def run() -> None:
+    """Run the command line; an error that a person can mend is one line on stderr, exit code 2."""
+    try:
+        app()
+    except PalrError as error:
+        typer.echo(f"finetune: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,158 @@
+"""Examples as the batches that are trained on.
+
+A row is ``prompt + answer[:-1]``, padded on the left, so that every row ends where its last
+prediction is made and the vocabulary is only ever multiplied with the last ``width`` positions:
+
+    row                 p1 p2 p3 a1 a2          what is predicted   a1 a2 a3
+    labelled row     p1 p2 p3 p4 p5 p6                              the target's label
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from finetune.configs import Config
+from finetune.render import Rendered, render
+from finetune.tasks import Example
+from palr.catalog import Catalog
+from palr.errors import DataError
+from palr.llm.transformers import TransformersLLM
+
+IGNORED = -100  # a position that is not predicted
+NO_CHOICE = -1
+
+
+@dataclass(frozen=True)
+class Row:
+    """A rendered example with what the listwise losses need, one entry for each choice."""
+
+    rendered: Rendered
+    weights: tuple[float, ...] = ()
+    prior: tuple[float, ...] = ()
+
+
+class Instructions(Dataset):  # type: ignore[misc]
+    """Rows for training, rendered when asked for; lists are cut and shuffled anew each epoch."""
+
+    def __init__(
+        self, examples: Sequence[Example], catalog: Catalog, llm: TransformersLLM, config: Config
+    ) -> None:
+        self.epoch = 0
+        self.grouped = config.group_by_length
+        self._examples, self._catalog, self._llm = examples, catalog, llm
+        self._config = config
+        if config.loss == "residual":
+            bare = next((e for e in examples if e.candidates and not e.scores), None)
+            if bare is not None:
+                raise DataError(
+                    "the loss residual needs the retriever's scores, and these instructions lack "
+                    "them: build them with negatives=retriever, or set loss=listwise"
+                )
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, at: int) -> dict[str, Any]:
+        rng = np.random.default_rng([self._config.seed, self.epoch, at])
+        example, shown = arranged(self._examples[at], self._config, rng)
+        row = self._row(example, shown)
+        length = len(row.rendered.prompt) + len(row.rendered.answer)
+        return {"row": row, "length": length}
+
+    def lengths(self) -> list[int]:
+        """About how long each row is, without rendering it: the items that it names."""
+        most = self._config.candidates[1]
+        return [
+            len(e.history) + min(len(e.candidates), most) + len(e.answer) for e in self._examples
+        ]
+
+    def _row(self, example: Example, shown: list[int]) -> Row:
+        labelled = bool(example.candidates) and self._config.loss != "answer"
+        rendered = render(example, self._catalog, self._llm, labelled, shown)
+        if not labelled:
+            return Row(rendered)
+        kept = shown[: len(rendered.choices)]
+        weights = target_weights(example, kept, self._config.decay)
+        scores = example.scores if self._config.loss == "residual" else ()
+        prior = tuple(self._config.beta * scores[at] for at in kept) if scores else ()
+        return Row(rendered, weights, prior or (0.0,) * len(kept))
+
+
+def arranged(
+    example: Example, config: Config, rng: np.random.Generator
+) -> tuple[Example, list[int]]:
+    """The example with its history cut and its list in the wanted order, and the positions to show.
+
+    All of the answer is shown, and a random part of the rest; as many as ``config.candidates``
+    allows, in the order of the list.
+    """
+    example = replace(example, history=example.history[-config.history :])
+    n = len(example.candidates)
+    if config.shuffle and n:
+        order = rng.permutation(n)
+        example = replace(
+            example,
+            candidates=tuple(example.candidates[at] for at in order),
+            scores=tuple(example.scores[at] for at in order) if example.scores else (),
+        )
+    fewest, most = config.candidates
+    size = min(n, int(rng.integers(fewest, most + 1)))
+    answer = set(example.answer)
+    wanted = [at for at, item in enumerate(example.candidates) if item in answer]
+    others = [at for at, item in enumerate(example.candidates) if item not in answer]
+    drawn = rng.permutation(len(others))[: max(size - len(wanted), 0)]
+    return example, sorted([*wanted, *(others[at] for at in drawn)])
+
+
+def target_weights(example: Example, shown: Sequence[int], decay: float) -> tuple[float, ...]:
+    """The distribution that the labels should have: targets in the order of the answer, each worth
+    ``decay`` of the one before.
+
+    >>> example = Example("Recommend_Retrieval", 0, ("h",), ("b", "a"), ("a", "b", "c"))
+    >>> [round(w, 3) for w in target_weights(example, [0, 1, 2], decay=0.5)]
+    [0.333, 0.667, 0.0]
+    """
+    worth = {item: decay**place for place, item in enumerate(example.answer)}
+    weights = [worth.get(example.candidates[at], 0.0) for at in shown]
+    return tuple(weight / sum(weights) for weight in weights)
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Rows into one batch of tensors; ``pad`` may be any token, since it is masked."""
+
+    pad: int
+
+    def __call__(self, features: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """``input_ids`` (rows, length), with ``attention_mask`` and ``position_ids`` where there is
+        padding; ``labels`` (rows, width); ``choices``, ``weights``, ``prior`` (rows, choices)."""
+        rows: list[Row] = [feature["row"] for feature in features]
+        inputs = [[*row.rendered.prompt, *row.rendered.answer[:-1]] for row in rows]
+        length = max(map(len, inputs))
+        width = max(1, *(len(row.rendered.answer) for row in rows))
+        n = max(len(row.rendered.choices) for row in rows)
+        batch = {
+            "input_ids": _left(inputs, length, self.pad),
+            "labels": _left([row.rendered.answer for row in rows], width, IGNORED),
+            "choices": _right([row.rendered.choices for row in rows], n, NO_CHOICE),
+            "weights": _right([row.weights for row in rows], n, 0.0),
+            "prior": _right([row.prior for row in rows], n, 0.0),
+        }
+        if any(len(row) < length for row in inputs):
+            mask = _left([[1] * len(row) for row in inputs], length, 0)
+            batch["attention_mask"] = mask
+            batch["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        return batch
+
+
+def _left(rows: Sequence[Sequence[int]], length: int, fill: int) -> torch.Tensor:
+    return torch.tensor([[fill] * (length - len(row)) + list(row) for row in rows])
+
+
+def _right(rows: Sequence[Sequence[float]], length: int, fill: float) -> torch.Tensor:
+    dtype = torch.long if isinstance(fill, int) else torch.float
+    return torch.tensor([list(row) + [fill] * (length - len(row)) for row in rows], dtype=dtype)

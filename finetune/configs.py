@@ -1,0 +1,178 @@
+"""What can be chosen: recipes of instruction data, and configurations of training, by name.
+
+Every part of the paper's recipe is one field. ``with_changes`` lays ``field=value`` pairs of the
+command line over a named entry.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from finetune.tasks import ANSWER_LIMIT, Task
+from palr.domains import HISTORY_LIMIT
+from palr.errors import PalrError
+from palr.settings import SMOLLM2
+
+_STRICT = ConfigDict(extra="forbid")
+Loss = Literal["answer", "listwise", "residual"]
+ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How instruction data are made (paper, section 3.3).
+
+    ``user_share`` of the users are drawn with ``seed``. ``negatives`` says where the candidates of
+    Recommend_Retrieval come from: ``similar`` is the paper's way, ``per_user`` random cuts of each
+    training sequence; ``retriever`` draws the top ``candidates`` of a SASRec that did not learn
+    from the last ``held_back`` training items of these users, with each of these items as a target
+    in turn. ``window`` is how many of the items that follow count as targets there. Lists shorter
+    than ``enrich_below`` are enriched; items of the answer change places with the history's at the
+    rate ``swap``. ``profile`` is put into the prompts of a ``profile_share`` of the examples:
+    ``keywords`` are the best supported ones and need no model, ``llm`` is what is served.
+    """
+
+    __pydantic_config__ = _STRICT
+    tasks: tuple[Task, ...] = ("Recommend", "Recommend_Retrieval")
+    user_share: float = 0.2
+    history: int = HISTORY_LIMIT
+    answer: int = ANSWER_LIMIT
+    per_user: int = 2
+    candidates: int = 50
+    negatives: Literal["similar", "retriever"] = "similar"
+    enrich_below: int = 10
+    swap: float = 0.1
+    profile: Literal["none", "keywords", "llm"] = "keywords"
+    profile_share: float = 0.5
+    held_back: int = 10
+    window: int = 1
+    retriever_epochs: int | None = None
+    seed: int = 0
+
+
+RECIPES: dict[str, Recipe] = {
+    "palr-v1": Recipe(tasks=("Recommend",)),
+    "palr-v2": Recipe(),
+    "palr-v2-drawn": Recipe(tasks=("Recommend_Retrieval",), negatives="retriever"),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """How an adapter is trained.
+
+    ``loss`` is that of Recommend_Retrieval: ``answer`` is the paper's cross-entropy of the written
+    names, ``listwise`` that of the candidates' labels, ``residual`` that of label logits plus
+    ``beta`` times the retriever's scores, so that the model learns what the retriever lacks.
+    Recommend has no list and always takes ``answer``. ``decay`` is the weight of each further
+    target against the one before it.
+
+    ``lora_layers`` counts from the top; below them nothing is differentiated. ``history`` and
+    ``candidates`` (fewest, most) cut prompts in training only: a random part of the list is shown,
+    with the labels that its candidates have in the whole. ``shuffle`` puts the list into a new
+    random order each epoch.
+    """
+
+    __pydantic_config__ = _STRICT
+    base_model: str = SMOLLM2
+    loss: Loss = "listwise"
+    beta: float = 1.0
+    decay: float = 0.5
+    shuffle: bool = False
+    history: int = HISTORY_LIMIT
+    candidates: tuple[int, int] = (50, 50)
+    epochs: float = 1.0
+    max_steps: int = -1
+    learning_rate: float = 5e-4
+    warmup: float = 0.03
+    weight_decay: float = 0.0
+    batch_size: int = 1
+    accumulate: int = 16
+    group_by_length: bool = False
+    lora_rank: int = 16
+    lora_alpha: int = 32
+    lora_dropout: float = 0.0
+    lora_layers: int | None = None
+    lora_targets: tuple[str, ...] = ALL_LINEAR
+    dtype: Literal["auto", "float32", "bfloat16", "int4"] = "auto"
+    gradient_checkpointing: bool = False
+    fsdp: bool = False
+    save_steps: int = 50
+    log_steps: int = 5
+    seed: int = 0
+
+
+CONFIGS: dict[str, Config] = {
+    # Two cores: the backward pass stops below the top layers, and prompts are short.
+    "smollm2-135m-cpu": Config(lora_layers=10, candidates=(15, 50)),
+    "smollm2-135m-gpu": Config(batch_size=16, accumulate=1, group_by_length=True, epochs=3),
+    # One 24 GB GPU.
+    "llama-7b-qlora": Config(
+        base_model="huggyllama/llama-7b",
+        dtype="int4",
+        learning_rate=2e-4,
+        batch_size=2,
+        accumulate=8,
+        group_by_length=True,
+        gradient_checkpointing=True,
+        lora_dropout=0.05,
+    ),
+    # Several GPUs: `accelerate launch -m finetune train --config llama-7b-fsdp ...`
+    "llama-7b-fsdp": Config(
+        base_model="huggyllama/llama-7b",
+        dtype="bfloat16",
+        learning_rate=2e-4,
+        batch_size=4,
+        accumulate=1,
+        group_by_length=True,
+        gradient_checkpointing=True,
+        lora_dropout=0.05,
+        fsdp=True,
+    ),
+}
+
+T = TypeVar("T", Recipe, Config)
+
+
+def named(registry: dict[str, T], name: str) -> T:
+    """Look an entry up; raises PalrError naming the known ones."""
+    if name not in registry:
+        raise PalrError(f"unknown name {name!r}; choose one of: {', '.join(registry)}")
+    return registry[name]
+
+
+def with_changes(entry: T, changes: Sequence[str]) -> T:
+    """The entry with ``field=value`` pairs laid over it; values are JSON, or bare text.
+
+    >>> with_changes(Recipe(), ["user_share=0.5", "negatives=retriever"]).negatives
+    'retriever'
+
+    Raises:
+        PalrError: a pair is malformed, a field unknown, or a value of the wrong type.
+    """
+    fields: dict[str, Any] = asdict(entry)
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not equals or name not in fields:
+            raise PalrError(f"{change!r} is no setting; write one of: {', '.join(fields)}, then =")
+        fields[name] = _value(text)
+    return from_fields(type(entry), fields)
+
+
+def from_fields(kind: type[T], fields: dict[str, Any]) -> T:
+    """A checked recipe or configuration; raises PalrError naming each fault."""
+    try:
+        return TypeAdapter(kind).validate_python(fields)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise PalrError(f"settings do not parse: {faults}") from error
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

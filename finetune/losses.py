@@ -1,0 +1,40 @@
+"""What is minimised. Both losses read only the last positions of a row (`finetune.collate`)."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from finetune.collate import IGNORED, NO_CHOICE
+
+
+def answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the next token, averaged over each row's answer: (rows,).
+
+    ``logits`` is (rows, width, vocabulary), ``labels`` (rows, width); the prompt is not among them.
+    """
+    each = cross_entropy(
+        logits.float().transpose(1, 2), labels, ignore_index=IGNORED, reduction="none"
+    )
+    answered = labels != IGNORED
+    return each.sum(dim=1) / answered.sum(dim=1).clamp(min=1)
+
+
+def choice_logits(logits: Tensor, choices: Tensor, prior: Tensor) -> Tensor:
+    """Logits of the label tokens where the answer begins, plus the prior: (rows, choices).
+
+    ``logits`` is (rows, width, vocabulary); padding of ``choices`` gets minus infinity.
+    """
+    picked = logits[:, -1].gather(1, choices.clamp(min=0)).float()
+    return (picked + prior).masked_fill(choices == NO_CHOICE, float("-inf"))
+
+
+def listwise_loss(logits: Tensor, weights: Tensor) -> Tensor:
+    """-sum_i w_i log softmax(logits)_i, a value for each row; ``weights`` sum to one in a row."""
+    logprobs = torch.log_softmax(logits, dim=1)
+    return -(weights * logprobs.masked_fill(weights == 0, 0.0)).sum(dim=1)
+
+
+def first_target_ranks(logits: Tensor, weights: Tensor) -> Tensor:
+    """Rank of the target that weighs most, from 1; ties count against it: (rows,)."""
+    target = logits.gather(1, weights.argmax(dim=1, keepdim=True))
+    return (logits >= target).sum(dim=1)

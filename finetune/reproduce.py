@@ -1,0 +1,96 @@
+"""PALR_v1 and PALR_v2 from the data to the table, one step after the other.
+
+Each step is a command of its own; this is their order. A step that was done is not done again: the
+retriever and finished adapters lie in the home, and so does every list that was ranked.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finetune.adapters import WEIGHTS
+from finetune.build import build, folder
+from finetune.configs import CONFIGS, RECIPES, Config, Loss, Recipe, named
+from finetune.dataset import MANIFEST, read_manifest
+from finetune.evaluate import Contender, contender, evaluate, report
+from finetune.train import Run, train
+from palr.data.progress import Bars
+from palr.evaluation.records import to_json
+from palr.settings import Settings
+
+if TYPE_CHECKING:
+    from palr.catalog import Catalog
+
+# What each configuration takes for one data set, and on which machine.
+EXPECTED: dict[str, str] = {
+    "smollm2-135m-cpu": "about a night on two CPU cores, at no cost",
+    "smollm2-135m-gpu": "about an hour on one GPU of 16 GB or more, some 1 USD where it is rented",
+    "llama-7b-qlora": "about a day on one GPU of 24 GB, some 15 USD where it is rented",
+    "llama-7b-fsdp": "some hours on four GPUs of 40 GB, some 40 USD where they are rented",
+}
+
+# The adapters: which instructions each learns from, and by which loss.
+# PALR_v1 knows the task Recommend only; it learns to write titles.
+# PALR_v2 adds Recommend_Retrieval, here over lists that a retriever drew, and learns their labels.
+STEPS: tuple[tuple[str, str, Loss], ...] = (
+    ("palr-v1", "palr-v1", "answer"),
+    ("palr-v2", "palr-v2-drawn", "listwise"),
+)
+
+
+def reproduce(
+    catalog: "Catalog",
+    settings: Settings,
+    config: str,
+    json_file: Path | None,
+    say: Callable[[str], None],
+) -> None:
+    """Run all steps; see `STEPS` and `EXPECTED`. Errors are those of the steps."""
+    chosen = named(CONFIGS, config)
+    say(f"{config} on {catalog.dataset}: {EXPECTED[config]}")
+    rows = [Contender("zero-shot")]
+    for name, recipe, loss in STEPS:
+        # 1. Instruction data out of the training part (section 3.3 of the paper).
+        with Bars() as bars:
+            _built(catalog, settings, recipe, named(RECIPES, recipe), bars)
+        # 2. A LoRA adapter over the base model.
+        out = settings.home / "adapters" / f"{name}-{catalog.dataset}"
+        _trained(catalog, settings, name, recipe, config, replace(chosen, loss=loss), out, say)
+        rows.append(contender(f"{name}={out}"))
+    # 3. The whole pipeline on the test part, misses counted as zero.
+    with Bars() as bars:
+        command = f"python -m finetune reproduce --dataset {catalog.dataset} --config {config}"
+        records = evaluate(catalog, settings, rows, progress=bars, command=command)
+    report(records, say)
+    if json_file:
+        json_file.write_text(to_json(records) + "\n")
+
+
+def _built(catalog: "Catalog", settings: Settings, name: str, recipe: Recipe, bars: Bars) -> None:
+    place = folder(settings, catalog.dataset, name)
+    if (place / MANIFEST).is_file() and read_manifest(place).recipe == recipe:
+        return
+    build(catalog, settings, name, recipe, progress=bars)
+
+
+def _trained(
+    catalog: "Catalog",
+    settings: Settings,
+    name: str,
+    recipe: str,
+    config_name: str,
+    config: Config,
+    out: Path,
+    say: Callable[[str], None],
+) -> None:
+    if (out / WEIGHTS).is_file():
+        say(f"{out} is there already; remove it to train it again")
+        return
+    change = "" if config == CONFIGS[config_name] else f" --set loss={config.loss}"
+    command = (
+        f"python -m finetune train --dataset {catalog.dataset} --config {config_name} "
+        f"--instructions {recipe} --name {out.name}{change}"
+    )
+    instructions = folder(settings, catalog.dataset, recipe)
+    train(Run(out.name, config_name, config, instructions, out, command), catalog, settings)

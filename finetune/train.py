@@ -1,0 +1,317 @@
+"""Train a LoRA adapter on instruction data: ``python -m finetune train``.
+
+The transformers Trainer does the work, with PEFT underneath; this module gives it rows and a loss.
+A checkpoint every ``save_steps`` lets a killed run go on where it stopped.
+"""
+
+import hashlib
+import json
+import resource
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from finetune import adapters
+from finetune.collate import Collator, Instructions
+from finetune.configs import Config
+from finetune.dataset import EXAMPLES, Manifest, read_examples, read_manifest
+from finetune.losses import answer_loss, choice_logits, first_target_ranks, listwise_loss
+from finetune.record import Point, TrainingRecord, commit, versions
+from palr.errors import DataError, PalrError
+from palr.llm.transformers import TransformersLLM
+from palr.settings import Settings
+
+if TYPE_CHECKING:
+    from palr.catalog import Catalog
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to train: ``instructions`` is a folder that `finetune.build` left, ``out`` the folder
+    that gets the adapter."""
+
+    name: str
+    config_name: str
+    config: Config
+    instructions: Path
+    out: Path
+    command: str = ""
+
+
+def train(run: Run, catalog: "Catalog", settings: Settings, quiet: bool = False) -> TrainingRecord:
+    """Train, save the adapter with record, picture and card, and return the record.
+
+    Raises:
+        DataError: the instructions are missing or broken, or belong to other data.
+        LLMError: the base model does not load.
+        PalrError: memory ran out (the message says what to lower), or the loss is not finite.
+    """
+    config = run.config
+    manifest = read_manifest(run.instructions)
+    if manifest.dataset != catalog.dataset:
+        raise DataError(
+            f"{run.instructions} is made from {manifest.dataset}, not {catalog.dataset}"
+        )
+    known = {item.id for item in catalog.items}
+    examples = read_examples(run.instructions / EXAMPLES, known)
+    llm = base_model(config, settings)
+    torch.manual_seed(config.seed)  # LoRA starts from random weights
+    model = adapters.with_lora(llm.model, config)
+    dataset = Instructions(examples, catalog, llm, config)
+    checkpoints = settings.home / "checkpoints" / f"{run.name}-{_signature(run, manifest)}"
+    trainer = RankingTrainer(
+        model=model,
+        args=TrainingArguments(**arguments(config, checkpoints, llm.model.device, quiet)),
+        train_dataset=dataset,
+        data_collator=Collator(pad_token(llm.tokenizer)),
+    )
+    trainer.add_callback(_Epochs(dataset))
+    resume = last_checkpoint(checkpoints)
+    begin = time.monotonic()
+    with memory_guard(config):
+        result = trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    record = TrainingRecord(
+        name=run.name,
+        command=run.command,
+        config_name=run.config_name,
+        config=config,
+        instructions=manifest,
+        examples=len(examples),
+        steps=result.global_step,
+        parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        seconds=round(time.monotonic() - begin, 1),
+        tokens=trainer.tokens,
+        device=_device_name(llm.model.device),
+        dtype=str(llm.model.dtype).removeprefix("torch."),
+        commit=commit(),
+        versions=versions(),
+        curve=tuple(_points(trainer.state.log_history)),
+        resumed_at=int(resume.name.rpartition("-")[2]) if resume else 0,
+        peak_memory_mb=_peak_memory(),
+    )
+    if trainer.is_world_process_zero():
+        record = adapters.save(model, record, catalog.domain.key, run.out)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
+    return record
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end, or None.
+
+    The Trainer writes ``trainer_state.json`` last, so a kill in between leaves none that parses.
+    """
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    for path in reversed(found):
+        try:
+            json.loads((path / "trainer_state.json").read_text())
+        except (OSError, ValueError):
+            shutil.rmtree(path)
+        else:
+            return path
+    return None
+
+
+def base_model(config: Config, settings: Settings) -> TransformersLLM:
+    """The model to be adapted, without any adapter; raises LLMError naming the remedy."""
+    wanted = settings.model_copy(
+        update={"llm": config.base_model, "adapter": "", "dtype": config.dtype}
+    )
+    llm = TransformersLLM.load(wanted)
+    llm.model.config.use_cache = False
+    return llm
+
+
+def pad_token(tokenizer: Any) -> int:
+    """A token to fill rows with. It is masked, so any will do where the tokenizer has none."""
+    for token in (tokenizer.pad_token_id, tokenizer.eos_token_id):
+        if token is not None:
+            return int(token)
+    return 0
+
+
+def arguments(config: Config, out: Path, device: torch.device, quiet: bool) -> dict[str, Any]:
+    """The configuration in the words of the transformers Trainer."""
+    wrapped = {"transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"], "fsdp_version": 2}
+    return {
+        "output_dir": str(out),
+        "per_device_train_batch_size": config.batch_size,
+        "gradient_accumulation_steps": config.accumulate,
+        "num_train_epochs": config.epochs,
+        "max_steps": config.max_steps,
+        "learning_rate": config.learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": config.warmup,  # below one: a share of all steps
+        "weight_decay": config.weight_decay,
+        "bf16": device.type == "cuda",
+        "use_cpu": device.type == "cpu",
+        "activation_checkpointing": config.gradient_checkpointing and not config.fsdp,
+        "fsdp": config.fsdp,
+        "fsdp_config": wrapped | {"activation_checkpointing": config.gradient_checkpointing}
+        if config.fsdp
+        else None,
+        "save_steps": config.save_steps,
+        "save_total_limit": 1,
+        "logging_steps": config.log_steps,
+        "seed": config.seed,
+        "data_seed": config.seed,
+        "remove_unused_columns": False,
+        "report_to": "none",
+        "disable_tqdm": quiet,
+    }
+
+
+@contextmanager
+def memory_guard(config: Config) -> Iterator[None]:
+    """Turn an allocation that failed into a message that names the setting to lower.
+
+    Raises:
+        PalrError: memory ran out.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise PalrError(memory_advice(config)) from error
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error) or "out of memory" in str(error).lower():
+            raise PalrError(memory_advice(config)) from error
+        raise
+
+
+def memory_advice(config: Config) -> str:
+    """Which setting to change when memory runs out, the one that costs least first.
+
+    >>> memory_advice(Config(batch_size=8, accumulate=2))
+    'out of memory: set batch_size=4 accumulate=4 (now 8 and 2), which learns the same'
+    """
+    if config.batch_size > 1:
+        half, twice = config.batch_size // 2, config.accumulate * 2
+        return (
+            f"out of memory: set batch_size={half} accumulate={twice} (now "
+            f"{config.batch_size} and {config.accumulate}), which learns the same"
+        )
+    wishes = []
+    if not config.gradient_checkpointing:
+        wishes.append("gradient_checkpointing=true")
+    wishes.append(f"candidates=[10,{max(config.candidates[1] // 2, 10)}]")
+    wishes.append(f"lora_layers={(config.lora_layers or 12) // 2}")
+    if config.dtype != "int4":
+        wishes.append("dtype=int4")
+    return f"out of memory with batch_size=1: set {', then '.join(wishes)} (with --set)"
+
+
+class RankingTrainer(Trainer):  # type: ignore[misc]
+    """A Trainer whose loss is ours; it also counts tokens and, before each example is learnt from,
+    how well the model orders its candidates."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.tokens = 0
+        self._gains: list[tuple[float, float]] = []
+        self.model_accepts_loss_kwargs = False  # the loss is a mean over rows
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Mean over the rows: listwise where a row has choices, else that of the answer."""
+        labels, choices = inputs["labels"], inputs["choices"]
+        seen = {
+            name: inputs[name]
+            for name in ("input_ids", "attention_mask", "position_ids")
+            if name in inputs
+        }
+        mask = seen.get("attention_mask")
+        self.tokens += int(mask.sum()) if mask is not None else seen["input_ids"].numel()
+        logits = model(**seen, logits_to_keep=labels.shape[1], use_cache=False).logits
+        listed = inputs["weights"].sum(dim=1) > 0
+        losses = []
+        if listed.any():
+            weights = inputs["weights"][listed]
+            scored = choice_logits(logits[listed], choices[listed], inputs["prior"][listed])
+            losses.append(listwise_loss(scored, weights))
+            self._gains += zip(
+                _gains(first_target_ranks(scored.detach(), weights)),
+                _gains(weights.argmax(dim=1) + 1),
+                strict=True,
+            )
+        if not listed.all():
+            losses.append(answer_loss(logits[~listed], labels[~listed]))
+        loss = torch.cat(losses).mean()
+        if not torch.isfinite(loss):
+            raise PalrError(
+                f"the training loss became {loss.item()} in step {self.state.global_step + 1}: "
+                f"lower learning_rate (now {self.args.learning_rate:g}) with --set"
+            )
+        return (loss, logits) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log with the mean NDCG@10 of the model's order and of the list's own."""
+        if self._gains and "loss" in logs:
+            own, listed = (
+                sum(column) / len(self._gains) for column in zip(*self._gains, strict=True)
+            )
+            logs |= {"ndcg": round(own, 4), "ndcg_listed": round(listed, 4)}
+            self._gains = []
+        super().log(logs, start_time)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        if not self.train_dataset.grouped:
+            return super()._get_train_sampler(train_dataset)
+        size = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return LengthGroupedSampler(size, lengths=self.train_dataset.lengths())
+
+
+class _Epochs(TrainerCallback):  # type: ignore[misc]
+    """Tell the data which epoch it is, so that lists are arranged anew."""
+
+    def __init__(self, dataset: Instructions) -> None:
+        self._dataset = dataset
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._dataset.epoch = int(state.epoch or 0)
+
+
+def _gains(ranks: torch.Tensor) -> list[float]:
+    """NDCG@10 of each rank (see `palr.evaluation.metrics`)."""
+    gains = torch.where(ranks <= 10, 1 / torch.log2(ranks.float() + 1), 0.0)
+    return [float(gain) for gain in gains]
+
+
+def _points(history: list[dict[str, Any]]) -> Iterator[Point]:
+    for entry in history:
+        if "loss" in entry:
+            yield Point(
+                int(entry["step"]),
+                float(entry["loss"]),
+                entry.get("ndcg"),
+                entry.get("ndcg_listed"),
+            )
+
+
+def _signature(run: Run, manifest: Manifest) -> str:
+    """Names the run, so that another run's checkpoint is not taken for its own."""
+    text = f"{replace(run, command='', out=Path())} {manifest}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _device_name(device: torch.device) -> str:
+    return str(torch.cuda.get_device_name(device)) if device.type == "cuda" else str(device.type)
+
+
+def _peak_memory() -> int | None:
+    """Peak memory of the GPU in MB, or of this process where there is none."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated() // 1_000_000)
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

@@ -1,0 +1,170 @@
+"""The pipeline, measured on a small world with a tiny model."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finetune.adapters import WEIGHTS
+from finetune.build import build, folder
+from finetune.configs import Config
+from finetune.evaluate import Contender, Sampling, contender, evaluate, sensitivity
+from finetune.lists import MISS, Kept, Order, cases
+from finetune.train import Run, train
+from palr.errors import DataError, PalrError
+from palr.evaluation.metrics import summary
+from palr.retrieval import load_retriever
+from palr.retrieval.splits import training_data
+from palr.retrieval.train import train as train_retriever
+from palr.retrieval.trainer import Plan
+from palr.settings import Settings
+
+SAMPLING = Sampling(users=30, validation=20, checked=6, shuffled=4, shuffles=3)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, films, base_folder) -> Settings:
+    """A home with a retriever, and the tiny LLaMA as the model."""
+    settings = Settings(
+        home=tmp_path_factory.mktemp("home"), llm=str(base_folder), dtype="float32", device="cpu"
+    )
+    plan = Plan(epochs=4, batch_size=16, lr=3e-3)
+    train_retriever("sasrec", films, settings, plan=plan, quiet=True)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def adapter(home, films, base_folder, small_recipe) -> Path:
+    recipe = replace(small_recipe, tasks=("Recommend_Retrieval",), negatives="retriever")
+    build(films, home, "drawn", recipe)
+    config = Config(base_model=str(base_folder), dtype="float32", max_steps=3, accumulate=2)
+    out = home.home / "adapters" / "palr-v2"
+    instructions = folder(home, films.dataset, "drawn")
+    train(Run("palr-v2", "x", config, instructions, out), films, home, quiet=True)
+    return out
+
+
+def rows(records):
+    return {(record.model, record.part): record for record in records}
+
+
+def test_every_row_is_over_all_sampled_users(films, home, adapter):
+    records = evaluate(
+        films,
+        home,
+        [Contender("zero-shot", mode="titles"), contender(f"palr-v2={adapter}")],
+        sampling=SAMPLING,
+        profile="none",
+    )
+    found = rows(records)
+    assert [key for key in found if key[1] == "test"] == [
+        ("sasrec", "test"),
+        ("zero-shot", "test"),
+        ("palr-v2", "test"),
+        ("palr-v2-mix", "test"),
+    ]
+    assert all(record.n_users == 30 for record in records if record.part == "test")
+    for record in records:
+        if record.model != "sasrec":
+            assert record.valid_share == 1.0
+            assert record.baseline == "sasrec"
+            assert record.p_value is not None
+            assert record.base_model == Path(home.llm).name
+    # No order of what was retrieved can find what was not.
+    for model in ("zero-shot", "palr-v2", "palr-v2-mix"):
+        found_at_all = found[model, "test"].measures["HR@50"]
+        assert found_at_all == found["sasrec", "test"].measures["HR@50"]
+    apart = [found["palr-v2", part].n_users for part in ("test-seen", "test-unseen")]
+    assert sum(apart) == 30
+    assert 0 <= found["palr-v2", "test"].measures["overlap@10"] <= 1
+    gain = found["palr-v2", "test"].measures["delta_NDCG@10"]
+    both = [found[model, "test"].measures["NDCG@10"] for model in ("palr-v2", "sasrec")]
+    assert gain == pytest.approx(both[0] - both[1])
+
+
+def test_a_target_is_never_put_into_the_candidates(films, home):
+    data = training_data(films)
+    retriever = load_retriever("popularity", films, home)
+    found = cases(retriever, data, films, range(40), "test", n_candidates=5)
+    assert all(len(case.candidates) == 5 for case in found)
+    ids = data.item_ids
+    for case in found:
+        target = ids[data.split.test_targets[case.user]]
+        listed = [candidate.item.id for candidate in case.candidates]
+        assert (target in listed) == (case.rank != MISS)
+        if case.hit:
+            assert listed[case.rank - 1] == target
+    assert any(not case.hit for case in found)
+
+
+def test_the_retrievers_row_is_its_own_order(films, home):
+    (record,) = evaluate(films, home, [], sampling=replace(SAMPLING, users=0), profile="none")
+    data = training_data(films)
+    served = load_retriever("sasrec", films, home)
+    ranks = [case.rank for case in cases(served, data, films, range(40), "test", 50)]
+    assert record.n_users == 40
+    assert record.measures == summary(np.array(ranks))
+
+
+def test_what_was_ranked_is_not_ranked_again(films, home):
+    one = [Contender("once", mode="labels")]
+    evaluate(films, home, one, sampling=SAMPLING, profile="none")
+    (place,) = (home.home / "evaluations" / films.dataset / "reranking").glob("once-*")
+    path = place / "test.jsonl"
+    before = path.read_bytes()
+    again = evaluate(films, home, one, sampling=SAMPLING, profile="none")
+    assert path.read_bytes() == before
+    # A killed run: half of the file is there.
+    lines = before.splitlines()
+    path.write_bytes(b"\n".join(lines[: len(lines) // 2]))
+    resumed = evaluate(films, home, one, sampling=SAMPLING, profile="none")
+    assert set(Kept(path).orders) == _users(before, place)
+    assert rows(resumed)["once", "test"].measures == pytest.approx(
+        rows(again)["once", "test"].measures
+    )
+
+
+def _users(content: bytes, place: Path) -> set[int]:
+    (place / "copy.jsonl").write_bytes(content)
+    return set(Kept(place / "copy.jsonl").orders)
+
+
+def test_profiles_are_the_base_models_and_kept(films, home, adapter):
+    small = replace(SAMPLING, users=3, validation=1, checked=2, shuffled=0)
+    evaluate(films, home, [contender(f"palr-v2={adapter}")], sampling=small, profile="llm")
+    kept = (home.home / "evaluations" / films.dataset / "reranking").glob("profiles-*.jsonl")
+    assert all("This viewer" in path.read_text() for path in kept)
+
+
+def test_an_adapter_of_other_data_is_refused(films, home, adapter, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(adapter, other)
+    record = other / "record.json"
+    checksum = training_data(films).checksum
+    record.write_text(record.read_text().replace(checksum, "0" * 64))
+    with pytest.raises(DataError, match="train it again"):
+        evaluate(films, home, [contender(f"x={other}")], sampling=SAMPLING, profile="none")
+
+
+def test_rows_are_named_once_and_exist(films, home, tmp_path):
+    with pytest.raises(PalrError, match="two rows"):
+        evaluate(films, home, [Contender("sasrec")], sampling=SAMPLING, profile="none")
+    with pytest.raises(PalrError, match=WEIGHTS):
+        contender(f"x={tmp_path}")
+    with pytest.raises(PalrError, match="ROW=FOLDER"):
+        contender("palr-v2")
+    with pytest.raises(PalrError, match="unknown ranking mode"):
+        evaluate(films, home, [Contender("x", mode="y")], sampling=SAMPLING, profile="none")
+
+
+def test_sensitivity_is_over_all_pairs_of_orders():
+    def way(*places: int) -> dict[int, Order]:
+        return {0: Order(0, places, (), True, 0.0)}
+
+    same = sensitivity([way(1, 2), way(1, 2)])
+    assert same == {"overlap@10": 1.0, "tau@10": 1.0}
+    three = sensitivity([way(1, 2), way(1, 2), way(2, 1)])
+    assert three == {"overlap@10": 1.0, "tau@10": pytest.approx(-1 / 3)}
+    assert sensitivity([]) == {}

@@ -1,0 +1,144 @@
+"""Training and serving see the same tokens."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from finetune.configs import Config
+from finetune.render import render
+from finetune.tasks import Example
+from palr.domains import DOMAINS
+from palr.errors import DataError
+from palr.grounding import select
+from palr.profile import write_profile
+from palr.prompts import item_names, recommend_prompt
+from palr.ranking import fit_ranking_prompt, rank
+from palr.ranking.modes import labels
+from palr.types import Candidate, Keyword, Profile
+
+
+@pytest.fixture
+def example() -> Example:
+    return Example(
+        "Recommend_Retrieval",
+        user=0,
+        history=("1", "2", "3"),
+        answer=("7", "5"),
+        candidates=("4", "5", "6", "7", "8"),
+        scores=(5.0, 4.0, 3.0, 2.0, 1.0),
+    )
+
+
+def served(example, catalog, llm, mode, profile=None):
+    """Prompt and names as `Recommender.recommend` makes them."""
+    history = [catalog.item(item) for item in example.history]
+    candidates = [
+        Candidate(catalog.item(item), rank, score)
+        for rank, (item, score) in enumerate(
+            zip(example.candidates, example.scores, strict=True), start=1
+        )
+    ]
+    prompt, names = fit_ranking_prompt(catalog.domain, history, profile, candidates, 10, llm, mode)
+    return prompt, names, candidates
+
+
+class Follower:
+    """A decoder that wants to write a given answer, and remembers all that it was fed."""
+
+    def __init__(self, wanted, vocabulary):
+        self.fed, self._wanted, self._vocabulary = [], wanted, vocabulary
+        self.forward_passes = 0
+
+    def feed(self, tokens):
+        self.fed += tokens
+
+    def logprobs(self):
+        logprobs = np.full(self._vocabulary, -9.0, np.float32)
+        logprobs[self._wanted[len(self.fed)]] = 0.0
+        return logprobs
+
+
+@pytest.mark.parametrize("with_profile", [False, True])
+def test_a_labelled_prompt_is_the_served_one(example, films, tiny_llama, with_profile):
+    profile = None
+    if with_profile:
+        history = [films.item(item) for item in example.history]
+        *_, profile = write_profile(history, films, tiny_llama)
+        keywords = tuple(keyword.text for keyword in profile.keywords)
+        example = replace(example, keywords=keywords, text=profile.text)
+    prompt, names, candidates = served(example, films, tiny_llama, "labels", profile)
+    rendered = render(example, films, tiny_llama, labelled=True)
+    assert list(rendered.prompt) == tiny_llama.encode_prompt(prompt.text)
+    assert rendered.answer == ()
+    # Serving reads the logits of exactly these tokens, in this order.
+    (ranking,) = rank(prompt, names, candidates, tiny_llama, 5, "labels")
+    logprobs = tiny_llama.start(prompt.text).logprobs()
+    trained = {
+        item: logprobs[t] for item, t in zip(example.candidates, rendered.choices, strict=True)
+    }
+    assert {r.item.id: r.logprob for r in ranking.items} == pytest.approx(trained, abs=1e-4)
+
+
+def test_a_written_answer_is_what_grounding_writes(example, films, tiny_llama):
+    prompt, names, _ = served(example, films, tiny_llama, "titles")
+    rendered = render(example, films, tiny_llama, labelled=False)
+    assert list(rendered.prompt) == tiny_llama.encode_prompt(prompt.text)
+    decoder = Follower(rendered.answer, len(tiny_llama.tokenizer))
+    choices = list(select(tiny_llama, decoder, names, k=2))
+    assert [example.candidates[choice.index] for choice in choices] == ["7", "5"]
+    assert decoder.fed == list(rendered.answer[:-1])
+    assert rendered.answer[-1] == tiny_llama.tokenizer.eos_token_id
+
+
+def test_the_task_recommend_is_in_the_papers_words(films, tiny_llama):
+    example = Example("Recommend", 0, ("1",), ("2",), keywords=("Drama",))
+    history = [films.item("1")]
+    prompt = recommend_prompt(films.domain, history, Profile((Keyword("Drama", ()),)), 10)
+    assert prompt.text == (
+        "Task Instruction: Recommend 10 other movies based on user's watching history.\n"
+        'Input: User watched movies "Film B1 (1971)". User\'s preference: Drama.\n'
+        "Output:"
+    )
+    rendered = render(example, films, tiny_llama, labelled=True)
+    assert list(rendered.prompt) == tiny_llama.encode_prompt(prompt.text)
+    (name,) = item_names(films.domain, [films.item("2")])
+    assert list(rendered.answer[:-1]) == tiny_llama.encode_answer(name)
+
+
+def test_both_domains_can_ask_without_candidates():
+    for domain in DOMAINS.values():
+        assert domain.open_instruction == domain.instruction.replace(" from the candidate list", "")
+
+
+def test_a_part_of_the_list_keeps_the_labels_of_the_whole(example, films, tiny_llama):
+    marks = labels(tiny_llama, 5)
+    rendered = render(example, films, tiny_llama, labelled=True, shown=[1, 3, 4])
+    assert list(rendered.choices) == [tiny_llama.encode_answer(marks[at])[0] for at in (1, 3, 4)]
+    text = tiny_llama.tokenizer.decode(rendered.prompt)
+    assert f'are {marks[1]}: "Film F5 (1975)", {marks[3]}: "Film H7 (1977)", {marks[4]}:' in text
+
+
+def test_what_does_not_fit_is_left_out_but_never_the_answer(example, films, tiny_llama):
+    from transformers import AutoModelForCausalLM
+
+    from palr.llm.transformers import TransformersLLM
+
+    config = tiny_llama.model.config.__class__(**tiny_llama.model.config.to_dict())
+    full = len(render(example, films, tiny_llama, labelled=True).prompt)
+    config.max_position_embeddings = full + 2  # serving keeps room for names, even for labels
+    small = TransformersLLM(AutoModelForCausalLM.from_config(config), tiny_llama.tokenizer, "small")
+    rendered = render(example, films, small, labelled=True)
+    assert len(rendered.prompt) < full
+    marks = labels(small, 5)
+    wanted = {small.encode_answer(marks[at])[0] for at in (1, 3)}
+    assert wanted <= set(rendered.choices)
+    assert len(rendered.choices) < 5
+    config.max_position_embeddings = 40
+    with pytest.raises(DataError, match="lower history"):
+        render(example, films, small, labelled=True)
+
+
+def test_config_defaults_show_whole_prompts():
+    assert Config().history == 20
+    assert Config().candidates == (50, 50)
