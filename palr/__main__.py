@@ -114,6 +114,7 @@ def bench_ranking_command(
     ] = None,
 ) -> None:
     """Time every way of ranking side by side, and the floor below them."""
+    from palr.bench.click import bench_click
     from palr.bench.growth import bench_growth
     from palr.bench.picture import picture
     from palr.bench.ranking import bench_ranking
@@ -127,6 +128,7 @@ def bench_ranking_command(
         typer.echo(text, err=True)
 
     result = bench_ranking(studio, domain, prompts, k, say)
+    result["click"] = bench_click(studio, domain, k, say)
     if growth:
         result["growth"] = bench_growth(studio, domain, k, say)
     text = json.dumps(result, indent=2)

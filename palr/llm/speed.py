@@ -3,6 +3,11 @@
 Two layers of the model's shape stand for all of them. The measurement is repeated when processor,
 library, model or the number of usable cores change; in between, the same choice makes the same
 picks rank alike on every start.
+
+Tried for the embedded model on a 2-core EPYC with AVX-512 and not kept: int8 (dynamic, per tensor)
+reads a prompt 1.4 times as fast as bfloat16, but moves log-probabilities by up to 5 nats, so that
+of the ten likeliest tokens three remain; `torch.compile` gains 7 %, makes the first visitors
+wait for its compiler, and needs one for C++ on the machine.
 """
 
 import copy

@@ -46,7 +46,7 @@ TUNED: dict[str, tuple[Config, Plan]] = {
     "ml-1m": (Config(max_len=200), Plan(epochs=20, batch_size=32, lr=2e-3, patience=10)),
     "beauty": (
         Config(max_len=50, dropout=0.4),
-        Plan(epochs=40, batch_size=128, lr=2e-3, weight_decay=0.1, patience=10),
+        Plan(epochs=24, batch_size=128, lr=2e-3, weight_decay=0.1, patience=10),
     ),
 }
 

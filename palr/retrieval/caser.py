@@ -44,10 +44,10 @@ class Config:
 TUNED: dict[str, tuple[Config, Plan]] = {
     "default": (Config(), Plan(epochs=30, batch_size=512, patience=8)),
     "ml-100k": (Config(), Plan(epochs=30, batch_size=256, lr=2e-3, patience=8)),
-    "ml-1m": (Config(), Plan(epochs=18, batch_size=1024, lr=2e-3, patience=5)),
+    "ml-1m": (Config(), Plan(epochs=7, batch_size=1024, lr=2e-3, patience=5)),
     "beauty": (
         Config(dropout=0.5),
-        Plan(epochs=25, batch_size=512, lr=2e-3, weight_decay=0.1, patience=6),
+        Plan(epochs=8, batch_size=512, lr=2e-3, weight_decay=0.1, patience=6),
     ),
 }
 

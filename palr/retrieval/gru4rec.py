@@ -36,11 +36,11 @@ TUNED: dict[str, tuple[Config, Plan]] = {
     ),
     "ml-1m": (
         Config(max_len=200),
-        Plan(epochs=18, batch_size=32, lr=2e-3, patience=5),
+        Plan(epochs=12, batch_size=32, lr=2e-3, patience=5),
     ),
     "beauty": (
         Config(max_len=50, dropout=0.5),
-        Plan(epochs=30, batch_size=128, lr=2e-3, weight_decay=0.1, patience=6),
+        Plan(epochs=15, batch_size=128, lr=2e-3, weight_decay=0.1, patience=6),
     ),
 }
 

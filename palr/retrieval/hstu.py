@@ -39,12 +39,12 @@ class Config:
 TUNED: dict[str, tuple[Config, Plan]] = {
     "default": (Config(), Plan(epochs=40, batch_size=32, patience=20)),
     "ml-100k": (
-        Config(max_len=50, dropout=0.3),
+        Config(layers=2, max_len=50, dropout=0.3),
         Plan(epochs=40, batch_size=32, lr=2e-3, patience=20),
     ),
     "ml-1m": (
         Config(width=128, max_len=200, dropout=0.3),
-        Plan(epochs=50, batch_size=32, weight_decay=0.1, patience=12),
+        Plan(epochs=36, batch_size=32, weight_decay=0.1, patience=12),
     ),
     "beauty": (
         Config(width=128, max_len=50, dropout=0.5),

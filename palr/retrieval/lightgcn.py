@@ -41,8 +41,8 @@ class Config:
 TUNED: dict[str, tuple[Config, Plan]] = {
     "default": (Config(), Plan(epochs=40, batch_size=64, lr=1e-2, patience=8)),
     "ml-100k": (Config(), Plan(epochs=40, batch_size=64, lr=1e-2, patience=8)),
-    "ml-1m": (Config(), Plan(epochs=30, batch_size=128, lr=1e-2, patience=6)),
-    "beauty": (Config(), Plan(epochs=20, batch_size=128, lr=1e-2, patience=5)),
+    "ml-1m": (Config(), Plan(epochs=10, batch_size=128, lr=1e-2, patience=6)),
+    "beauty": (Config(), Plan(epochs=12, batch_size=128, lr=1e-2, patience=5)),
 }
 
 

@@ -28,8 +28,8 @@ _SHORT = Config(width=50, layers=2, heads=1, max_len=50, dropout=0.5, ffn=1)
 TUNED: dict[str, tuple[Config, Plan]] = {
     "default": (_SHORT, Plan(epochs=60, batch_size=64, lr=2e-3, weight_decay=0.0, patience=15)),
     "ml-100k": (_LONG, Plan(epochs=100, batch_size=16, weight_decay=0.0, patience=20)),
-    "ml-1m": (_LONG, Plan(epochs=100, batch_size=32, weight_decay=0.0, patience=15)),
-    "beauty": (_SHORT, Plan(epochs=80, batch_size=64, lr=2e-3, weight_decay=0.0, patience=20)),
+    "ml-1m": (_LONG, Plan(epochs=80, batch_size=32, weight_decay=0.0, patience=15)),
+    "beauty": (_SHORT, Plan(epochs=70, batch_size=128, lr=2e-3, weight_decay=0.0, patience=20)),
 }
 
 

@@ -14,6 +14,6 @@ def test_decisions_do_not_grow_with_the_prompt(settings, tmp_path, tiny_llama):
     assert tokens == sorted(tokens)
     assert tokens[-1] > 3 * tokens[0]
     for row in rows:
-        assert 5 <= row["decisions"] < 40
+        assert 1 <= row["decisions"] < 40
         assert row["forward_passes"] > row["decisions"]
     assert len(said) == len(rows)

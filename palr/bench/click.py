@@ -1,0 +1,62 @@
+"""From the click to the last card: what a visitor waits for, with the picks read ahead or not."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from palr.llm.transformers import TransformersLLM
+from palr.studio import Studio
+from palr.types import Item
+
+VISITORS = 5
+
+
+def bench_click(
+    studio: Studio, domain: str, k: int, say: Callable[[str], None], visitors: int = VISITORS
+) -> dict[str, Any]:
+    """Whole runs in mode `titles` over 20 picks: p50 of the seconds to the first keyword and to the
+    last card, for picks that the model has not read (``cold``) and has (``read_ahead``).
+
+    ``read_ahead_s`` is what the reading took while the visitor still picked.
+    """
+    llm = studio.llm()
+    assert isinstance(llm, TransformersLLM), "the bench times a model in this process"
+    recommender = studio.recommender(domain)
+    generator = random.Random(0)
+    items = studio.retriever(domain, studio.settings.retriever).items
+    measured: dict[str, list[tuple[float, float]]] = {"cold": [], "read_ahead": []}
+    reading = []
+    for number in range(1, visitors + 1):
+        picks = generator.sample(items, 20)
+        llm.forget()
+        measured["cold"].append(_click(studio, domain, picks, k))
+        llm.forget()
+        begin = time.perf_counter()
+        for _ in recommender.read_ahead(picks, mode="titles", k=k):
+            pass
+        reading.append(time.perf_counter() - begin)
+        measured["read_ahead"].append(_click(studio, domain, picks, k))
+        cold, ahead = (times[-1][1] for times in measured.values())
+        say(f"click {number} of {visitors}: {cold:.2f} s, read ahead {ahead:.2f} s")
+    return {
+        "first_words_s": {name: _p50([t[0] for t in times]) for name, times in measured.items()},
+        "last_card_s": {name: _p50([t[1] for t in times]) for name, times in measured.items()},
+        "read_ahead_s": _p50(reading),
+        "visitors": visitors,
+    }
+
+
+def _click(studio: Studio, domain: str, picks: Sequence[Item], k: int) -> tuple[float, float]:
+    begin = time.perf_counter()
+    first = 0.0
+    for trace in studio.recommender(domain).stream(picks, mode="titles", k=k):
+        if not first and trace.profile and trace.profile.keywords:
+            first = time.perf_counter() - begin
+    return first, time.perf_counter() - begin
+
+
+def _p50(seconds: Sequence[float]) -> float:
+    return round(float(np.median(seconds)), 3)
