@@ -6,7 +6,6 @@ zero-shot run.
 
 import difflib
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -84,7 +83,7 @@ class Settings(BaseSettings):
         "auto", description="Weights' type; int4 needs bitsandbytes and a CUDA GPU."
     )
 
-    @cached_property
+    @property
     def catalog_url(self) -> str:
         return self.database_url or f"sqlite:///{self.home / 'catalog.db'}"
 

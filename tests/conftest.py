@@ -25,6 +25,11 @@ for _name in [name for name in os.environ if name.startswith(PREFIX)]:
     del os.environ[_name]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The browser comes last: once started, its event loop runs in this thread to the end."""
+    items.sort(key=lambda item: "e2e" in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def palr_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``PALR_HOME`` where it was given, else a new one; either way `ensure` has run over it."""

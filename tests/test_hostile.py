@@ -31,6 +31,7 @@ class Obedient:
 
     name = "obedient"
     adapter = None
+    modes = ()
     context_length = 1 << 20
 
     def render(self, text: str) -> str:

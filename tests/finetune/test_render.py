@@ -53,6 +53,9 @@ class Follower:
     def feed(self, tokens):
         self.fed += tokens
 
+    def passes(self):
+        return iter(())
+
     def logprobs(self):
         logprobs = np.full(self._vocabulary, -9.0, np.float32)
         logprobs[self._wanted[len(self.fed)]] = 0.0
@@ -72,7 +75,7 @@ def test_a_labelled_prompt_is_the_served_one(example, films, tiny_llama, with_pr
     assert list(rendered.prompt) == tiny_llama.encode_prompt(prompt.text)
     assert rendered.answer == ()
     # Serving reads the logits of exactly these tokens, in this order.
-    (ranking,) = rank(prompt, names, candidates, tiny_llama, 5, "labels")
+    *_, ranking = rank(prompt, names, candidates, tiny_llama, 5, "labels")
     logprobs = tiny_llama.start(prompt.text).logprobs()
     trained = {
         item: logprobs[t] for item, t in zip(example.candidates, rendered.choices, strict=True)
@@ -85,7 +88,7 @@ def test_a_written_answer_is_what_grounding_writes(example, films, tiny_llama):
     rendered = render(example, films, tiny_llama, labelled=False)
     assert list(rendered.prompt) == tiny_llama.encode_prompt(prompt.text)
     decoder = Follower(rendered.answer, len(tiny_llama.tokenizer))
-    choices = list(select(tiny_llama, decoder, names, k=2))
+    choices = list(filter(None, select(tiny_llama, decoder, names, k=2)))
     assert [example.candidates[choice.index] for choice in choices] == ["7", "5"]
     assert decoder.fed == list(rendered.answer[:-1])
     assert rendered.answer[-1] == tiny_llama.tokenizer.eos_token_id
