@@ -191,7 +191,9 @@ def test_a_folder_with_pickled_weights_only_is_refused(palr_home: Path, tmp_path
 
     torch.save({"model.embed_tokens.weight": Payload()}, tmp_path / "pytorch_model.bin")
     with pytest.raises(LLMError, match="safetensors"):
-        TransformersLLM.load(Settings(llm=str(tmp_path), device="cpu", dtype="float32"))
+        TransformersLLM.load(
+            Settings(home=tmp_path, llm=str(tmp_path), device="cpu", dtype="float32")
+        )
     assert not ran.exists()
 
 
