@@ -61,6 +61,24 @@ def retrieve(retriever: Retriever, history: Sequence[Item], k: int) -> tuple[Can
     return tuple(Candidate(items[at], rank, float(scores[at])) for rank, at in enumerate(unseen, 1))
 
 
+def scored(
+    retriever: Retriever, history: Sequence[Item], items: Sequence[Item]
+) -> tuple[Candidate, ...]:
+    """These items as candidates, in this order, each with its score.
+
+    One that the retriever does not know gets the lowest score of all.
+
+    Raises:
+        RetrieverUnavailableError: see `Retriever.score`.
+    """
+    scores = np.array(retriever.score([history])[0], dtype=np.float32)
+    known = {item.id: float(score) for item, score in zip(retriever.items, scores, strict=True)}
+    lowest = float(scores.min())
+    return tuple(
+        Candidate(item, rank, known.get(item.id, lowest)) for rank, item in enumerate(items, 1)
+    )
+
+
 def top_k(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """Indices of the ``k`` highest of scores (n,), best first; equal scores keep their order.
 

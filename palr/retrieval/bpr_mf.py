@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import dropout
 
-from palr.retrieval.pooling import PooledModel, bpr_loss
+from palr.retrieval.pooling import PLANS, PooledModel, bpr_loss
 from palr.retrieval.sequences import PAD
-from palr.retrieval.trainer import History, Plan
+from palr.retrieval.trainer import History
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,7 @@ class Config:
     dropout: float = 0.2
 
 
-TUNED: dict[str, tuple[Config, Plan]] = {
-    "default": (Config(), Plan(epochs=40, batch_size=64, lr=3e-3, patience=8)),
-    "ml-100k": (Config(), Plan(epochs=40, batch_size=64, lr=3e-3, patience=8)),
-    "ml-1m": (Config(), Plan(epochs=30, batch_size=128, lr=5e-3, patience=6)),
-    "beauty": (Config(), Plan(epochs=20, batch_size=128, lr=5e-3, patience=5)),
-}
+TUNED = {dataset: (Config(), plan) for dataset, plan in PLANS.items()}
 
 
 def build(n_items: int, hyperparameters: Mapping[str, Any]) -> "BPRMF":
@@ -65,7 +60,7 @@ class BPRMF(PooledModel):
         users = dropout(users, self.config.dropout, self.training)
         return bpr_loss(users, rows, self.items.weight, self.config.negatives, self.bias)
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    @torch.inference_mode()
     def score(self, histories: Sequence[History]) -> NDArray[np.float32]:
         """Scores (len(histories), n_items) for the users of non-empty histories."""
         users = self.pool(histories, self.chosen.weight)

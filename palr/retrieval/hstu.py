@@ -81,7 +81,7 @@ class HSTU(CausalModel):
         return cast(Tensor, self.norm(x))
 
 
-class _Block(nn.Module):  # type: ignore[misc]  # torch ships no types
+class _Block(nn.Module):
     """One unit; ``distance[i, j] = i - j``, and what is negative lies in the future."""
 
     def __init__(self, config: Config) -> None:

@@ -90,7 +90,7 @@ class LightGCN(PooledModel):
         self._final_is_stale = True
         return bpr_loss(users, rows, final, self.config.negatives)
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    @torch.inference_mode()
     def score(self, histories: Sequence[History]) -> NDArray[np.float32]:
         """Scores (len(histories), n_items) for the users of non-empty histories."""
         if self._final_is_stale:
@@ -128,7 +128,7 @@ class _Graph:
         return total / (self.hops + 1)
 
 
-class _Propagate(torch.autograd.Function):  # type: ignore[misc]
+class _Propagate(torch.autograd.Function):
     """Spreading is linear and symmetric: its gradient is the gradient, spread."""
 
     @staticmethod

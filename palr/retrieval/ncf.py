@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import dropout, logsigmoid, relu
 
-from palr.retrieval.pooling import PooledModel
+from palr.retrieval.pooling import PLANS, PooledModel
 from palr.retrieval.sequences import PAD
-from palr.retrieval.trainer import History, Plan
+from palr.retrieval.trainer import History
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,7 @@ class Config:
     dropout: float = 0.2
 
 
-TUNED: dict[str, tuple[Config, Plan]] = {
-    "default": (Config(), Plan(epochs=40, batch_size=64, lr=3e-3, patience=8)),
-    "ml-100k": (Config(), Plan(epochs=40, batch_size=64, lr=3e-3, patience=8)),
-    "ml-1m": (Config(), Plan(epochs=30, batch_size=128, lr=5e-3, patience=6)),
-    "beauty": (Config(), Plan(epochs=20, batch_size=128, lr=5e-3, patience=5)),
-}
+TUNED = {dataset: (Config(), plan) for dataset, plan in PLANS.items()}
 
 
 def build(n_items: int, hyperparameters: Mapping[str, Any]) -> "NeuMF":
@@ -90,7 +85,7 @@ class NeuMF(PooledModel):
         logits = self(users, self.items(items))
         return -(logsigmoid(logits[:, 0]) + logsigmoid(-logits[:, 1:]).sum(1)).mean()
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    @torch.inference_mode()
     def score(self, histories: Sequence[History]) -> NDArray[np.float32]:
         """Logits (len(histories), n_items) for the users of non-empty histories."""
         p, p_tower = self.pool(histories, self.chosen.weight).chunk(2, -1)

@@ -20,7 +20,13 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from palr.retrieval.sequences import PAD, batched, pad, windows
-from palr.retrieval.trainer import History, Trainable
+from palr.retrieval.trainer import History, Plan, Trainable
+
+PLANS: dict[str, Plan] = {
+    "default": Plan(epochs=40, batch_size=64, lr=3e-3, patience=8),
+    "ml-1m": Plan(epochs=30, batch_size=128, lr=5e-3, patience=6),
+    "beauty": Plan(epochs=20, batch_size=128, lr=5e-3, patience=5),
+}
 
 
 class PooledModel(Trainable):

@@ -14,6 +14,7 @@ without being close to all; T and DECAY were chosen on the same items and those 
 plain means and maxima of several decays.
 """
 
+import copy
 import hashlib
 import os
 import threading
@@ -41,16 +42,33 @@ _embedding = threading.Lock()
 
 
 class SemanticRetriever:
-    """``vectors`` is float32 (items, dimensions), one unit vector for each item."""
+    """``vectors`` is float32 (items, dimensions), one unit vector for each item.
+
+    The attribute ``vectors`` holds them as they are compared: the mean subtracted, and unit again.
+    """
 
     name = "semantic"
 
     def __init__(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
+        self._mean = vectors.mean(axis=0)
+        self._place(items, self._centred(vectors))
+
+    def joined(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> "SemanticRetriever":
+        """A retriever of these items as well; what is subtracted stays this catalog's mean."""
+        other = copy.copy(self)
+        other._place((*self.items, *items), np.vstack([self.vectors, self._centred(vectors)]))
+        return other
+
+    def _place(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
         self.items = tuple(items)
-        centred = vectors - vectors.mean(axis=0)
-        norms = np.linalg.norm(centred, axis=1, keepdims=True)
-        self._vectors = (centred / np.maximum(norms, 1e-6)).astype(np.float32)
+        self.vectors = vectors
         self._row = {item.id: at for at, item in enumerate(self.items)}
+
+    def _centred(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        centred = vectors - self._mean
+        norms = np.linalg.norm(centred, axis=1, keepdims=True)
+        unit: NDArray[np.float32] = (centred / np.maximum(norms, 1e-6)).astype(np.float32)
+        return unit
 
     def score(self, histories: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
         """See `Retriever.score`; scores lie in [-1, 1]."""
@@ -63,7 +81,7 @@ class SemanticRetriever:
                 "the semantic retriever knows none of the picks; pick an item of this catalog"
             )
         weights = DECAY ** np.arange(len(rows))[::-1]
-        cosines = self._vectors @ self._vectors[rows].T
+        cosines = self.vectors @ self.vectors[rows].T
         mass = np.exp(cosines / TEMPERATURE) @ (weights / weights.sum()).astype(np.float32)
         scores: NDArray[np.float32] = (TEMPERATURE * np.log(mass)).astype(np.float32)
         return scores

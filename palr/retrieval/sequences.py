@@ -30,7 +30,7 @@ class TiedModel(Trainable):
     def last_states(self, histories: Sequence[History]) -> Tensor:
         """States (len(histories), width) after each non-empty history."""
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    @torch.inference_mode()
     def score(self, histories: Sequence[History]) -> NDArray[np.float32]:
         """Scores (len(histories), n_items) of what follows each non-empty history."""
         logits = self.last_states(histories) @ self.items.weight.T

@@ -48,7 +48,7 @@ def _sampled_softmax(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
     return cross_entropy(logits, torch.zeros_like(targets))
 
 
-class _FullSoftmax(torch.autograd.Function):  # type: ignore[misc]
+class _FullSoftmax(torch.autograd.Function):
     """Cross-entropy over all items in chunks of rows.
 
     The gradient is softmax - onehot, known as soon as the logits are. Taking it in the forward

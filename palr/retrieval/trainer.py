@@ -30,7 +30,7 @@ _START_ANEW = "delete it to train from the start"
 History = NDArray[np.int64]
 
 
-class Trainable(nn.Module, ABC):  # type: ignore[misc]
+class Trainable(nn.Module, ABC):
     """What a model offers to the trainer; items are indices from 0 to n_items - 1."""
 
     @abstractmethod

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 
-class Block(nn.Module):  # type: ignore[misc]
+class Block(nn.Module):
     """Normalisation, attention, residual; normalisation, feed-forward, residual."""
 
     def __init__(self, width: int, heads: int, ffn: int, dropout: float) -> None:
