@@ -120,7 +120,7 @@ def _grounded(
     support: dict[str, tuple[str, ...]],
 ) -> Iterator[Profile]:
     assert profile.prompt is not None
-    decoder = llm.start(profile.prompt.text)
+    decoder = llm.start(profile.prompt.text, profile.prompt.beginning)
     options = list(support)
     weights = list(_weights(support, catalog).values())
     decoder.feed(llm.encode_answer("Keywords: "))

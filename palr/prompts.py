@@ -20,6 +20,7 @@ from palr.llm.base import LLM
 from palr.types import Candidate, Item, Keyword, Profile, Prompt, Segment
 
 ELLIPSIS = "…"
+CANDIDATES_INTRO = "The candidates are "
 LABEL_INSTRUCTION = " Answer with the label of the best candidate."
 TITLE_LIMIT = 160  # characters; a few products carry names of several hundred
 _SHORTER_TITLES = (100, 70, 50, 35)
@@ -112,17 +113,19 @@ def ranking_prompt(
     k: int,
     limits: Limits | None = None,
     labels: Sequence[str] = (),
+    instruction: str | None = None,
 ) -> Prompt:
     """History, profile and candidates in one prompt (paper, figure 2 below).
 
     With ``labels``, one for each candidate, they are listed as ``A: "Heat (1995)"``, and the
-    instruction asks for a label in place of names.
+    instruction asks for a label in place of names. ``instruction`` stands in for the paper's.
     """
     limits = limits or Limits()
     listed = item_names(domain, [c.item for c in candidates[: limits.candidates]], limits.title)
     if labels:
         listed = tuple(f"{label}: {name}" for label, name in zip(labels, listed, strict=False))
-    instruction = domain.instruction.format(k=k) + (LABEL_INSTRUCTION if labels else "")
+    if instruction is None:
+        instruction = domain.instruction.format(k=k) + (LABEL_INSTRUCTION if labels else "")
     names = ", ".join(listed)
     return Prompt(
         (
@@ -130,7 +133,32 @@ def ranking_prompt(
             Segment("instruction", instruction),
             *_watched(domain, history, profile, limits),
             Segment("frame", " "),
-            Segment("candidates", f"The candidates are {names}."),
+            Segment("candidates", f"{CANDIDATES_INTRO}{names}."),
+            Segment("frame", "\nOutput:"),
+        )
+    )
+
+
+def explanation_prompt(
+    domain: Domain, history: Sequence[Item], item: Item, keywords: Sequence[str]
+) -> Prompt:
+    """Ask why an item suits the history, in one sentence about the keywords that they share."""
+    names = ", ".join(item_names(domain, history, _SHORTER_TITLES[1]))
+    (name,) = item_names(domain, [item], _SHORTER_TITLES[1])
+    return Prompt(
+        (
+            Segment("frame", "Task Instruction: "),
+            Segment(
+                "instruction",
+                f"Your task is to say in one short sentence why the recommended {domain.noun} "
+                "suits the user, using only the keywords that it shares with the history.",
+            ),
+            Segment("frame", "\nInput: "),
+            Segment("history", f"{domain.history_intro} {names}."),
+            Segment("frame", " "),
+            Segment("candidates", f"Recommended: {name}."),
+            Segment("frame", " "),
+            Segment("profile", f"Shared keywords: {', '.join(keywords)}."),
             Segment("frame", "\nOutput:"),
         )
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from palr.llm.transformers import TransformersLLM
 from palr.studio import Studio
-from palr.types import Item
+from palr.types import Asked, Item
 
 VISITORS = 5
 
@@ -52,7 +52,7 @@ def bench_click(
 def _click(studio: Studio, domain: str, picks: Sequence[Item], k: int) -> tuple[float, float]:
     begin = time.perf_counter()
     first = 0.0
-    for trace in studio.recommender(domain).stream(picks, mode="titles", k=k):
+    for trace in studio.recommender(domain).stream(picks, Asked(mode="titles", k=k)):
         if not first and trace.profile and trace.profile.keywords:
             first = time.perf_counter() - begin
     return first, time.perf_counter() - begin

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from palr.bench.ranking import make_case, prompt_passes, run_way
+from palr.bench.ranking import make_case, run_way
 from palr.llm.transformers import TransformersLLM
 from palr.studio import Studio
 
@@ -36,12 +36,11 @@ def bench_growth(
         for visitor in visitors:
             case = make_case(studio, domain, visitor[-n_history:], n_candidates, k)
             timing = run_way("titles", case, llm, k)
-            decisions = timing.forward_passes - prompt_passes(llm, case.prompt)
             measured.append(
                 (
                     case.prompt.tokens or 0,
                     timing.forward_passes,
-                    decisions,
+                    timing.decisions,
                     timing.prefill_s,
                     timing.decode_s,
                 )

@@ -12,6 +12,7 @@ _NAMES = {
     "titles": "titles, forced runs",
     "labels": "labels",
     "likelihood": "title likelihood",
+    "relevance": "relevance",
 }
 
 

@@ -10,7 +10,6 @@ one at a time and in batches. A prompt's pass keeps a CPU busy by itself, so tha
 shorten only what comes behind it.
 """
 
-import math
 import random
 import resource
 import time
@@ -22,7 +21,7 @@ import numpy as np
 
 from palr.grounding import SEPARATOR
 from palr.llm.decoder import TransformersDecoder
-from palr.llm.prefixes import PrefixCache
+from palr.llm.speed import cpu_name
 from palr.llm.transformers import TransformersLLM
 from palr.profile import write_profile
 from palr.ranking import MODES, Job, fit_ranking_prompt, rank, rank_many
@@ -36,16 +35,22 @@ WAYS = ("free", "prefix_allowed_tokens_fn", *MODES)
 
 @dataclass(frozen=True)
 class Timing:
-    """One prompt, one way. Seconds; ``prefill`` is the time to the first decision."""
+    """One prompt, one way. Seconds; ``prefill`` is the time to the first decision, which takes
+    ``prompt_passes`` of the forward passes."""
 
     prefill_s: float
     decode_s: float
+    prompt_passes: int
     forward_passes: int
     ids: tuple[str, ...] = ()
 
     @property
     def total_s(self) -> float:
         return self.prefill_s + self.decode_s
+
+    @property
+    def decisions(self) -> int:
+        return self.forward_passes - self.prompt_passes
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def bench_ranking(
         for way in WAYS:
             timings[way].append(run_way(way, case, llm, k))
         titles = timings["titles"][-1]
-        decisions.append(titles.forward_passes - prompt_passes(llm, case.prompt))
+        decisions.append(titles.decisions)
         floors.append(_floor(llm, case.prompt, decisions[-1]))
         say(f"{number} of {n_prompts}: {titles.total_s:.2f} s, floor {floors[-1]:.2f} s")
     forced, plain = timings["titles"], timings["prefix_allowed_tokens_fn"]
@@ -111,8 +116,6 @@ def bench_ranking(
 
 def machine(llm: TransformersLLM) -> dict[str, str]:
     """What the figures were measured on."""
-    import platform
-
     import torch
     import transformers
 
@@ -120,7 +123,7 @@ def machine(llm: TransformersLLM) -> dict[str, str]:
     return {
         "model": llm.name,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "cpu": platform.processor() or platform.machine(),
+        "cpu": cpu_name(),
         "threads": str(torch.get_num_threads()),
         "dtype": str(llm.model.dtype).removeprefix("torch."),
         "torch": torch.__version__,
@@ -180,7 +183,8 @@ def run_way(way: str, case: Case, llm: TransformersLLM, k: int) -> Timing:
     prompt = case.labelled if labelled else case.prompt
     llm.forget()
     begin = time.perf_counter()
-    _decoder(llm, prompt).logprobs()
+    decoder = llm.start(prompt.text, prompt.beginning)
+    decoder.logprobs()
     prefill = time.perf_counter() - begin
     llm.forget()
     begin = time.perf_counter()
@@ -192,30 +196,20 @@ def run_way(way: str, case: Case, llm: TransformersLLM, k: int) -> Timing:
         passes, chosen = generate(llm, case, k)
         ids = [case.candidates[index].item.id for index in chosen]
     total = time.perf_counter() - begin
-    return Timing(prefill, max(total - prefill, 0.0), passes, tuple(ids))
+    decode = max(total - prefill, 0.0)
+    return Timing(prefill, decode, decoder.forward_passes, passes, tuple(ids))
 
 
 def _floor(llm: TransformersLLM, prompt: Prompt, decisions: int) -> float:
     """One pass over the whole prompt and ``decisions`` passes of one token."""
     tokens = llm.encode_prompt(prompt.text)
     begin = time.perf_counter()
-    decoder = TransformersDecoder(llm.model, tokens, PrefixCache(len(tokens), max_bytes=0))
+    decoder = TransformersDecoder(llm.model, tokens)
     decoder.logprobs()
     for _ in range(decisions):
         decoder.feed([5])
         decoder.logprobs()
     return time.perf_counter() - begin
-
-
-def _decoder(llm: TransformersLLM, prompt: Prompt) -> TransformersDecoder:
-    decoder = llm.start(prompt.text)
-    assert isinstance(decoder, TransformersDecoder)
-    return decoder
-
-
-def prompt_passes(llm: TransformersLLM, prompt: Prompt) -> int:
-    """Forward passes until the first decision."""
-    return math.ceil(len(llm.encode_prompt(prompt.text)) / llm.block)
 
 
 def _free(llm: TransformersLLM, case: Case, k: int) -> tuple[int, list[int]]:

@@ -2,20 +2,126 @@
 
 A folder with an adapter may hold ``palr.json`` beside ``adapter_config.json``:
 
-    {"modes": ["labels"]}
+    {"modes": ["labels"], "domain": "movies", "base_model": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 
-names the ranking modes it was trained for, the best first.
+names the ranking modes that it was trained for, the best first, and what it was trained on. Those
+that lie in ``assets/adapters`` and ``PALR_HOME/adapters`` can be chosen on the page; they need the
+whole note.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from palr.errors import LLMError
+from palr.settings import SMOLLM2, Settings
 
-NOTE = "palr.json"
+NOTE, WEIGHTS = "palr.json", "adapter_model.safetensors"
+SHIPPED = Path(__file__).parents[2] / "assets" / "adapters"
+SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
+ROWS = ("v1", "v2")  # of the paper's table: without and with candidates in the instructions
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter's folder and what its note says; ``modes`` are the best first."""
+
+    name: str
+    folder: Path
+    modes: tuple[str, ...]
+    domain: str = ""
+    base_model: str = ""
+    dataset: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its name in the paper's table, where it has one.
+
+        >>> [Adapter(name, Path(), ()).label for name in ("movies-v2", "palr-v1-beauty", "mine")]
+        ['PALR_v2', 'PALR_v1', 'mine']
+        """
+        row = next((row for row in ROWS if row in self.name.split("-")), None)
+        return f"PALR_{row}" if row else self.name
+
+
+def adapters(settings: Settings, domain: str, shipped: Path = SHIPPED) -> dict[str, Adapter]:
+    """The adapters for this domain that were trained on ``settings.llm``, by name in order.
+
+    One in ``PALR_HOME/adapters`` stands in for a shipped one of its name.
+
+    Raises:
+        LLMError: a ``palr.json`` is damaged.
+    """
+    found: dict[str, Adapter] = {}
+    for root in (shipped, settings.home / "adapters"):
+        for path in sorted(root.glob(f"*/{NOTE}")):
+            adapter = read_adapter(path.parent)
+            if adapter.domain == domain and adapter.base_model == base_name(settings):
+                found[adapter.name] = adapter
+    return dict(sorted(found.items()))
+
+
+def preferred(found: dict[str, Adapter], dataset: str) -> Adapter | None:
+    """The one to rank with unless another is asked for: a PALR_v2, best of this very data set."""
+    known = [adapter for adapter in found.values() if adapter.label == f"PALR_{ROWS[-1]}"]
+    return next((a for a in known if a.dataset == dataset), known[0] if known else None)
+
+
+def absent(found: dict[str, Adapter], dataset: str) -> list[str]:
+    """The paper's rows that no adapter at hand stands for, each with the command that trains it."""
+    labels = {adapter.label for adapter in found.values()}
+    missing = [row for row in ROWS if f"PALR_{row}" not in labels]
+    return [
+        f"PALR_{row} is not installed: python -m finetune reproduce --dataset {dataset} trains it."
+        for row in missing
+    ]
+
+
+def read_adapter(folder: Path) -> Adapter:
+    """Raises LLMError where the folder's ``palr.json`` is missing or damaged."""
+    try:
+        note = _read(folder / NOTE)
+        return Adapter(
+            folder.name,
+            folder,
+            _modes(note),
+            note["domain"],
+            note["base_model"],
+            note.get("dataset", ""),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LLMError(
+            f"{folder / NOTE} is missing or damaged ({type(error).__name__}); train the adapter "
+            "again, or remove its folder"
+        ) from error
+
+
+def configured(settings: Settings) -> Adapter | None:
+    """The adapter of ``PALR_ADAPTER`` (folder or hub id), fetched if need be; None without one.
+
+    Raises:
+        LLMError: there is none of that name, or its note is damaged.
+    """
+    adapter = settings.adapter
+    if not adapter:
+        return None
+    try:
+        folder = _folder(adapter)
+    except (OSError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise LLMError(
+            f"the adapter {adapter} does not load over {settings.llm}: {reason}. Check that "
+            "PALR_ADAPTER is a PEFT folder or hub id that was trained on this PALR_LLM"
+        ) from error
+    return Adapter(Path(adapter).name, folder, trained_modes(adapter))
+
+
+def base_name(settings: Settings) -> str:
+    """How adapters name the model of the settings."""
+    if settings.llm == SMOLLM2:
+        return SMOLLM2_HUB_ID
+    return Path(settings.llm).name if Path(settings.llm).is_dir() else settings.llm
 
 
 def trained_modes(adapter: str) -> tuple[str, ...]:
@@ -28,53 +134,38 @@ def trained_modes(adapter: str) -> tuple[str, ...]:
     if path is None:
         return ()
     try:
-        modes = json.loads(path.read_text())["modes"]
-        if not (isinstance(modes, list) and all(isinstance(mode, str) for mode in modes)):
-            raise TypeError("modes is no list of names")
-    except (ValueError, KeyError, TypeError) as error:
+        return _modes(_read(path))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise LLMError(
             f'{NOTE} of the adapter {adapter} is damaged ({error}): write {{"modes": ["titles"]}} '
             "with the ranking modes it was trained for, or remove the file"
         ) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    note = json.loads(path.read_text())
+    if not isinstance(note, dict):
+        raise TypeError("it is no object")
+    if not all(isinstance(note.get(key, ""), str) for key in ("domain", "base_model", "dataset")):
+        raise TypeError("domain, base_model and dataset are names")
+    return note
+
+
+def _modes(note: dict[str, Any]) -> tuple[str, ...]:
+    modes = note["modes"]
+    if not (isinstance(modes, list) and all(isinstance(mode, str) for mode in modes)):
+        raise TypeError("modes is no list of names")
     return tuple(modes)
 
 
-def with_adapter(model: Any, adapter: str, base: str) -> Any:
-    """Lay a PEFT adapter over the model and prove that it changes the logits."""
-    import torch
-    from peft import PeftModel
-
-    try:
-        adapted = PeftModel.from_pretrained(model, _folder(adapter)).eval()
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise LLMError(
-            f"the adapter {adapter} does not load over {base}: {reason}. Check that "
-            "PALR_ADAPTER is a PEFT folder or hub id that was trained on this PALR_LLM"
-        ) from error
-    with torch.inference_mode():
-        probe = torch.arange(5, 13, device=adapted.device)[None]
-        changed = adapted(probe).logits
-        with adapted.disable_adapter():
-            plain = adapted(probe).logits
-    if torch.equal(changed, plain):
-        raise LLMError(
-            f"the adapter {adapter} leaves {base} unchanged: it is empty, untrained, or made for "
-            "another model. Unset PALR_ADAPTER to run zero-shot"
-        )
-    return adapted
-
-
-def _folder(adapter: str) -> str:
-    """Where the adapter lies, fetched if need be; PEFT itself would also unpickle weights."""
+def _folder(adapter: str) -> Path:
+    """Where the adapter lies, fetched if need be."""
     from huggingface_hub import snapshot_download
 
     folder = Path(adapter)
     if not folder.is_dir():
         folder = Path(snapshot_download(adapter, allow_patterns=["*.json", "*.safetensors"]))
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise OSError("it holds no adapter_model.safetensors")
-    return str(folder)
+    return folder
 
 
 def _note(adapter: str) -> Path | None:

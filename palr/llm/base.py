@@ -82,16 +82,25 @@ class LabelLLM(LLM, Protocol):
 class TokenLLM(LLM, Protocol):
     """A model whose decoding is ours to steer."""
 
+    @property
+    def gains_by_batches(self) -> bool:
+        """Whether many prompts take less time together than one after the other."""
+        ...
+
     def encode_answer(self, text: str) -> list[int]:
         """Token ids of a piece of the answer, as they are at the start of a line."""
         ...
 
-    def start(self, text: str) -> "Decoder":
-        """Stand behind the rendered prompt, at the start of the answer."""
+    def start(self, text: str, beginning: str = "", marks: Sequence[int] = ()) -> "Decoder":
+        """Stand behind the rendered prompt, at the start of the answer.
+
+        ``beginning`` is how the text begins, as far as `read_ahead` may know it. ``marks`` are
+        ascending places in the text, counted in characters, whose next token is wanted as well.
+        """
         ...
 
-    def start_many(self, texts: Sequence[str]) -> "Batch":
-        """Stand behind many rendered prompts at once."""
+    def start_many(self, texts: Sequence[str], marks: Sequence[Sequence[int]] = ()) -> "Batch":
+        """Stand behind many rendered prompts at once; ``marks`` are those of each text."""
         ...
 
     def read_ahead(self, beginning: str) -> Iterator[None]:
@@ -122,6 +131,10 @@ class Decoder(Protocol):
         """Log-probabilities of the next token, shape (vocabulary,)."""
         ...
 
+    def marked(self) -> NDArray[np.float32]:
+        """Log-probabilities of the token behind each mark, shape (marks, vocabulary)."""
+        ...
+
     def score(self, continuations: Sequence[Sequence[int]]) -> Iterator[float]:
         """Mean log-probability per token of each continuation, were it to come next.
 
@@ -145,6 +158,10 @@ class Batch(Protocol):
 
     def logprobs(self) -> NDArray[np.float32]:
         """Log-probabilities of each answer's next token, shape (rows, vocabulary)."""
+        ...
+
+    def marked(self) -> list[NDArray[np.float32]]:
+        """`Decoder.marked` of each row."""
         ...
 
     def score(self, continuations: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 
 class TransformersBatch:
-    """Positions behind ``prompts``; see `palr.llm.base.Batch`."""
+    """Positions behind ``prompts``; see `palr.llm.base.Batch`. ``marks`` are indices of each
+    prompt's tokens, as in `TransformersDecoder`."""
 
-    def __init__(self, model: Any, prompts: Sequence[Sequence[int]]):
+    def __init__(
+        self, model: Any, prompts: Sequence[Sequence[int]], marks: Sequence[Sequence[int]] = ()
+    ):
         import torch
         from transformers import DynamicCache
 
@@ -25,6 +28,8 @@ class TransformersBatch:
         # Over the cache's columns: where a row has a real token.
         self._real = torch.zeros((len(prompts), 0), dtype=torch.bool, device=model.device)
         self._logprobs: NDArray[np.float32] | None = None
+        self._marks = [tuple(row) for row in marks]
+        self._marked: list[NDArray[np.float32]] = []
         self.forward_passes = 0
 
     def feed(self, row: int, tokens: Sequence[int]) -> None:
@@ -39,6 +44,7 @@ class TransformersBatch:
             known = self._real.sum(dim=1, keepdim=True)
             positions = (known + real.cumsum(dim=1) - 1).clamp(min=0)
             self._real = torch.cat([self._real, real], dim=1)
+            columns, places = self._marked_columns()
             with torch.inference_mode():
                 out = self._model(
                     tokens,
@@ -46,9 +52,12 @@ class TransformersBatch:
                     position_ids=positions,
                     past_key_values=self._cache,
                     use_cache=True,
-                    logits_to_keep=1,
+                    logits_to_keep=torch.tensor([*columns, tokens.shape[1] - 1]).to(tokens.device),
                 )
                 new = torch.log_softmax(out.logits[:, -1].float(), dim=-1).cpu().numpy()
+                for row, wanted in enumerate(places):  # one at a time: the vocabulary is large
+                    logits = out.logits[row, wanted].float()
+                    self._marked.append(torch.log_softmax(logits, dim=-1).cpu().numpy())
             # A row that had nothing to feed keeps what it knew.
             old = new if self._logprobs is None else self._logprobs
             self._logprobs = np.where(np.array(fresh)[:, None], new, old)
@@ -56,6 +65,23 @@ class TransformersBatch:
             self.forward_passes += 1
         assert self._logprobs is not None
         return self._logprobs
+
+    def marked(self) -> list[NDArray[np.float32]]:
+        self.logprobs()
+        return self._marked
+
+    def _marked_columns(self) -> tuple[list[int], list[list[int]]]:
+        """The padded prompts' columns that hold a mark, and where each row's marks are in them."""
+        if self.forward_passes or not self._marks:
+            return [], []
+        width = max(map(len, self._pending))
+        rows = [
+            [width - len(prompt) + mark for mark in marks]
+            for prompt, marks in zip(self._pending, self._marks, strict=True)
+        ]
+        columns = sorted({column for row in rows for column in row})
+        place = {column: at for at, column in enumerate(columns)}
+        return columns, [[place[column] for column in row] for row in rows]
 
     def score(self, continuations: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
         """All continuations of a row run in one sequence, each behind a mask that lets it see the

@@ -6,24 +6,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.llm.prefixes import PrefixCache
+from palr.llm.prefixes import Piece, PrefixCache
 
-BLOCK = 128  # tokens; on a CPU, shorter passes over a prompt cost more than one long one
-_SCORED_TOKENS = 1024  # bounds the memory of logits and masks when many continuations are scored
+LONGEST_PASS = 2048  # tokens; bounds the memory of attention masks
+_SCORED_TOKENS = 1024  # bounds that of logits and masks when many continuations are scored
 
 
 class TransformersDecoder:
     """A position behind ``prompt`` in a causal model of the transformers library.
 
-    The prompt runs in blocks (see `palr.llm.prefixes`). ``prefixes`` supplies those that the model
-    has read before; ``reused`` counts their tokens.
+    The prompt runs in pieces: up to each of ``cuts``, then as few as `LONGEST_PASS` allows.
+    ``prefixes`` supplies those that the model has read before; ``reused`` counts their tokens.
+    ``marks`` are indices of prompt tokens, ascending, behind which `marked` looks; from the first
+    of them on nothing is reused, since what is kept of a piece is its end.
     """
 
-    def __init__(self, model: Any, prompt: Sequence[int], prefixes: PrefixCache | None = None):
+    def __init__(
+        self,
+        model: Any,
+        prompt: Sequence[int],
+        prefixes: PrefixCache | None = None,
+        cuts: Sequence[int] = (),
+        marks: Sequence[int] = (),
+    ):
         self._model = model
         self._pending = list(prompt)
-        self._prefixes = prefixes or PrefixCache(BLOCK, max_bytes=0)
-        self._first: list[int] = []  # what runs in blocks, until it has
+        self._prefixes = prefixes
+        self._cuts = tuple(cuts)
+        self._marks = tuple(marks)
+        self._marked: list[NDArray[np.float32]] = []
         self._cache: Any = None
         self._logprobs: NDArray[np.float32] | None = None
         self.forward_passes = 0
@@ -34,17 +45,15 @@ class TransformersDecoder:
 
     def passes(self) -> Iterator[None]:
         if self._cache is None:
-            self._first = list(self._pending)
+            self._prompt = list(self._pending)
+            self._ends = piece_ends(len(self._prompt), self._cuts)
             self._reuse()
-        if self._first:
-            while len(self._pending) > self._prefixes.block:
-                self._forward(self._prefixes.block)
-                self._remember()
-                yield
-            self._forward(len(self._pending))
+        while self._ends_left:
+            self._forward(self._ends_left.pop(0) - self._written)
             self._remember()
-            self._first = []
-        elif self._pending:
+            if self._pending:
+                yield
+        if self._pending:
             self._forward(len(self._pending))
 
     def logprobs(self) -> NDArray[np.float32]:
@@ -52,6 +61,10 @@ class TransformersDecoder:
             pass
         assert self._logprobs is not None
         return self._logprobs
+
+    def marked(self) -> NDArray[np.float32]:
+        self.logprobs()
+        return np.stack(self._marked)
 
     def score(self, continuations: Sequence[Sequence[int]]) -> Iterator[float]:
         """See `Decoder.score`. All continuations of a pass run in one sequence, each behind a mask
@@ -106,41 +119,67 @@ class TransformersDecoder:
         return int(self._cache.get_seq_length())
 
     def _reuse(self) -> None:
-        """Start from the blocks that are known, or from nothing; the last token always runs."""
+        """Start from the pieces that are known, or from nothing."""
         import torch
         from transformers import DynamicCache
 
         self._cache = DynamicCache(config=self._model.config)
-        blocks = self._prefixes.known(self._first[:-1])
-        for index, pairs in enumerate(zip(*blocks, strict=True)):
+        known = self._prefixes.known(self._prompt, self._reusable()) if self._prefixes else []
+        for index, pairs in enumerate(zip(*(piece.layers for piece in known), strict=True)):
             keys, values = (torch.cat(parts, dim=-2) for parts in zip(*pairs, strict=True))
             self._cache.update(keys, values, index)
-        self.reused = len(blocks) * self._prefixes.block
+        if known:
+            self.reused = self._ends[len(known) - 1]
+            self._logprobs = known[-1].logprobs
         self._pending = self._pending[self.reused :]
+        self._ends_left = list(self._ends[len(known) :])
+
+    def _reusable(self) -> tuple[int, ...]:
+        first = self._marks[0] if self._marks else len(self._prompt)
+        return tuple(end for end in self._ends if end <= first)
 
     def _forward(self, n: int) -> None:
         """Run the first ``n`` pending tokens."""
         import torch
 
+        begin = self._written
+        wanted = [mark - begin for mark in self._marks if begin <= mark < begin + n]
+        device = self._model.device
+        keep = torch.tensor([*wanted, n - 1], device=device) if wanted else 1
         with torch.inference_mode():
-            tokens = torch.tensor([self._pending[:n]], device=self._model.device)
-            out = self._model(tokens, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
-            self._logprobs = torch.log_softmax(out.logits[0, -1].float(), dim=-1).cpu().numpy()
+            tokens = torch.tensor([self._pending[:n]], device=device)
+            out = self._model(
+                tokens, past_key_values=self._cache, use_cache=True, logits_to_keep=keep
+            )
+            logprobs = torch.log_softmax(out.logits[0].float(), dim=-1).cpu().numpy()
+        self._logprobs = logprobs[-1]
+        self._marked.extend(logprobs[:-1])
         self._pending = self._pending[n:]
         self.forward_passes += 1
 
     def _remember(self) -> None:
-        """Keep the block that ran last, if it is a whole one."""
-        end, block = self._written, self._prefixes.block
-        if end % block:
+        """Keep the piece that ran last."""
+        if self._prefixes is None or self._logprobs is None:
             return
-        # Copied: the cache's own tensors hold everything before the block as well.
-        layers = ((layer.keys, layer.values) for layer in self._cache.layers)
-        last = slice(end - block, end)
-        self._prefixes.put(
-            self._first[:end],
-            tuple(
-                (keys[..., last, :].clone(), values[..., last, :].clone())
-                for keys, values in layers
-            ),
+        done = self._ends[: len(self._ends) - len(self._ends_left)]
+        begin = done[-2] if len(done) > 1 else 0
+        # Copied: the cache's own tensors hold everything before the piece as well.
+        layers = tuple(
+            (layer.keys[..., begin:, :].clone(), layer.values[..., begin:, :].clone())
+            for layer in self._cache.layers
         )
+        self._prefixes.put(self._prompt, done, Piece(layers, self._logprobs))
+
+
+def piece_ends(length: int, cuts: Sequence[int]) -> tuple[int, ...]:
+    """Where the pieces of a prompt end: at each of ``cuts`` before its end, then in long steps.
+
+    >>> piece_ends(5000, (256, 512))
+    (256, 512, 2560, 4608, 5000)
+    >>> piece_ends(512, (256, 512))
+    (256, 512)
+    """
+    ends = [cut for cut in cuts if cut < length]
+    while not ends or ends[-1] < length:
+        ends.append(min((ends[-1] if ends else 0) + LONGEST_PASS, length))
+    return tuple(ends)

@@ -1,84 +1,101 @@
-"""A small cache of prompts that a model has already read, block by block.
+"""A small cache of prompts that a model has already read, piece by piece.
 
-Two prompts of one visitor begin alike: the same instruction and history, then a pick more or an
-edited profile. The blocks that the second shares with an earlier one are taken from here.
+Two prompts of one visitor begin alike: the same instruction and history, then an edited profile or
+other candidates. The pieces that the second shares with an earlier one are taken from here.
 
-Every prompt runs in the same blocks, cut at multiples of one length, whether or not they are known.
-A known block thus stands for a forward pass of exactly the shape that would run, so that reuse
-changes no bit, in half precision as little as in float32.
+A prompt runs in the same pieces whether or not they are known, and a piece is known by where those
+before it ended too. It thus stands for a forward pass of exactly the shape that would run, so that
+reuse changes no bit, in half precision as little as in float32.
 """
 
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from palr.metrics import PREFIXES
 
 MAX_BYTES = 256 * 1024 * 1024
 
 Layers = tuple[tuple[Any, Any], ...]
-"""Keys and values of each layer over one block, tensors of shape (1, heads, tokens, width)."""
+"""Keys and values of each layer over one piece, tensors of shape (1, heads, tokens, width)."""
+
+_Key = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one forward pass left: ``logprobs`` are those of the token behind it."""
+
+    layers: Layers
+    logprobs: NDArray[np.float32]
+
+    @property
+    def bytes(self) -> int:
+        layers: int = sum(t.numel() * t.element_size() for pair in self.layers for t in pair)
+        return layers + self.logprobs.nbytes
 
 
 class PrefixCache:
-    """The most recently used blocks of ``block`` tokens, at most ``max_bytes`` of them.
+    """The most recently used pieces, at most ``max_bytes`` of them. Safe to use from threads.
 
-    Safe to use from several threads.
+    A piece is asked for by all tokens up to its end, since it sees what precedes it, and by
+    ``ends``: where the pieces up to it end, its own last.
     """
 
-    def __init__(self, block: int, max_bytes: int = MAX_BYTES):
-        self.block = block
+    def __init__(self, max_bytes: int = MAX_BYTES):
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._blocks: OrderedDict[tuple[int, ...], tuple[Layers, int]] = OrderedDict()
+        self._pieces: OrderedDict[_Key, Piece] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
     def bytes(self) -> int:
         return self._bytes
 
-    def known(self, tokens: Sequence[int]) -> list[Layers]:
-        """The leading blocks of ``tokens`` that are known."""
-        found: list[Layers] = []
+    def known(self, tokens: Sequence[int], ends: Sequence[int]) -> list[Piece]:
+        """The leading pieces of ``tokens`` that are known."""
+        found: list[Piece] = []
         with self._lock:
-            for key in self._keys(tokens):
-                if key not in self._blocks:
+            keys = _keys(tokens, ends)
+            for key in keys:
+                if key not in self._pieces:
                     break
-                found.append(self._blocks[key][0])
-            self._touch(tokens)
+                found.append(self._pieces[key])
+            # The first piece last: without it, those behind it are of no use.
+            for key in reversed(keys[: len(found)]):
+                self._pieces.move_to_end(key)
         PREFIXES.labels("hit" if found else "miss").inc()
         return found
 
-    def put(self, tokens: Sequence[int], layers: Layers) -> None:
-        """Remember the last block of ``tokens``, whose length is a multiple of the block's."""
-        size = sum(t.numel() * t.element_size() for pair in layers for t in pair)
-        if size > self._max_bytes:
+    def put(self, tokens: Sequence[int], ends: Sequence[int], piece: Piece) -> None:
+        """Remember the piece of ``tokens`` that ends at the last of ``ends``."""
+        if piece.bytes > self._max_bytes:
             return
         with self._lock:
-            self._forget(tuple(tokens))
-            self._blocks[tuple(tokens)] = (layers, size)
-            self._bytes += size
-            self._touch(tokens)
+            *before, key = _keys(tokens, ends)
+            self._forget(key)
+            self._pieces[key] = piece
+            self._bytes += piece.bytes
+            for earlier in reversed(before):
+                if earlier in self._pieces:
+                    self._pieces.move_to_end(earlier)
             while self._bytes > self._max_bytes:
-                self._forget(next(iter(self._blocks)))
+                self._forget(next(iter(self._pieces)))
 
     def clear(self) -> None:
         with self._lock:
-            self._blocks.clear()
+            self._pieces.clear()
             self._bytes = 0
 
-    def _keys(self, tokens: Sequence[int]) -> list[tuple[int, ...]]:
-        """One for each whole block: all tokens up to its end, since a block sees what precedes."""
-        ends = range(self.block, len(tokens) + 1, self.block)
-        return [tuple(tokens[:end]) for end in ends]
+    def _forget(self, key: _Key) -> None:
+        if key in self._pieces:
+            self._bytes -= self._pieces.pop(key).bytes
 
-    def _touch(self, tokens: Sequence[int]) -> None:
-        # The first block last: without it, those behind it are of no use.
-        for key in reversed(self._keys(tokens)):
-            if key in self._blocks:
-                self._blocks.move_to_end(key)
 
-    def _forget(self, key: tuple[int, ...]) -> None:
-        if key in self._blocks:
-            self._bytes -= self._blocks.pop(key)[1]
+def _keys(tokens: Sequence[int], ends: Sequence[int]) -> list[_Key]:
+    return [(tuple(tokens[:end]), tuple(ends[:n])) for n, end in enumerate(ends, start=1)]

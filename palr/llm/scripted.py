@@ -27,6 +27,7 @@ class ScriptedLLM:
     name = "scripted"
     adapter: str | None = None
     modes: tuple[str, ...] = ()
+    gains_by_batches = False
 
     def __init__(
         self, reply: str | Callable[[str], str] = reversed_candidates, context_length: int = 65536
@@ -46,22 +47,43 @@ class ScriptedLLM:
     def encode_answer(self, text: str) -> list[int]:
         return list(text.encode())
 
-    def start(self, text: str) -> Decoder:
-        return _ScriptedDecoder(self._answer(text).encode())
+    def start(self, text: str, beginning: str = "", marks: Sequence[int] = ()) -> Decoder:
+        return self._decoder(text, marks)
 
-    def start_many(self, texts: Sequence[str]) -> Batch:
-        return _ScriptedBatch([_ScriptedDecoder(self._answer(text).encode()) for text in texts])
+    def start_many(self, texts: Sequence[str], marks: Sequence[Sequence[int]] = ()) -> Batch:
+        all_marks = marks or [()] * len(texts)
+        return _ScriptedBatch(
+            [self._decoder(text, row) for text, row in zip(texts, all_marks, strict=True)]
+        )
 
     def read_ahead(self, beginning: str) -> Iterator[None]:
         return iter(())  # a script is known by heart
+
+    def _decoder(self, text: str, marks: Sequence[int]) -> "_ScriptedDecoder":
+        """Behind a mark it says "yes", the likelier the sooner the reply names what ends there."""
+        reply = self._answer(text)
+        named = _QUOTED.findall(reply)
+        ending = [_QUOTED.findall(text[:mark])[-1:] for mark in marks]
+        places = [named.index(name[0]) if name and name[0] in named else None for name in ending]
+        return _ScriptedDecoder(reply.encode(), [_yes(place) for place in places])
 
     def _answer(self, text: str) -> str:
         return self._reply(text) if callable(self._reply) else self._reply
 
 
+def _yes(place: int | None) -> NDArray[np.float32]:
+    """Log-probabilities behind a name at this place of the reply; None is none."""
+    probabilities = np.full(256, 1e-6)
+    probabilities[ord("y")] = 1e-3 if place is None else 1 / (place + 2)
+    probabilities[ord("n")] = 1 - probabilities[ord("y")]
+    logprobs: NDArray[np.float32] = np.log(probabilities / probabilities.sum())
+    return logprobs.astype(np.float32)
+
+
 class _ScriptedDecoder:
-    def __init__(self, reply: bytes):
+    def __init__(self, reply: bytes, marked: Sequence[NDArray[np.float32]] = ()):
         self._reply = reply
+        self._marked = marked
         self._answer = b""
         self._pending = True
         self.forward_passes = 0
@@ -78,6 +100,10 @@ class _ScriptedDecoder:
     def logprobs(self) -> NDArray[np.float32]:
         self.passes()
         return self._after(self._answer)
+
+    def marked(self) -> NDArray[np.float32]:
+        self.passes()
+        return np.stack(self._marked)
 
     def score(self, continuations: Sequence[Sequence[int]]) -> Iterator[float]:
         self.forward_passes += 1
@@ -107,6 +133,10 @@ class _ScriptedBatch:
     def logprobs(self) -> NDArray[np.float32]:
         self.forward_passes += 1
         return np.stack([row.logprobs() for row in self._rows])
+
+    def marked(self) -> list[NDArray[np.float32]]:
+        self.forward_passes += 1
+        return [row.marked() for row in self._rows]
 
     def score(self, continuations: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
         self.forward_passes += 1

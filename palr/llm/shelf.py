@@ -1,79 +1,19 @@
-"""Adapters at hand, and one base model that wears any of them.
-
-Adapters lie in ``assets/adapters`` and in ``PALR_HOME/adapters``, one folder each, with the files
-of PEFT and a ``palr.json``:
-
-    {"modes": ["labels"], "domain": "movies", "base_model": "HuggingFaceTB/SmolLM2-135M-Instruct"}
+"""One base model that wears any of the adapters made for it.
 
 All share the base model's weights: what is asked of one only switches which low-rank matrices run.
 """
 
 import threading
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from palr.errors import LLMError
-from palr.llm.adapters import NOTE
+from palr.llm.adapters import WEIGHTS, Adapter
 from palr.llm.transformers import TransformersLLM
-from palr.settings import SMOLLM2, Settings
+from palr.settings import Settings
 
-SHIPPED = Path(__file__).parents[2] / "assets" / "adapters"
 _UNKNOWN = ""  # no adapter is called so
-SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
-
-
-@dataclass(frozen=True)
-class Adapter:
-    """An adapter's folder and what its ``palr.json`` says; ``modes`` are the best first."""
-
-    name: str
-    folder: Path
-    modes: tuple[str, ...]
-    domain: str
-    base_model: str
-
-
-_NOTE: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
-
-
-def adapters(settings: Settings, domain: str, shipped: Path = SHIPPED) -> dict[str, Adapter]:
-    """The adapters for this domain that were trained on ``settings.llm``, by name in order.
-
-    One in ``PALR_HOME/adapters`` stands in for a shipped one of its name.
-
-    Raises:
-        LLMError: a ``palr.json`` is damaged.
-    """
-    found: dict[str, Adapter] = {}
-    for root in (shipped, settings.home / "adapters"):
-        for path in sorted(root.glob(f"*/{NOTE}")):
-            adapter = read_adapter(path.parent)
-            if adapter.domain == domain and adapter.base_model == base_name(settings):
-                found[adapter.name] = adapter
-    return dict(sorted(found.items()))
-
-
-def read_adapter(folder: Path) -> Adapter:
-    """Raises LLMError where the folder's ``palr.json`` is missing or damaged."""
-    try:
-        note = _NOTE.validate_json((folder / NOTE).read_bytes())
-        modes = tuple(str(mode) for mode in note["modes"])
-        return Adapter(folder.name, folder, modes, str(note["domain"]), str(note["base_model"]))
-    except (OSError, ValidationError, KeyError, TypeError) as error:
-        raise LLMError(
-            f"{folder / NOTE} is missing or damaged ({type(error).__name__}); train the adapter "
-            "again, or remove its folder"
-        ) from error
-
-
-def base_name(settings: Settings) -> str:
-    """How adapters name the model of the settings."""
-    if settings.llm == SMOLLM2:
-        return SMOLLM2_HUB_ID
-    return Path(settings.llm).name if Path(settings.llm).is_dir() else settings.llm
 
 
 class Shelf:
@@ -88,6 +28,11 @@ class Shelf:
         self._lock = threading.RLock()
         self._views: dict[str | None, TransformersLLM] = {}
         self._worn: str | None = None
+
+    @classmethod
+    def load(cls, settings: Settings) -> "Shelf":
+        """Load the base model of the settings; errors as `TransformersLLM.load`."""
+        return cls(TransformersLLM.load(settings.model_copy(update={"adapter": ""})))
 
     def llm(self, adapter: Adapter | None) -> TransformersLLM:
         """The model with this adapter, or zero-shot; the adapter is loaded on first use.
@@ -106,11 +51,12 @@ class Shelf:
                 self._views[key] = llm
             return self._views[key]
 
-    def run(self, key: str | None, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """One forward pass with the adapter on; others wait."""
+    @contextmanager
+    def wearing(self, key: str | None) -> Iterator[Any]:
+        """The model with the adapter on; others wait until it is given back."""
         with self._lock:
             self._wear(key)
-            return (self._peft or self._plain)(*arguments, **options)
+            yield self._peft or self._plain
 
     def _load(self, adapter: Adapter) -> None:
         import torch
@@ -119,6 +65,8 @@ class Shelf:
 
         folder = str(adapter.folder)
         try:
+            if not (adapter.folder / WEIGHTS).is_file():  # PEFT would also unpickle weights
+                raise OSError(f"it holds no {WEIGHTS}")
             load_peft_weights(folder, device="cpu")  # before anything is done to the model
             if self._peft is None:
                 self._peft = PeftModel.from_pretrained(self._plain, folder, adapter.name).eval()
@@ -129,13 +77,16 @@ class Shelf:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise LLMError(
                 f"the adapter {adapter.name} does not load over {self._base.name}: {reason}. "
-                f"Remove {folder} or train it again"
+                f"Train {folder} again or remove it; PALR_ADAPTER must name a folder or hub id "
+                "of an adapter for this PALR_LLM"
             ) from error
         self._worn = _UNKNOWN
         probe = torch.arange(5, 13, device=self._plain.device)[None]
         with torch.inference_mode():
-            changed = self.run(adapter.name, (probe,), {}).logits
-            plain = self.run(None, (probe,), {}).logits
+            with self.wearing(adapter.name) as model:
+                changed = model(probe).logits
+            with self.wearing(None) as model:
+                plain = model(probe).logits
         if torch.equal(changed, plain):
             raise LLMError(
                 f"the adapter {adapter.name} leaves {self._base.name} unchanged: it is empty, "
@@ -160,7 +111,13 @@ class _View:
         self._shelf, self._key, self._model = shelf, key, model
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        return self._shelf.run(self._key, arguments, options)
+        with self._shelf.wearing(self._key) as model:
+            return model(*arguments, **options)
+
+    def generate(self, *arguments: Any, **options: Any) -> Any:
+        """transformers' own loop, which the bench compares with; others wait for all of it."""
+        with self._shelf.wearing(self._key) as model:
+            return model.generate(*arguments, **options)
 
     @property
     def config(self) -> Any:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 _log = logging.getLogger(__name__)
-_PROMPT_BLOCKS, _BLOCK, _DECISIONS = 8, 128, 40  # what a run of the page is made of
+_PROMPT, _DECISIONS = 1024, 40  # tokens of the prompt, passes of one token: a run of the page
 _WORTH_ROUNDING = 1.3  # half precision must be this much faster than float32 to be taken
 
 Seconds = dict[str, dict[str, float]]
@@ -84,8 +84,8 @@ def measure(config: Any) -> Seconds:
             seconds[dtype] = {}
             for threads in counts:
                 torch.set_num_threads(threads)
-                block, one = _pass_seconds(model, _BLOCK), _pass_seconds(model, 1)
-                seconds[dtype][str(threads)] = round(_PROMPT_BLOCKS * block + _DECISIONS * one, 5)
+                prompt, one = _pass_seconds(model, _PROMPT), _pass_seconds(model, 1)
+                seconds[dtype][str(threads)] = round(prompt + _DECISIONS * one, 5)
     finally:
         torch.set_num_threads(most)
     _log.info("measured this CPU: %s", seconds)
@@ -104,16 +104,24 @@ def _pass_seconds(model: Any, tokens: int) -> float:
     return best
 
 
+def cpu_name() -> str:
+    """The processor and the instructions that matter here: half precision is quick with AMX."""
+    import torch
+
+    name, amx = platform.processor() or platform.machine(), ""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        text = info.read_text()
+        lines = text.splitlines()
+        name = next((line.split(":")[1].strip() for line in lines if "model name" in line), name)
+        amx = " AMX" if "amx_bf16" in text else ""
+    return f"{name} {torch.backends.cpu.get_cpu_capability()}{amx}"
+
+
 def _machine() -> str:
     import torch
 
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        lines = info.read_text().splitlines()
-        name = next((line.split(":")[1].strip() for line in lines if "model name" in line), name)
-    capability = torch.backends.cpu.get_cpu_capability()
-    return f"{name} {capability}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    return f"{cpu_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 
 def _read(file: Path) -> dict[str, Seconds]:

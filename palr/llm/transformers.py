@@ -5,6 +5,7 @@ own sampling defaults never apply.
 """
 
 import os
+from bisect import bisect_left
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,17 @@ import numpy as np
 from safetensors import SafetensorError
 
 from palr.errors import LLMError
-from palr.llm.adapters import trained_modes, with_adapter
-from palr.llm.base import Batch, Decoder
+from palr.llm.adapters import configured
+from palr.llm.base import Batch
 from palr.llm.batch import TransformersBatch
-from palr.llm.decoder import BLOCK, TransformersDecoder
+from palr.llm.decoder import TransformersDecoder, piece_ends
 from palr.llm.prefixes import PrefixCache
 from palr.llm.speed import cpu_speed
 from palr.settings import SMOLLM2, Settings
 
 _SMOLLM2_NAME = "SmolLM2-135M-Instruct"
 _CPU_CONTEXT = 8192
+_BLOCK = 256  # tokens of a prompt's beginning in one pass; shorter passes cost more a token
 _GPU_BLOCK = 1024  # a pass costs a GPU much the same whether it is short or long
 
 
@@ -42,7 +44,8 @@ class TransformersLLM:
         self.modes = modes
         self.model = model
         self.tokenizer = tokenizer
-        self._prefixes = PrefixCache(BLOCK if model.device.type == "cpu" else _GPU_BLOCK)
+        self._block = _BLOCK if model.device.type == "cpu" else _GPU_BLOCK
+        self._prefixes = PrefixCache()
         self._newline = self._encode("\n")
         self._markup = {t for t in tokenizer.all_special_tokens if len(t) > 1}
         self._ends = {
@@ -88,24 +91,33 @@ class TransformersLLM:
             raise LLMError(_load_remedy(settings.llm, error)) from error
         model.eval()
         name = _SMOLLM2_NAME if embedded else Path(settings.llm).name
-        if not settings.adapter:
-            return cls(model, tokenizer, name)
-        model = with_adapter(model, settings.adapter, settings.llm)
-        adapter = Path(settings.adapter).name
-        return cls(model, tokenizer, name, adapter, trained_modes(settings.adapter))
+        base = cls(model, tokenizer, name)
+        adapter = configured(settings)
+        if adapter is None:
+            return base
+        from palr.llm.shelf import Shelf
+
+        return Shelf(base).llm(adapter)
 
     @property
-    def block(self) -> int:
-        """Tokens of a prompt that run in one forward pass."""
-        return self._prefixes.block
+    def arithmetic(self) -> str:
+        """What decides near ties: the type of the weights, the device, and its threads."""
+        import torch
+
+        dtype, device = str(self.model.dtype).removeprefix("torch."), self.model.device.type
+        threads = f", threads: {torch.get_num_threads()}" if device == "cpu" else ""
+        return f"{dtype} on {device}{threads}"
+
+    @property
+    def gains_by_batches(self) -> bool:
+        return str(self.model.device.type) != "cpu"  # one prompt keeps a CPU busy by itself
 
     @property
     def context_length(self) -> int:
         return int(getattr(self.model.config, "max_position_embeddings", _CPU_CONTEXT))
 
     def render(self, text: str) -> str:
-        for token in self._markup:
-            text = text.replace(token, " ".join(token))
+        text = self._defused(text)
         if not self.tokenizer.chat_template:
             return text + "\n"
         message = [{"role": "user", "content": text}]
@@ -125,21 +137,51 @@ class TransformersLLM:
         """Token ids of the rendered prompt."""
         return self._encode(self.render(text), special=not self.tokenizer.chat_template)
 
-    def start(self, text: str) -> Decoder:
-        return TransformersDecoder(self.model, self.encode_prompt(text), self._prefixes)
+    def start(
+        self, text: str, beginning: str = "", marks: Sequence[int] = ()
+    ) -> TransformersDecoder:
+        tokens = self.encode_prompt(text)
+        cuts = self._cuts(tokens, beginning) if beginning else ()
+        marked = self.marked_tokens(text, marks)
+        return TransformersDecoder(self.model, tokens, self._prefixes, cuts, marked)
 
-    def start_many(self, texts: Sequence[str]) -> Batch:
-        return TransformersBatch(self.model, [self.encode_prompt(text) for text in texts])
+    def marked_tokens(self, text: str, marks: Sequence[int]) -> list[int]:
+        """Of each mark, a place in ``text``, the index in `encode_prompt` of the token that holds
+        the character before it."""
+        if not marks:
+            return []
+        rendered = self.render(text)
+        begin = rendered.index(self._defused(text))
+        special = not self.tokenizer.chat_template
+        encoded = self.tokenizer(rendered, add_special_tokens=special, return_offsets_mapping=True)
+        starts = [start for start, _ in encoded.offset_mapping]
+        ends = [begin + len(self._defused(text[:mark])) for mark in marks]
+        return [bisect_left(starts, end) - 1 for end in ends]
+
+    def prompt_passes(self, text: str, beginning: str = "") -> int:
+        """Forward passes over a prompt of which nothing has been read before."""
+        tokens = self.encode_prompt(text)
+        return len(piece_ends(len(tokens), self._cuts(tokens, beginning) if beginning else ()))
+
+    def start_many(self, texts: Sequence[str], marks: Sequence[Sequence[int]] = ()) -> Batch:
+        marked = [self.marked_tokens(text, row) for text, row in zip(texts, marks, strict=False)]
+        return TransformersBatch(self.model, [self.encode_prompt(text) for text in texts], marked)
 
     def read_ahead(self, beginning: str) -> Iterator[None]:
         # Not to its very end: there the chat template goes on, and tokens may span what follows.
-        tokens, longer = self.encode_prompt(beginning), self.encode_prompt(beginning + " x")
-        pairs = zip(tokens, longer, strict=False)
+        cuts = self._cuts(self.encode_prompt(beginning + " x"), beginning)
+        if cuts:
+            tokens = self.encode_prompt(beginning)[: cuts[-1]]
+            decoder = TransformersDecoder(self.model, tokens, self._prefixes, cuts)
+            yield from decoder.passes()
+            if decoder.forward_passes:
+                yield
+
+    def _cuts(self, tokens: Sequence[int], beginning: str) -> tuple[int, ...]:
+        """Where the blocks end that prompts with this beginning have in common."""
+        pairs = zip(self.encode_prompt(beginning), tokens, strict=False)
         shared = next((n for n, (a, b) in enumerate(pairs) if a != b), len(tokens))
-        whole = tokens[: shared // self.block * self.block]
-        if len(self._prefixes.known(whole)) * self.block < len(whole):
-            yield from TransformersDecoder(self.model, whole, self._prefixes).passes()
-            yield
+        return tuple(range(self._block, shared + 1, self._block))
 
     def forget(self) -> None:
         """Drop what is kept of earlier prompts."""
@@ -163,6 +205,11 @@ class TransformersLLM:
                 continue
             yield answer[len(shown) :]
             shown = answer
+
+    def _defused(self, text: str) -> str:
+        for token in self._markup:
+            text = text.replace(token, " ".join(token))
+        return text
 
     def _encode(self, text: str, special: bool = False) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=special).input_ids)

@@ -6,11 +6,13 @@ its own:
     for index, ranking in rank_many(my_share(jobs), llm, k=10, mode="labels"): ...
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
-from palr.llm.base import TokenLLM
+from palr.llm.base import LLM, TokenLLM
 from palr.ranking.modes import get_mode
+from palr.ranking.rank import rank
 from palr.types import Candidate, Prompt, Ranking
 
 BATCH_TOKENS = 8192  # bounds memory: a prompt counts as long as the longest one beside it
@@ -38,15 +40,39 @@ def rank_many(
         LLMError: the model failed.
         PalrError: the mode is unknown.
     """
-    read = get_mode(mode).rank_batch
+    way = get_mode(mode)
     for job in jobs:
         if not job.names:
             yield job.index, Ranking()
     for group in batches([job for job in jobs if job.names], batch_tokens):
-        batch = llm.start_many([job.prompt.text for job in group])
         names = [job.names for job in group]
-        rankings = read(batch, names, [job.candidates for job in group], llm, k)
+        marks = [way.marks(job.prompt, job.names) for job in group] if way.marks else ()
+        batch = llm.start_many([job.prompt.text for job in group], marks)
+        rankings = way.rank_batch(batch, names, [job.candidates for job in group], llm, k)
         yield from zip((job.index for job in group), rankings, strict=True)
+
+
+def rank_each(
+    jobs: Sequence[Job], llm: LLM, k: int, mode: str
+) -> Generator[tuple[int, Ranking] | None]:
+    """Yield each job's index and ranking, and None wherever the work can be stopped in between.
+
+    In batches where the model gains by them; else one after the other, by `rank`.
+
+    Raises:
+        LLMError: the model failed.
+        PalrError: the mode is unknown.
+    """
+    if isinstance(llm, TokenLLM) and llm.gains_by_batches:
+        yield from rank_many(jobs, llm, k, mode)
+        return
+    for job in jobs:
+        ranking = Ranking()
+        with closing(rank(job.prompt, job.names, job.candidates, llm, k, mode)) as rankings:
+            for grown in rankings:
+                ranking = grown
+                yield None
+        yield job.index, ranking
 
 
 def batches(jobs: Sequence[Job], batch_tokens: int) -> list[list[Job]]:

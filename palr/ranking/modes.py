@@ -1,10 +1,12 @@
-"""How the LLM's preference is read: three ways, behind one signature.
+"""How the LLM's preference is read: four ways, behind one signature.
 
 `titles`      the model writes k names, grounded in the candidates: one decision after the other,
               each given the names already written (the paper's way)
 `labels`      the candidates carry single-token labels; one forward pass, and the distribution over
               the labels is the ranking (the "one-pass verbalizer")
 `likelihood`  the mean log-probability per token of each whole name, all behind one shared prompt
+`relevance`   behind the name of every candidate, how much rather the model says yes than no; one
+              forward pass over the same prompt as of `labels` (pointwise relevance, listwise read)
 
 An adapter is at its best in the mode it was trained for; the paper's task trains `titles`.
 """
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 from palr.errors import PalrError
 from palr.grounding import SEPARATOR, select, select_many
 from palr.llm.base import LLM, Batch, TokenLLM
+from palr.prompts import CANDIDATES_INTRO
 from palr.types import Candidate, Prompt, RankedItem, Ranking
 
 Rank = Callable[[Prompt, Sequence[str], Sequence[Candidate], TokenLLM, int], Iterator[Ranking]]
@@ -30,10 +33,12 @@ RankBatch = Callable[
 
 @dataclass(frozen=True)
 class Mode:
-    """``labelled`` prompts name each candidate by a label of `labels`.
+    """``labelled`` prompts name each candidate by a label of `labels`; ``by_label`` says that the
+    answer is a label too, which a `LabelLLM` can tell.
 
     ``rank`` yields its ranking before each forward pass too, so that it can be stopped there;
-    ``rank_batch`` reads the rankings of many prompts, behind which a batch stands.
+    ``rank_batch`` reads the rankings of many prompts, behind which a batch stands, with the
+    ``marks`` that the mode wants in each.
     """
 
     name: str
@@ -41,6 +46,8 @@ class Mode:
     rank: Rank
     rank_batch: RankBatch
     labelled: bool = False
+    by_label: bool = False
+    marks: Callable[[Prompt, Sequence[str]], list[int]] | None = None
 
 
 def get_mode(name: str) -> Mode:
@@ -73,7 +80,7 @@ def labels(llm: LLM, n: int) -> tuple[str, ...]:
 def _titles(
     prompt: Prompt, names: Sequence[str], candidates: Sequence[Candidate], llm: TokenLLM, k: int
 ) -> Iterator[Ranking]:
-    decoder = llm.start(prompt.text)
+    decoder = llm.start(prompt.text, prompt.beginning)
     ranking = Ranking()
     for choice in select(llm, decoder, names, k):
         if choice:
@@ -102,7 +109,7 @@ def _titles_batch(
 def _labels(
     prompt: Prompt, names: Sequence[str], candidates: Sequence[Candidate], llm: TokenLLM, k: int
 ) -> Iterator[Ranking]:
-    decoder = llm.start(prompt.text)
+    decoder = llm.start(prompt.text, prompt.beginning)
     for _ in decoder.passes():
         yield Ranking()
     used, scores = _label_scores(names, llm, decoder.logprobs())
@@ -133,15 +140,17 @@ def _label_scores(
 def _likelihood(
     prompt: Prompt, names: Sequence[str], candidates: Sequence[Candidate], llm: TokenLLM, k: int
 ) -> Iterator[Ranking]:
-    decoder = llm.start(prompt.text)
+    decoder = llm.start(prompt.text, prompt.beginning)
     for _ in decoder.passes():
         yield Ranking()
-    scores = []
+    scores: dict[str, float] = {}
+    different = list(dict.fromkeys(names))  # rounding must not tell equal names apart
     yield Ranking()
-    for score in decoder.score([llm.encode_answer(name) for name in names]):
-        scores.append(score)
+    scored = decoder.score([llm.encode_answer(name) for name in different])
+    for name, score in zip(different, scored, strict=True):
+        scores[name] = score
         yield Ranking()
-    yield by_score(scores, names, candidates, k, decoder.forward_passes)
+    yield by_score([scores[name] for name in names], names, candidates, k, decoder.forward_passes)
 
 
 def _likelihood_batch(
@@ -151,11 +160,68 @@ def _likelihood_batch(
     llm: TokenLLM,
     k: int,
 ) -> list[Ranking]:
-    scores = batch.score([[llm.encode_answer(name) for name in row] for row in names])
+    different = [list(dict.fromkeys(row)) for row in names]
+    scores = batch.score([[llm.encode_answer(name) for name in row] for row in different])
+    rankings = []
+    for row, found in enumerate(scores):
+        by_name = dict(zip(different[row], found, strict=True))
+        all_scores = [by_name[name] for name in names[row]]
+        rankings.append(by_score(all_scores, names[row], candidates[row], k, batch.forward_passes))
+    return rankings
+
+
+def _relevance(
+    prompt: Prompt, names: Sequence[str], candidates: Sequence[Candidate], llm: TokenLLM, k: int
+) -> Iterator[Ranking]:
+    decoder = llm.start(prompt.text, prompt.beginning, name_ends(prompt, names))
+    for _ in decoder.passes():
+        yield Ranking()
+    scores = _relevance_scores(decoder.marked(), llm)
+    yield by_score(scores, names, candidates, k, decoder.forward_passes)
+
+
+def _relevance_batch(
+    batch: Batch,
+    names: Sequence[Sequence[str]],
+    candidates: Sequence[Sequence[Candidate]],
+    llm: TokenLLM,
+    k: int,
+) -> list[Ranking]:
     return [
-        by_score(scores[row], names[row], candidates[row], k, batch.forward_passes)
-        for row in range(len(names))
+        by_score(
+            _relevance_scores(marked, llm), names[row], candidates[row], k, batch.forward_passes
+        )
+        for row, marked in enumerate(batch.marked())
     ]
+
+
+def verdicts(llm: TokenLLM) -> tuple[int, int]:
+    """The tokens that stand for yes and no behind a candidate."""
+    yes, no = (llm.encode_answer(word)[0] for word in ("yes", "no"))
+    return yes, no
+
+
+def _relevance_scores(marked: NDArray[np.float32], llm: TokenLLM) -> list[float]:
+    """Log-softmax over the list of log p(yes) - log p(no) behind each candidate."""
+    yes, no = verdicts(llm)
+    odds = marked[:, yes].astype(np.float64) - marked[:, no]
+    shifted = odds - odds.max()
+    return [float(score) for score in shifted - np.log(np.exp(shifted).sum())]
+
+
+def name_ends(prompt: Prompt, names: Sequence[str]) -> list[int]:
+    """Where each candidate's name ends in the prompt's text, in characters.
+
+    A visitor may have edited a name out of the text; it is judged where the one before it ends.
+    """
+    text = prompt.text
+    at = max(text.find(CANDIDATES_INTRO), 0)
+    ends = []
+    for name in names:
+        found = text.find(name, at)
+        at = found + len(name) if found >= 0 else max(at, 1)
+        ends.append(at)
+    return ends
 
 
 MODES: dict[str, Mode] = {
@@ -163,10 +229,23 @@ MODES: dict[str, Mode] = {
         "Write titles", "decision by decision, grounded in the candidates", _titles, _titles_batch
     ),
     "labels": Mode(
-        "Score labels", "one pass over labelled candidates", _labels, _labels_batch, labelled=True
+        "Score labels",
+        "one pass over labelled candidates",
+        _labels,
+        _labels_batch,
+        labelled=True,
+        by_label=True,
     ),
     "likelihood": Mode(
         "Title likelihood", "how likely each whole title is", _likelihood, _likelihood_batch
+    ),
+    "relevance": Mode(
+        "Judge each",
+        "yes or no behind every candidate, in one pass",
+        _relevance,
+        _relevance_batch,
+        labelled=True,
+        marks=name_ends,
     ),
 }
 

@@ -29,35 +29,37 @@ def fit_ranking_prompt(
     llm: LLM,
     mode: str = DEFAULT_MODE,
     marks: Sequence[str] = (),
+    instruction: str | None = None,
 ) -> tuple[Prompt, tuple[str, ...]]:
     """The fullest ranking prompt that leaves room for its answer, and the names of the candidates
     that it shows, in their order.
 
-    ``marks`` are the labels of a labelled prompt, the first of `labels` unless given.
+    ``marks`` are the labels of a labelled prompt, the first of `labels` unless given;
+    ``instruction`` stands in for the paper's.
 
     Raises:
         PalrError: the mode is unknown, or needs a model in this process.
     """
     total = len(candidates)
-    if get_mode(mode).labelled and isinstance(llm, TokenLLM | LabelLLM):
-        marks = marks or labels(llm, total)
-        candidates = candidates[: len(marks)]
-    elif mode != DEFAULT_MODE and not isinstance(llm, TokenLLM):
+    told = get_mode(mode).by_label and isinstance(llm, LabelLLM)
+    if mode != DEFAULT_MODE and not told and not isinstance(llm, TokenLLM):
         raise PalrError(
             f"the mode {mode!r} reads the model's distribution, which {llm.name} behind HTTP does "
             f"not give; choose {DEFAULT_MODE!r}"
         )
+    if get_mode(mode).labelled:
+        marks = marks or labels(llm, total)
+        candidates = candidates[: len(marks)]
 
     def names(limits: Limits) -> tuple[str, ...]:
         return item_names(domain, [c.item for c in candidates[: limits.candidates]], limits.title)
 
     def build(limits: Limits) -> Prompt:
-        return ranking_prompt(domain, history, profile, candidates, k, limits, marks)
+        return ranking_prompt(domain, history, profile, candidates, k, limits, marks, instruction)
 
     def fits(prompt: Prompt, limits: Limits) -> bool:
-        lengths = sorted(llm.count_tokens(name + SEPARATOR) for name in names(limits))
-        answer = sum(lengths[-k:])
-        return llm.count_tokens(llm.render(prompt.text)) + answer <= llm.context_length
+        tokens = llm.count_tokens(llm.render(prompt.text))
+        return tokens + answer_tokens(names(limits), k, llm) <= llm.context_length
 
     items = [*history, *(c.item for c in candidates)]
     prompt, limits = fit(
@@ -73,14 +75,17 @@ def fit_ranking_prompt(
     return as_sent(prompt, llm), names(limits)
 
 
+def answer_tokens(names: Sequence[str], k: int, llm: LLM) -> int:
+    """Room that an answer of ``k`` names takes at most."""
+    return sum(sorted(llm.count_tokens(name + SEPARATOR) for name in names)[-k:])
+
+
 def ranking_beginning(
     domain: Domain, history: Sequence[Item], k: int, llm: LLM, mode: str = DEFAULT_MODE
 ) -> str:
     """What the ranking prompt begins with before profile and candidates are known."""
     marks = labels(llm, 1) if get_mode(mode).labelled else ()
-    segments = ranking_prompt(domain, history, None, (), k, labels=marks).segments
-    parts = [segment.part for segment in segments]
-    return "".join(segment.text for segment in segments[: parts.index("history") + 1])
+    return ranking_prompt(domain, history, None, (), k, labels=marks).beginning
 
 
 def rank(
@@ -105,7 +110,7 @@ def rank(
         yield Ranking()
     elif isinstance(llm, TokenLLM):
         yield from get_mode(mode).rank(prompt, names, candidates, llm, k)
-    elif get_mode(mode).labelled and isinstance(llm, LabelLLM):
+    elif get_mode(mode).by_label and isinstance(llm, LabelLLM):
         yield from told_labels(prompt, names, candidates, llm, k)
     else:
         yield from parsed(prompt, names, candidates, llm, k)

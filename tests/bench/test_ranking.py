@@ -7,6 +7,7 @@ from palr.ranking import MODES
 from palr.studio import Studio
 
 
+@pytest.mark.timeout(900)
 def test_the_bench_compares_every_way_with_the_floor(settings):
     studio = Studio(settings.model_copy(update={"dtype": "float32"}))
     said: list[str] = []
@@ -14,11 +15,11 @@ def test_the_bench_compares_every_way_with_the_floor(settings):
     assert report["identical"] is True
     assert set(report["p50_s"]) == set(WAYS)
     passes = report["forward_passes"]
-    blocks = passes["labels"]
-    assert 5 <= blocks <= 12
-    assert passes["likelihood"] <= blocks + 3
+    pieces = passes["labels"]
+    assert 2 <= pieces <= 3
+    assert passes["likelihood"] <= pieces + 3
     assert passes["titles"] < passes["prefix_allowed_tokens_fn"] / 3
-    assert passes["titles"] == pytest.approx(report["decisions"] + blocks, abs=1)
+    assert passes["titles"] == pytest.approx(report["decisions"] + pieces, abs=1)
     assert report["ratio_to_floor"] > 0
     assert report["machine"]["dtype"] == "float32"
     assert len(said) == 1

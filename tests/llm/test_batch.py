@@ -46,6 +46,16 @@ def test_scores_are_those_of_each_row_alone(batch, alone):
     assert np.allclose(batch.logprobs()[1], alone[1].logprobs(), atol=1e-4)
 
 
+def test_marks_are_read_in_each_row_as_alone(tiny_llama):
+    marks = [[3, 30, 59], [], [0], [7, 8]]
+    together = TransformersBatch(tiny_llama.model, PROMPTS, marks).marked()
+    for row, (prompt, places) in enumerate(zip(PROMPTS, marks, strict=True)):
+        assert len(together[row]) == len(places)
+        if places:
+            alone = TransformersDecoder(tiny_llama.model, prompt, marks=places).marked()
+            assert np.allclose(together[row], alone, atol=1e-4)
+
+
 def test_continuations_of_one_token_need_the_prompts_only(batch):
     assert len(batch.score([[[1], [2]], [[1]], [[1]], [[2]]])[0]) == 2
     assert batch.forward_passes == 1

@@ -54,6 +54,21 @@ def test_the_rendered_prompt_holds_the_text(llm):
     assert QUESTION in llm.render(QUESTION)
 
 
+def test_what_follows_a_mark_is_told_as_if_the_prompt_ended_there(llm):
+    if not isinstance(llm, TokenLLM):
+        return
+    text = 'Who? "Heat", "Babe", "Œuvre", "Help!".'
+    ends = [text.index(name) + len(name) for name in ('"Heat"', '"Babe"', '"Œuvre"')]
+    marked = llm.start(text, marks=ends).marked()
+    assert len(marked) == 3
+    assert np.allclose(np.exp(marked.astype(np.float64)).sum(axis=1), 1.0, atol=1e-3)
+    # The first of them does not see what comes later.
+    changed = llm.start('Who? "Heat", "Alien".', marks=ends[:1]).marked()
+    assert np.allclose(marked[0], changed[0], atol=1e-3)
+    (again,) = llm.start_many([text], [ends]).marked()
+    assert np.allclose(marked, again, atol=1e-3)
+
+
 def test_a_decoder_is_the_same_for_one_feed_or_many(llm):
     if not isinstance(llm, TokenLLM):
         return  # text is all that such a backend offers

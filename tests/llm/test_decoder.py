@@ -1,12 +1,11 @@
 """Fewer forward passes, the same numbers."""
 
 import copy
-import math
 
 import numpy as np
 import pytest
 
-from palr.llm.decoder import BLOCK, TransformersDecoder
+from palr.llm.decoder import TransformersDecoder
 from palr.llm.prefixes import PrefixCache
 
 PROMPT = list(range(100, 160))
@@ -64,24 +63,29 @@ def model(request, tiny_llama):
     return copy.deepcopy(tiny_llama.model).to(getattr(torch, request.param))
 
 
+CUTS = (16, 32)
+
+
 @pytest.mark.parametrize(
     ("later", "reused"),
     [
-        ([*PROMPT, 9, 9], 48),
-        (PROMPT, 48),
-        (PROMPT[:48], 32),  # the last token must run, and with it its block
+        (PROMPT, 60),
+        (PROMPT[:32], 32),
+        ([*PROMPT, 9, 9], 32),
+        ([*PROMPT[:40], 9, 9], 32),
         ([*PROMPT[:30], 9, 9, 9], 16),
         ([9, *PROMPT], 0),
         (PROMPT[:10], 0),
     ],
-    ids=["longer", "equal", "whole blocks", "edited", "other", "too short"],
+    ids=["equal", "beginning", "longer", "edited", "edited early", "other", "too short"],
 )
 def test_what_is_reused_changes_no_bit(model, later, reused):
-    prefixes = PrefixCache(block=16)
-    TransformersDecoder(model, PROMPT, prefixes).logprobs()
-    decoder = TransformersDecoder(model, later, prefixes)
-    fresh = TransformersDecoder(model, later, PrefixCache(block=16))
-    for step in ([], [7, 8], [9]):
+    prefixes = PrefixCache()
+    TransformersDecoder(model, PROMPT, prefixes, CUTS).logprobs()
+    decoder = TransformersDecoder(model, later, prefixes, CUTS)
+    fresh = TransformersDecoder(model, later, cuts=CUTS)
+    assert np.array_equal(decoder.logprobs(), fresh.logprobs())
+    for step in ([7, 8], [9]):
         decoder.feed(step)
         fresh.feed(step)
         assert np.array_equal(decoder.logprobs(), fresh.logprobs())
@@ -89,44 +93,58 @@ def test_what_is_reused_changes_no_bit(model, later, reused):
     assert list(decoder.score([[1, 2], [3]])) == list(fresh.score([[1, 2], [3]]))
 
 
-def test_blocks_give_the_numbers_of_one_pass(tiny_llama):
+def test_a_piece_that_began_elsewhere_is_another_piece(model):
+    prefixes = PrefixCache()
+    TransformersDecoder(model, PROMPT, prefixes, cuts=(20,)).logprobs()
+    decoder = TransformersDecoder(model, PROMPT, prefixes, CUTS)
+    fresh = TransformersDecoder(model, PROMPT, cuts=CUTS)
+    assert np.array_equal(decoder.logprobs(), fresh.logprobs())
+    assert decoder.reused == 0
+
+
+def test_pieces_give_the_numbers_of_one_pass(tiny_llama):
     whole = TransformersDecoder(tiny_llama.model, PROMPT)
-    for block in (1, 7, 16, 60):
-        blocks = TransformersDecoder(tiny_llama.model, PROMPT, PrefixCache(block))
-        assert np.allclose(blocks.logprobs(), whole.logprobs(), atol=1e-4)
-        assert blocks.forward_passes == math.ceil(len(PROMPT) / block)
+    for cuts in ((1, 2, 3), (7,), (16, 32, 48), (60,), (80,)):
+        pieces = TransformersDecoder(tiny_llama.model, PROMPT, cuts=cuts)
+        assert np.allclose(pieces.logprobs(), whole.logprobs(), atol=1e-4)
+        assert pieces.forward_passes == sum(cut < len(PROMPT) for cut in cuts) + 1
     assert whole.forward_passes == 1
 
 
-def test_a_prompt_can_be_left_between_its_blocks_and_taken_up_again(tiny_llama):
-    decoder = TransformersDecoder(tiny_llama.model, PROMPT, PrefixCache(block=16))
+def test_a_prompt_can_be_left_between_its_pieces_and_taken_up_again(tiny_llama):
+    decoder = TransformersDecoder(tiny_llama.model, PROMPT, PrefixCache(), CUTS)
     next(decoder.passes())
     assert decoder.forward_passes == 1
-    whole = TransformersDecoder(tiny_llama.model, PROMPT, PrefixCache(block=16))
+    whole = TransformersDecoder(tiny_llama.model, PROMPT, cuts=CUTS)
     assert np.array_equal(decoder.logprobs(), whole.logprobs())
-    assert decoder.forward_passes == 4
+    assert decoder.forward_passes == 3
 
 
 def test_the_cache_keeps_its_limit_and_forgets_the_oldest(tiny_llama):
-    probe = PrefixCache(block=16)
-    TransformersDecoder(tiny_llama.model, PROMPT, probe).logprobs()
-    prefixes = PrefixCache(block=16, max_bytes=int(2.5 * probe.bytes))
+    probe, ends = PrefixCache(), (20, 40, 60)
+    TransformersDecoder(tiny_llama.model, PROMPT, probe, ends).logprobs()
+    prefixes = PrefixCache(max_bytes=int(2.5 * probe.bytes))
     for first in (1, 2, 3):
-        TransformersDecoder(tiny_llama.model, [first, *PROMPT[1:]], prefixes).logprobs()
+        TransformersDecoder(tiny_llama.model, [first, *PROMPT[1:]], prefixes, ends).logprobs()
         assert prefixes.bytes <= 2.5 * probe.bytes
-    known = [len(prefixes.known([first, *PROMPT[1:]])) for first in (1, 2, 3)]
+    known = [len(prefixes.known([first, *PROMPT[1:]], ends)) for first in (1, 2, 3)]
     assert known == [1, 3, 3]  # of the oldest, the beginning is kept the longest
     prefixes.clear()
     assert prefixes.bytes == 0
-    assert PrefixCache(block=16, max_bytes=10).known(PROMPT) == []
+    small = PrefixCache(max_bytes=10)
+    TransformersDecoder(tiny_llama.model, PROMPT, small, ends).logprobs()
+    assert small.bytes == 0
+    assert small.known(PROMPT, ends) == []
 
 
 def test_reading_ahead_is_all_that_a_later_prompt_needs(tiny_llama):
     history = ", ".join(f'"Film {n} (1990)"' for n in range(60))
+    beginning = f"User watched {history}."
     tiny_llama.forget()
-    steps = sum(1 for _ in tiny_llama.read_ahead(f"User watched {history}."))
-    decoder = tiny_llama.start(f"User watched {history}. The candidates are these.")
+    steps = sum(1 for _ in tiny_llama.read_ahead(beginning))
+    decoder = tiny_llama.start(f"{beginning} The candidates are these.", beginning)
     decoder.logprobs()
-    assert steps == decoder.reused // BLOCK > 3
+    assert steps == 2
     assert decoder.forward_passes == 1
-    assert list(tiny_llama.read_ahead(f"User watched {history}.")) == []
+    assert 512 == decoder.reused < len(tiny_llama.encode_prompt(beginning)) < 768
+    assert list(tiny_llama.read_ahead(beginning)) == []

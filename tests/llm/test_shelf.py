@@ -11,7 +11,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from palr.errors import LLMError
-from palr.llm.shelf import SMOLLM2_HUB_ID, Shelf, adapters, read_adapter
+from palr.llm.adapters import SMOLLM2_HUB_ID, absent, adapters, read_adapter
+from palr.llm.shelf import Shelf
 from palr.llm.transformers import TransformersLLM
 from palr.settings import Settings
 
@@ -50,6 +51,10 @@ def test_adapters_are_found_by_domain_and_base(tmp_path, tiny_llama):
     assert list(found) == ["palr-v1", "palr-v2"]
     assert found["palr-v2"].folder == own
     assert found["palr-v1"].modes == ("titles", "likelihood")
+    assert absent(found, "ml-1m") == []
+    del found["palr-v2"]
+    (line,) = absent(found, "ml-1m")
+    assert line.startswith("PALR_v2 is not installed: python -m finetune reproduce --dataset ml-1m")
 
 
 def test_views_rank_like_models_of_their_own(tmp_path, tiny_llama, shelf):
@@ -62,6 +67,12 @@ def test_views_rank_like_models_of_their_own(tmp_path, tiny_llama, shelf):
     assert np.allclose(seen[3], plain, atol=1e-4)
     assert not np.allclose(seen[0], seen[1])
     assert not np.allclose(seen[0], plain)
+    models = [tiny_llama.model, *(shelf.llm(adapter).model for adapter in (None, one, two))]
+    prompt = torch.arange(5, 13)[None]
+    asked = {"attention_mask": torch.ones_like(prompt), "max_new_tokens": 8, "pad_token_id": 2}
+    texts = [model.generate(prompt, **asked)[0].tolist() for model in models]
+    assert texts[0] == texts[1]
+    assert texts[1] != texts[2] != texts[3] != texts[1]
     assert shelf.llm(two).adapter == "two"
     assert shelf.llm(None).adapter is None
 

@@ -1,13 +1,15 @@
 """What every ranking mode must do. A new one joins by its entry in `MODES`."""
 
+import math
+
 import pytest
 
 from palr.domains import MOVIES
 from palr.errors import PalrError
 from palr.llm.scripted import ScriptedLLM
 from palr.ranking import MODES, fit_ranking_prompt, rank
-from palr.ranking.modes import labels
-from palr.types import Candidate, Item
+from palr.ranking.modes import labels, name_ends
+from palr.types import Candidate, Item, Prompt, Segment
 from tests.ranking.test_rank import TextOnly
 
 FILMS = [Item(str(n), f"Film {n}", year=1990 + n % 10) for n in range(60)]
@@ -51,7 +53,10 @@ def test_equal_titles_are_told_apart(mode, tiny_llama):
     _, ranking = run(tiny_llama, twins, mode, k=3)
     assert sorted(r.item.id for r in ranking.items) == ["a", "b", "c"]
     ids = [r.item.id for r in ranking.items]
-    if mode != "labels":  # equal names score alike, and stay in the retriever's order
+    if mode in (
+        "titles",
+        "likelihood",
+    ):  # equal names score alike, and stay in the retriever's order
         assert ids.index("a") < ids.index("b")
 
 
@@ -85,12 +90,43 @@ def test_the_likeliest_title_comes_first():
     assert ranking.items[0].item.id == "7"
 
 
+def test_the_candidate_with_the_most_of_a_yes_comes_first():
+    reply = '"Film 7 (1997)", "Film 4 (1994)"'
+    prompt, ranking = run(ScriptedLLM(reply), FILMS[3:13], "relevance", k=3)
+    assert [ranked.item.id for ranked in ranking.items] == ["7", "4", "3"]
+    # Odds of 1 (1/2 against 1/2), 1/2 (1/3 against 2/3) and 8 times 0.001/0.999, of their sum.
+    total = 1 + 1 / 2 + 8 / 999
+    assert [ranked.logprob for ranked in ranking.items] == pytest.approx(
+        [math.log(odds / total) for odds in (1, 1 / 2, 1 / 999)], rel=1e-3
+    )
+    assert prompt.text == run(ScriptedLLM("C"), FILMS[3:13], "labels", k=3)[0].text
+
+
+def test_names_end_where_the_list_names_them():
+    # The history names film 4 too, and two candidates have one name.
+    twins = [FILMS[4], FILMS[4], FILMS[5]]
+    found = [Candidate(item, n, 1.0 / n) for n, item in enumerate(twins, start=1)]
+    llm = ScriptedLLM()
+    prompt, names = fit_ranking_prompt(MOVIES, FILMS[4:5], None, found, 3, llm, "relevance")
+    ends = name_ends(prompt, names)
+    assert ends == sorted(set(ends))
+    listed = prompt.text[: ends[-1]]
+    assert listed.endswith('A: "Film 4 (1994)", B: "Film 4 (1994)", C: "Film 5 (1995)"')
+    assert prompt.text[: ends[0]].endswith('A: "Film 4 (1994)"')
+
+
+def test_a_name_that_was_edited_away_is_judged_at_its_neighbour():
+    prompt = Prompt((Segment("edited", 'The candidates are A: "Heat", C: "Babe".'),))
+    assert name_ends(prompt, ['"Heat"', '"Gone"', '"Babe"']) == [28, 28, 39]
+    assert name_ends(Prompt((Segment("edited", "Hello"),)), ['"Heat"']) == [1]
+
+
 def test_an_unknown_mode_names_the_known_ones(tiny_llama):
-    with pytest.raises(PalrError, match="titles, labels, likelihood"):
+    with pytest.raises(PalrError, match="titles, labels, likelihood, relevance"):
         run(tiny_llama, FILMS[3:13], "magic")
 
 
 def test_a_text_only_model_says_which_mode_it_can_do():
-    for mode in ("labels", "likelihood"):
+    for mode in ("labels", "likelihood", "relevance"):
         with pytest.raises(PalrError, match="choose 'titles'"):
             run(TextOnly(ScriptedLLM()), FILMS[3:13], mode)
