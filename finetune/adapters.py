@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from finetune.cards import card
-from finetune.configs import Config
+from finetune.configs import TAUGHT, Config
 from finetune.record import CURVE, RECORD, TrainingRecord, loss_curve, sha256
+from palr.ranking import DEFAULT_MODE
+from palr.ranking.modes import get_mode
 from palr.settings import SMOLLM2
 
 WEIGHTS, ABOUT = "adapter_model.safetensors", "palr.json"
@@ -84,8 +86,9 @@ def save(model: Any, record: TrainingRecord, domain: str, folder: Path) -> Train
 
 def modes(record: TrainingRecord) -> list[str]:
     """The ways of ranking that the adapter was trained for, the best first."""
-    labelled = record.config.loss != "answer"
-    lists = "Recommend_Retrieval" in record.instructions.counts
-    written = not labelled or "Recommend" in record.instructions.counts
-    found = ["labels"] if labelled and lists else []
+    taught = (
+        TAUGHT[record.config.loss] if "Recommend_Retrieval" in record.instructions.counts else ""
+    )
+    written = taught == "titles" or "Recommend" in record.instructions.counts
+    found = [taught] if get_mode(taught or DEFAULT_MODE).labelled else []
     return [*found, *(["titles", "likelihood"] if written else [])]

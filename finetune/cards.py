@@ -13,6 +13,7 @@ def card(record: TrainingRecord, base: str) -> str:
     loss = {
         "answer": "cross-entropy of the written names",
         "listwise": "cross-entropy over the candidates' labels",
+        "relevance": "cross-entropy over the odds of yes against no behind each candidate",
         "residual": "cross-entropy over the candidates' labels, on top of the retriever's scores",
     }[config.loss]
     source = {

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from finetune.configs import Config
+from finetune.configs import TAUGHT, Config
 from finetune.render import Rendered, render
 from finetune.tasks import Example
 from palr.catalog import Catalog
 from palr.errors import DataError
 from palr.llm.transformers import TransformersLLM
+from palr.ranking.modes import verdicts
 
 IGNORED = -100  # a position that is not predicted
 NO_CHOICE = -1
@@ -35,7 +36,7 @@ class Row:
     prior: tuple[float, ...] = ()
 
 
-class Instructions(Dataset):  # type: ignore[misc]
+class Instructions(Dataset):
     """Rows for training, rendered when asked for; lists are cut and shuffled anew each epoch."""
 
     def __init__(
@@ -45,6 +46,8 @@ class Instructions(Dataset):  # type: ignore[misc]
         self.grouped = config.group_by_length
         self._examples, self._catalog, self._llm = examples, catalog, llm
         self._config = config
+        self._mode = TAUGHT[config.loss]
+        self._verdicts = verdicts(llm)
         if config.loss == "residual":
             bare = next((e for e in examples if e.candidates and not e.scores), None)
             if bare is not None:
@@ -61,7 +64,7 @@ class Instructions(Dataset):  # type: ignore[misc]
         example, shown = arranged(self._examples[at], self._config, rng)
         row = self._row(example, shown)
         length = len(row.rendered.prompt) + len(row.rendered.answer)
-        return {"row": row, "length": length}
+        return {"row": row, "length": length, "verdicts": self._verdicts}
 
     def lengths(self) -> list[int]:
         """About how long each row is, without rendering it: the items that it names."""
@@ -71,9 +74,8 @@ class Instructions(Dataset):  # type: ignore[misc]
         ]
 
     def _row(self, example: Example, shown: list[int]) -> Row:
-        labelled = bool(example.candidates) and self._config.loss != "answer"
-        rendered = render(example, self._catalog, self._llm, labelled, shown)
-        if not labelled:
+        rendered = render(example, self._catalog, self._llm, self._mode, shown)
+        if not rendered.choices:
             return Row(rendered)
         kept = shown[: len(rendered.choices)]
         weights = target_weights(example, kept, self._config.decay)
@@ -129,7 +131,8 @@ class Collator:
 
     def __call__(self, features: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """``input_ids`` (rows, length), with ``attention_mask`` and ``position_ids`` where there is
-        padding; ``labels`` (rows, width); ``choices``, ``weights``, ``prior`` (rows, choices)."""
+        padding; ``labels`` (rows, width); ``choices``, ``weights``, ``prior`` (rows, choices);
+        ``marks`` (rows, choices), columns of the padded row; ``verdicts`` (2,)."""
         rows: list[Row] = [feature["row"] for feature in features]
         inputs = [[*row.rendered.prompt, *row.rendered.answer[:-1]] for row in rows]
         length = max(map(len, inputs))
@@ -141,12 +144,19 @@ class Collator:
             "choices": _right([row.rendered.choices for row in rows], n, NO_CHOICE),
             "weights": _right([row.weights for row in rows], n, 0.0),
             "prior": _right([row.prior for row in rows], n, 0.0),
+            "marks": _right([_columns(row, length) for row in rows], n, NO_CHOICE),
+            "verdicts": torch.tensor(features[0]["verdicts"]),
         }
         if any(len(row) < length for row in inputs):
             mask = _left([[1] * len(row) for row in inputs], length, 0)
             batch["attention_mask"] = mask
             batch["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
         return batch
+
+
+def _columns(row: Row, length: int) -> list[int]:
+    """Where the marks of a row without a written answer are, once it is padded to ``length``."""
+    return [length - len(row.rendered.prompt) + mark for mark in row.rendered.marks]
 
 
 def _left(rows: Sequence[Sequence[int]], length: int, fill: int) -> torch.Tensor:

@@ -17,7 +17,14 @@ from palr.errors import PalrError
 from palr.settings import SMOLLM2
 
 _STRICT = ConfigDict(extra="forbid")
-Loss = Literal["answer", "listwise", "residual"]
+Loss = Literal["answer", "listwise", "residual", "relevance"]
+# The ranking mode that each loss teaches, where there are candidates.
+TAUGHT: dict[Loss, str] = {
+    "answer": "titles",
+    "listwise": "labels",
+    "residual": "labels",
+    "relevance": "relevance",
+}
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -56,7 +63,7 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "palr-v1": Recipe(tasks=("Recommend",)),
     "palr-v2": Recipe(),
-    "palr-v2-drawn": Recipe(tasks=("Recommend_Retrieval",), negatives="retriever"),
+    "palr-v2-drawn": Recipe(tasks=("Recommend_Retrieval",), negatives="retriever", window=3),
 }
 
 
@@ -66,7 +73,8 @@ class Config:
 
     ``loss`` is that of Recommend_Retrieval: ``answer`` is the paper's cross-entropy of the written
     names, ``listwise`` that of the candidates' labels, ``residual`` that of label logits plus
-    ``beta`` times the retriever's scores, so that the model learns what the retriever lacks.
+    ``beta`` times the retriever's scores, so that the model learns what the retriever lacks, and
+    ``relevance`` that of the odds of yes against no behind each candidate.
     Recommend has no list and always takes ``answer``. ``decay`` is the weight of each further
     target against the one before it.
 
@@ -107,7 +115,17 @@ class Config:
 
 CONFIGS: dict[str, Config] = {
     # Two cores: the backward pass stops below the top layers, and prompts are short.
-    "smollm2-135m-cpu": Config(lora_layers=10, candidates=(15, 50)),
+    "smollm2-135m-cpu": Config(
+        loss="relevance",
+        history=10,
+        candidates=(16, 32),
+        learning_rate=1e-3,
+        accumulate=4,
+        lora_layers=12,
+        max_steps=400,
+        save_steps=25,
+        dtype="float32",
+    ),
     "smollm2-135m-gpu": Config(batch_size=16, accumulate=1, group_by_length=True, epochs=3),
     # One 24 GB GPU.
     "llama-7b-qlora": Config(

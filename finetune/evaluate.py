@@ -25,10 +25,8 @@ from finetune.lists import (
     Order,
     cases,
     fit_mix,
-    kendall_tau,
-    log_odds,
     mixed,
-    overlap,
+    order_log_odds,
     rank_in,
     sample,
 )
@@ -36,6 +34,7 @@ from finetune.record import read_record, sha256, versions
 from palr.data.progress import Progress, silent
 from palr.domains import HISTORY_LIMIT
 from palr.errors import DataError, PalrError
+from palr.evaluation.agreement import kendall_tau, overlap
 from palr.evaluation.kept import KeptRanks, Ranks
 from palr.evaluation.metrics import NOTHING, popularity_lift, summary
 from palr.evaluation.protocol import Part, part_of
@@ -44,6 +43,7 @@ from palr.evaluation.significance import compare, intervals
 from palr.llm.transformers import TransformersLLM
 from palr.profile import write_profile
 from palr.ranking import DEFAULT_MODE, fit_ranking_prompt, rank
+from palr.ranking.mix import SCORED
 from palr.ranking.modes import get_mode
 from palr.recommender import N_CANDIDATES
 from palr.retrieval import load_retriever
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from palr.catalog import Catalog
 
 TOP = 10
-SCORED = ("labels", "likelihood")  # modes that score every candidate
 COMPARED = ("HR@10", "NDCG@10")
 
 
@@ -263,7 +262,7 @@ def _measured(bench: Bench, contender: Contender, baseline: NDArray[np.int64]) -
         return rows
     known = judge.orders(hits, "validation")
     weights = fit_mix(
-        [log_odds(known[case.user], case.candidates) for case in hits],
+        [order_log_odds(known[case.user], case.candidates) for case in hits],
         [case.rank - 1 for case in hits],
     )
     mix = {case.user: mixed(orders[case.user], case.candidates, weights) for case in wanted}
@@ -281,7 +280,7 @@ def _measured(bench: Bench, contender: Contender, baseline: NDArray[np.int64]) -
 def sensitivity(ways: Sequence[dict[int, Order]]) -> dict[str, float]:
     """Mean overlap and Kendall's tau of the top 10 over all pairs of orders of a user's list."""
     pairs = [
-        (one[user], other[user])
+        (one[user].places, other[user].places)
         for at, one in enumerate(ways)
         for other in ways[at + 1 :]
         for user in one

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from palr.errors import RetrieverUnavailableError
 from palr.evaluation.metrics import DEEPEST
 from palr.evaluation.protocol import Part, part_of
+from palr.ranking.mix import best_first, log_odds, log_softmax
 from palr.retrieval.base import Retriever, retrieve
 from palr.retrieval.splits import TrainingData
 from palr.types import Candidate, Item
@@ -147,18 +148,13 @@ class KeptProfiles:
 
 def mixed(order: Order, candidates: Sequence[Candidate], weights: NDArray[np.float64]) -> Order:
     """The candidates by the weighted sum of the model's and the retriever's log-probabilities."""
-    features = log_odds(order, candidates)
-    best = np.argsort(-(features @ weights), kind="stable")
-    return Order(order.user, tuple(int(at) + 1 for at in best), (), order.valid, order.seconds)
+    best = best_first(order_log_odds(order, candidates), weights)
+    return Order(order.user, tuple(at + 1 for at in best), (), order.valid, order.seconds)
 
 
-def log_odds(order: Order, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
-    """(candidates, 2) in the retriever's order: log-probability within the list, by the model and
-    by the retriever. A candidate that the model could not score gets its lowest."""
-    model = np.full(len(candidates), min(order.scores))
-    model[np.array(order.places) - 1] = order.scores
-    retriever = np.array([candidate.score for candidate in candidates], np.float64)
-    return np.stack([_log_softmax(model), _log_softmax(retriever)], axis=1)
+def order_log_odds(order: Order, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+    """`palr.ranking.mix.log_odds` of an order, in the retriever's order."""
+    return log_odds(order.places, order.scores, [candidate.score for candidate in candidates])
 
 
 def fit_mix(
@@ -173,7 +169,7 @@ def fit_mix(
     for _ in range(steps):
         gradient, hessian = -ridge * weights, ridge * np.eye(2)
         for rows, target in zip(features, targets, strict=True):
-            p = np.exp(_log_softmax(rows @ weights))
+            p = np.exp(log_softmax(rows @ weights))
             mean = p @ rows
             gradient = gradient + rows[target] - mean
             hessian = hessian + (rows - mean).T @ ((rows - mean) * p[:, None])
@@ -182,28 +178,3 @@ def fit_mix(
         if np.abs(step).max() < 1e-8:
             break
     return weights
-
-
-def overlap(first: Order, second: Order, k: int = 10) -> float:
-    """The share of the top ``k`` that two orders have in common."""
-    shared = set(first.places[:k]) & set(second.places[:k])
-    return len(shared) / max(min(k, len(first.places)), 1)
-
-
-def kendall_tau(first: Order, second: Order, k: int = 10) -> float:
-    """Kendall's tau of two orders over what both have in their top ``k``; 0 below two items.
-
-    >>> a, b = (Order(0, places, (), True, 0.0) for places in ((1, 2, 3), (1, 3, 2)))
-    >>> round(kendall_tau(a, b), 3)
-    0.333
-    """
-    place = {item: at for at, item in enumerate(second.places[:k])}
-    shared = [place[item] for item in first.places[:k] if item in place]
-    pairs = [(a, b) for at, a in enumerate(shared) for b in shared[at + 1 :]]
-    return sum(1 if a < b else -1 for a, b in pairs) / len(pairs) if pairs else 0.0
-
-
-def _log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    shifted = values - values.max()
-    result: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum())
-    return result

@@ -1,4 +1,5 @@
-"""What is minimised. Both losses read only the last positions of a row (`finetune.collate`)."""
+"""What is minimised. Only the last positions of a row (`finetune.collate`) and the places of its
+marks are read."""
 
 import torch
 from torch import Tensor
@@ -26,6 +27,25 @@ def choice_logits(logits: Tensor, choices: Tensor, prior: Tensor) -> Tensor:
     """
     picked = logits[:, -1].gather(1, choices.clamp(min=0)).float()
     return (picked + prior).masked_fill(choices == NO_CHOICE, float("-inf"))
+
+
+def kept_columns(marks: Tensor, length: int, width: int) -> Tensor:
+    """The columns of rows of ``length`` whose logits are needed, ascending: those of ``marks``
+    (rows, choices), padded with `NO_CHOICE`, and the last ``width``."""
+    last = torch.arange(length - width, length, device=marks.device)
+    return torch.unique(torch.cat([marks[marks != NO_CHOICE], last]))
+
+
+def relevance_logits(logits: Tensor, columns: Tensor, marks: Tensor, verdicts: Tensor) -> Tensor:
+    """How much rather yes than no is said behind each mark: (rows, choices).
+
+    ``logits`` is (rows, columns, vocabulary) at the ``columns`` of `kept_columns`; ``verdicts`` are
+    the tokens of yes and no. Padding of ``marks`` gets minus infinity.
+    """
+    places = torch.searchsorted(columns, marks.clamp(min=0)).clamp(max=len(columns) - 1)
+    rows = torch.arange(len(marks), device=marks.device)[:, None]
+    yes, no = (logits[rows, places, token].float() for token in verdicts)
+    return (yes - no).masked_fill(marks == NO_CHOICE, float("-inf"))
 
 
 def listwise_loss(logits: Tensor, weights: Tensor) -> Tensor:

@@ -12,32 +12,36 @@ from palr.errors import DataError
 from palr.grounding import SEPARATOR
 from palr.llm.transformers import TransformersLLM
 from palr.prompts import Limits, fit, item_names, recommend_prompt
-from palr.ranking import fit_ranking_prompt
-from palr.ranking.modes import labels
+from palr.ranking import DEFAULT_MODE, fit_ranking_prompt
+from palr.ranking.modes import get_mode, labels
 from palr.types import Candidate, Item, Keyword, Profile, Prompt
 
 
 @dataclass(frozen=True)
 class Rendered:
     """``answer`` is what is to be written, empty for a labelled prompt; ``choices`` are the label
-    tokens of the candidates shown, empty for a written answer."""
+    tokens of the candidates shown, empty for a written answer. ``marks`` are the indices of the
+    prompt's tokens behind which the candidates are judged, in the mode relevance."""
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...] = ()
     choices: tuple[int, ...] = ()
+    marks: tuple[int, ...] = ()
 
 
 def render(
     example: Example,
     catalog: Catalog,
     llm: TransformersLLM,
-    labelled: bool,
+    mode: str = DEFAULT_MODE,
     shown: Sequence[int] = (),
     k: int = ANSWER_LIMIT,
 ) -> Rendered:
-    """Render an example; ``shown`` are the positions of the candidates to show, all by default.
+    """Render an example as the ranking mode ``mode`` reads it; ``shown`` are the positions of the
+    candidates to show, all by default.
 
-    Where ``labelled``, a candidate that is shown keeps the label of its position in the whole list.
+    Where the prompt is labelled, a candidate that is shown keeps the label of its position in the
+    whole list.
 
     Candidates that do not fit are left out, the answer's last.
 
@@ -48,6 +52,7 @@ def render(
     profile = _profile(example)
     if example.task == "Recommend":
         return _open(example, history, profile, catalog, llm, k)
+    labelled = get_mode(mode).labelled
     candidates = _candidates(example, catalog)
     shown = list(shown) or list(range(len(candidates)))
     marks = labels(llm, len(candidates)) if labelled else ()
@@ -60,17 +65,19 @@ def render(
         [candidates[at] for at in shown],
         k,
         llm,
-        "labels" if labelled else "titles",
+        mode,
         [marks[at] for at in shown] if labelled else (),
     )
     called = {example.candidates[at]: name for at, name in zip(shown, names, strict=False)}
     if not called.keys() >= set(example.answer):
         fewer = keep(example, shown, len(names))
-        return render(example, catalog, llm, labelled, fewer, k)
+        return render(example, catalog, llm, mode, fewer, k)
     tokens = tuple(llm.encode_prompt(prompt.text))
     if labelled:
-        kept = shown[: len(names)]
-        return Rendered(tokens, choices=tuple(llm.encode_answer(marks[at])[0] for at in kept))
+        choices = tuple(llm.encode_answer(marks[at])[0] for at in shown[: len(names)])
+        places = get_mode(mode).marks
+        ends = llm.marked_tokens(prompt.text, places(prompt, names)) if places else []
+        return Rendered(tokens, choices=choices, marks=tuple(ends))
     return Rendered(tokens, _answer([called[item] for item in example.answer], llm))
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # What each configuration takes for one data set, and on which machine.
 EXPECTED: dict[str, str] = {
-    "smollm2-135m-cpu": "about a night on two CPU cores, at no cost",
+    "smollm2-135m-cpu": "about five hours on two CPU cores, at no cost",
     "smollm2-135m-gpu": "about an hour on one GPU of 16 GB or more, some 1 USD where it is rented",
     "llama-7b-qlora": "about a day on one GPU of 24 GB, some 15 USD where it is rented",
     "llama-7b-fsdp": "some hours on four GPUs of 40 GB, some 40 USD where they are rented",
@@ -32,10 +32,10 @@ EXPECTED: dict[str, str] = {
 
 # The adapters: which instructions each learns from, and by which loss.
 # PALR_v1 knows the task Recommend only; it learns to write titles.
-# PALR_v2 adds Recommend_Retrieval, here over lists that a retriever drew, and learns their labels.
+# PALR_v2 selects from candidates, here from lists that a retriever drew.
 STEPS: tuple[tuple[str, str, Loss], ...] = (
     ("palr-v1", "palr-v1", "answer"),
-    ("palr-v2", "palr-v2-drawn", "listwise"),
+    ("palr-v2", "palr-v2-drawn", "relevance"),
 )
 
 

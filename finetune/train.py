@@ -23,7 +23,14 @@ from finetune import adapters
 from finetune.collate import Collator, Instructions
 from finetune.configs import Config
 from finetune.dataset import EXAMPLES, Manifest, read_examples, read_manifest
-from finetune.losses import answer_loss, choice_logits, first_target_ranks, listwise_loss
+from finetune.losses import (
+    answer_loss,
+    choice_logits,
+    first_target_ranks,
+    kept_columns,
+    listwise_loss,
+    relevance_logits,
+)
 from finetune.record import Point, TrainingRecord, commit, versions
 from palr.errors import DataError, PalrError
 from palr.llm.transformers import TransformersLLM
@@ -208,7 +215,7 @@ def memory_advice(config: Config) -> str:
     return f"out of memory with batch_size=1: set {', then '.join(wishes)} (with --set)"
 
 
-class RankingTrainer(Trainer):  # type: ignore[misc]
+class RankingTrainer(Trainer):
     """A Trainer whose loss is ours; it also counts tokens and, before each example is learnt from,
     how well the model orders its candidates."""
 
@@ -234,12 +241,19 @@ class RankingTrainer(Trainer):  # type: ignore[misc]
         }
         mask = seen.get("attention_mask")
         self.tokens += int(mask.sum()) if mask is not None else seen["input_ids"].numel()
-        logits = model(**seen, logits_to_keep=labels.shape[1], use_cache=False).logits
+        marks, (length, width) = inputs["marks"], (seen["input_ids"].shape[1], labels.shape[1])
+        columns = kept_columns(marks, length, width)
+        judged = len(columns) > width
+        logits = model(**seen, logits_to_keep=columns if judged else width, use_cache=False).logits
         listed = inputs["weights"].sum(dim=1) > 0
         losses = []
         if listed.any():
             weights = inputs["weights"][listed]
-            scored = choice_logits(logits[listed], choices[listed], inputs["prior"][listed])
+            scored = (
+                relevance_logits(logits[listed], columns, marks[listed], inputs["verdicts"])
+                if judged
+                else choice_logits(logits[listed], choices[listed], inputs["prior"][listed])
+            )
             losses.append(listwise_loss(scored, weights))
             self._gains += zip(
                 _gains(first_target_ranks(scored.detach(), weights)),
@@ -247,7 +261,7 @@ class RankingTrainer(Trainer):  # type: ignore[misc]
                 strict=True,
             )
         if not listed.all():
-            losses.append(answer_loss(logits[~listed], labels[~listed]))
+            losses.append(answer_loss(logits[~listed][:, -width:], labels[~listed]))
         loss = torch.cat(losses).mean()
         if not torch.isfinite(loss):
             raise PalrError(
@@ -273,7 +287,7 @@ class RankingTrainer(Trainer):  # type: ignore[misc]
         return LengthGroupedSampler(size, lengths=self.train_dataset.lengths())
 
 
-class _Epochs(TrainerCallback):  # type: ignore[misc]
+class _Epochs(TrainerCallback):
     """Tell the data which epoch it is, so that lists are arranged anew."""
 
     def __init__(self, dataset: Instructions) -> None:

@@ -7,10 +7,8 @@ from finetune.lists import (
     KeptProfiles,
     Order,
     fit_mix,
-    kendall_tau,
-    log_odds,
     mixed,
-    overlap,
+    order_log_odds,
     rank_in,
     sample,
 )
@@ -62,7 +60,7 @@ def test_a_sample_is_fixed_by_its_seed():
 
 
 def test_log_odds_are_in_the_retrievers_order():
-    features = log_odds(order(2, 1, scores=(3.0, 1.0)), CANDIDATES)
+    features = order_log_odds(order(2, 1, scores=(3.0, 1.0)), CANDIDATES)
     # The model gave 1, 3 and, to the two that it did not score, its lowest.
     assert features[:, 0] - features[0, 0] == pytest.approx([0, 2, 0, 0])
     assert features[:, 1] - features[0, 1] == pytest.approx([0, -1, -2, -3])
@@ -94,11 +92,3 @@ def test_a_useless_model_gets_no_weight():
     targets = [int(rows[:, 1].argmax()) for rows in features]
     model, retriever = fit_mix(features, targets)
     assert abs(model) < 0.1 * retriever
-
-
-def test_overlap_and_tau_by_hand():
-    one, other = order(1, 2, 3, 4), order(2, 1, 5, 6)
-    assert overlap(one, other, k=4) == 0.5
-    assert kendall_tau(one, other, k=4) == -1.0
-    assert overlap(one, one, k=4) == kendall_tau(one, one, k=4) == 1.0
-    assert kendall_tau(one, order(9), k=4) == 0.0

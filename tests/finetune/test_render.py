@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from finetune.configs import Config
+from finetune.losses import relevance_logits
 from finetune.render import render
 from finetune.tasks import Example
 from palr.domains import DOMAINS
@@ -14,7 +16,7 @@ from palr.grounding import select
 from palr.profile import write_profile
 from palr.prompts import item_names, recommend_prompt
 from palr.ranking import fit_ranking_prompt, rank
-from palr.ranking.modes import labels
+from palr.ranking.modes import labels, verdicts
 from palr.types import Candidate, Keyword, Profile
 
 
@@ -71,7 +73,7 @@ def test_a_labelled_prompt_is_the_served_one(example, films, tiny_llama, with_pr
         keywords = tuple(keyword.text for keyword in profile.keywords)
         example = replace(example, keywords=keywords, text=profile.text)
     prompt, names, candidates = served(example, films, tiny_llama, "labels", profile)
-    rendered = render(example, films, tiny_llama, labelled=True)
+    rendered = render(example, films, tiny_llama, mode="labels")
     assert list(rendered.prompt) == tiny_llama.encode_prompt(prompt.text)
     assert rendered.answer == ()
     # Serving reads the logits of exactly these tokens, in this order.
@@ -83,9 +85,26 @@ def test_a_labelled_prompt_is_the_served_one(example, films, tiny_llama, with_pr
     assert {r.item.id: r.logprob for r in ranking.items} == pytest.approx(trained, abs=1e-4)
 
 
+def test_judged_candidates_are_read_where_serving_reads_them(example, films, tiny_llama):
+    prompt, names, candidates = served(example, films, tiny_llama, "relevance")
+    rendered = render(example, films, tiny_llama, mode="relevance")
+    assert list(rendered.prompt) == tiny_llama.encode_prompt(prompt.text)
+    for at, name in zip(rendered.marks, names, strict=True):
+        read = tiny_llama.tokenizer.decode(rendered.prompt[: at + 1])
+        assert read.rstrip(",.").endswith(name)
+    *_, ranking = rank(prompt, names, candidates, tiny_llama, 5, "relevance")
+    columns = torch.tensor(sorted(rendered.marks))
+    with torch.inference_mode():
+        logits = tiny_llama.model(torch.tensor([rendered.prompt]), logits_to_keep=columns).logits
+    marks = torch.tensor([rendered.marks])
+    odds = relevance_logits(logits, columns, marks, torch.tensor(verdicts(tiny_llama)))
+    trained = dict(zip(example.candidates, torch.log_softmax(odds[0], dim=0).tolist(), strict=True))
+    assert {r.item.id: r.logprob for r in ranking.items} == pytest.approx(trained, abs=1e-4)
+
+
 def test_a_written_answer_is_what_grounding_writes(example, films, tiny_llama):
     prompt, names, _ = served(example, films, tiny_llama, "titles")
-    rendered = render(example, films, tiny_llama, labelled=False)
+    rendered = render(example, films, tiny_llama, mode="titles")
     assert list(rendered.prompt) == tiny_llama.encode_prompt(prompt.text)
     decoder = Follower(rendered.answer, len(tiny_llama.tokenizer))
     choices = list(filter(None, select(tiny_llama, decoder, names, k=2)))
@@ -103,7 +122,7 @@ def test_the_task_recommend_is_in_the_papers_words(films, tiny_llama):
         'Input: User watched movies "Film B1 (1971)". User\'s preference: Drama.\n'
         "Output:"
     )
-    rendered = render(example, films, tiny_llama, labelled=True)
+    rendered = render(example, films, tiny_llama, mode="labels")
     assert list(rendered.prompt) == tiny_llama.encode_prompt(prompt.text)
     (name,) = item_names(films.domain, [films.item("2")])
     assert list(rendered.answer[:-1]) == tiny_llama.encode_answer(name)
@@ -116,7 +135,7 @@ def test_both_domains_can_ask_without_candidates():
 
 def test_a_part_of_the_list_keeps_the_labels_of_the_whole(example, films, tiny_llama):
     marks = labels(tiny_llama, 5)
-    rendered = render(example, films, tiny_llama, labelled=True, shown=[1, 3, 4])
+    rendered = render(example, films, tiny_llama, mode="labels", shown=[1, 3, 4])
     assert list(rendered.choices) == [tiny_llama.encode_answer(marks[at])[0] for at in (1, 3, 4)]
     text = tiny_llama.tokenizer.decode(rendered.prompt)
     assert f'are {marks[1]}: "Film F5 (1975)", {marks[3]}: "Film H7 (1977)", {marks[4]}:' in text
@@ -128,10 +147,10 @@ def test_what_does_not_fit_is_left_out_but_never_the_answer(example, films, tiny
     from palr.llm.transformers import TransformersLLM
 
     config = tiny_llama.model.config.__class__(**tiny_llama.model.config.to_dict())
-    full = len(render(example, films, tiny_llama, labelled=True).prompt)
+    full = len(render(example, films, tiny_llama, mode="labels").prompt)
     config.max_position_embeddings = full + 2  # serving keeps room for names, even for labels
     small = TransformersLLM(AutoModelForCausalLM.from_config(config), tiny_llama.tokenizer, "small")
-    rendered = render(example, films, small, labelled=True)
+    rendered = render(example, films, small, mode="labels")
     assert len(rendered.prompt) < full
     marks = labels(small, 5)
     wanted = {small.encode_answer(marks[at])[0] for at in (1, 3)}
@@ -139,7 +158,7 @@ def test_what_does_not_fit_is_left_out_but_never_the_answer(example, films, tiny
     assert len(rendered.choices) < 5
     config.max_position_embeddings = 40
     with pytest.raises(DataError, match="lower history"):
-        render(example, films, small, labelled=True)
+        render(example, films, small, mode="labels")
 
 
 def test_config_defaults_show_whole_prompts():

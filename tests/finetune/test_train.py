@@ -15,7 +15,14 @@ from finetune import adapters
 from finetune.build import build, folder
 from finetune.collate import IGNORED, NO_CHOICE, Collator, Instructions, arranged
 from finetune.configs import CONFIGS, Config, Recipe
-from finetune.losses import answer_loss, choice_logits, first_target_ranks, listwise_loss
+from finetune.losses import (
+    answer_loss,
+    choice_logits,
+    first_target_ranks,
+    kept_columns,
+    listwise_loss,
+    relevance_logits,
+)
 from finetune.record import Point, loss_curve, read_record
 from finetune.tasks import Example
 from finetune.train import (
@@ -133,6 +140,37 @@ def test_listwise_loss_by_hand():
     assert first_target_ranks(scored, weights).tolist() == [1, 2]
 
 
+def test_relevance_is_read_behind_each_mark():
+    columns = kept_columns(torch.tensor([[2, 5], [4, NO_CHOICE]]), length=8, width=1)
+    assert columns.tolist() == [2, 4, 5, 7]
+    logits = torch.zeros(2, 4, 10)  # rows, columns, vocabulary
+    logits[0, 0, 3], logits[0, 2, 6] = 2.0, 1.0
+    logits[1, 1, 3] = 4.0
+    marks = torch.tensor([[2, 5], [4, NO_CHOICE]])
+    odds = relevance_logits(logits, columns, marks, torch.tensor([3, 6]))
+    assert odds.tolist() == [[2.0, -1.0], [4.0, float("-inf")]]
+
+
+def test_padding_moves_the_marks(films, tiny_llama):
+    config = Config(loss="relevance")
+    longer = replace(LISTED, history=(*LISTED.history, "9", "10"))
+    batch = batch_of([LISTED, longer], films, tiny_llama, config)
+    for row, marks in zip(batch["input_ids"], batch["marks"], strict=True):
+        ends = [tiny_llama.tokenizer.decode(row[mark - 1 : mark + 1]) for mark in marks]
+        assert all('"' in end for end in ends), ends
+    losses = []
+    for examples in ([LISTED], [longer], [LISTED, longer]):
+        batch = batch_of(examples, films, tiny_llama, config)
+        columns = kept_columns(batch["marks"], batch["input_ids"].shape[1], 1)
+        seen = ("input_ids", "attention_mask", "position_ids")
+        inputs = {name: batch[name] for name in seen if name in batch}
+        with torch.inference_mode():
+            logits = tiny_llama.model(**inputs, logits_to_keep=columns).logits
+        odds = relevance_logits(logits, columns, batch["marks"], batch["verdicts"])
+        losses.append(listwise_loss(odds, batch["weights"]).tolist())
+    assert [*losses[0], *losses[1]] == pytest.approx(losses[2], rel=1e-4)
+
+
 def test_residual_adds_the_retrievers_scores(films, tiny_llama):
     batch = batch_of([LISTED], films, tiny_llama, Config(loss="residual", beta=0.5))
     assert batch["prior"][0].tolist() == [2.5, 2.0, 1.5, 1.0, 0.5]
@@ -225,7 +263,7 @@ def test_training_learns(films, own_settings, quick, tmp_path, small_recipe):
     assert record.curve[0].ndcg_listed > 0
 
 
-@pytest.mark.parametrize("loss", ["answer", "residual"])
+@pytest.mark.parametrize("loss", ["answer", "residual", "relevance"])
 def test_every_loss_runs(films, own_settings, quick, tmp_path, small_recipe, loss):
     recipe = replace(small_recipe, tasks=("Recommend_Retrieval",), negatives="retriever")
     build(films, own_settings, "drawn", replace(recipe, user_share=1.0))
@@ -233,8 +271,15 @@ def test_every_loss_runs(films, own_settings, quick, tmp_path, small_recipe, los
     run = Run("x", "x", replace(quick, loss=loss, max_steps=1), place, tmp_path / "a")
     record = train(run, films, own_settings, quiet=True)
     assert record.steps == 1
-    wanted = ["titles", "likelihood"] if loss == "answer" else ["labels"]
+    wanted = {"answer": ["titles", "likelihood"], "residual": ["labels"]}.get(loss, [loss])
     assert json.loads((run.out / "palr.json").read_text())["modes"] == wanted
+
+
+def _train(threads: int, *given: object) -> None:
+    """In a process of its own. Sums come out differently with another number of threads, which
+    loading a model may have set in this process."""
+    torch.set_num_threads(threads)
+    train(*given, quiet=True)
 
 
 def test_a_killed_run_ends_like_an_uninterrupted_one(run, films, own_settings, tmp_path):
@@ -244,7 +289,7 @@ def test_a_killed_run_ends_like_an_uninterrupted_one(run, films, own_settings, t
     assert not list(checkpoints.iterdir())  # a run that ended leaves none
 
     spawn = multiprocessing.get_context("spawn")
-    process = spawn.Process(target=train, args=(run, films, own_settings, True))
+    process = spawn.Process(target=_train, args=(torch.get_num_threads(), run, films, own_settings))
     process.start()
     deadline = time.monotonic() + 120
     while not list(checkpoints.glob("*/checkpoint-*/trainer_state.json")):
