@@ -6,6 +6,7 @@ import sys
 
 from palr import setup
 from palr.errors import PalrError, SettingsError
+from palr.serve import process
 from palr.serve.logs import configure
 from palr.settings import Settings, load_settings
 from palr.studio import Studio
@@ -14,6 +15,7 @@ from palr.ui.server import serve
 
 
 def main() -> int:
+    process.prepare()
     try:
         settings = load_settings()
         configure(settings.log)

@@ -270,6 +270,26 @@ def test_the_tables_are_valid_on_postgresql() -> None:
         assert "ROWID" not in ddl
 
 
+def test_a_large_install_does_not_shut_readers_out(
+    store: CatalogStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.install("ml-100k", RAW)
+    monkeypatch.setattr("palr.data.store.BUSY_SECONDS", 0.1)
+    other = CatalogStore(f"sqlite:///{tmp_path / 'new' / 'catalog.db'}")
+    items = tuple(Item(str(n), f"{n} {'x' * 90}") for n in range(60_000))  # 8 MB; the cache has 2
+    seen: list[tuple[bool, set[str]]] = []
+    store.install(
+        "ml-1m",
+        RawDataset(items, None, "x"),
+        progress=lambda what, done, total, unit: seen.append(
+            (done == total, set(other.installed()))
+        ),
+    )
+    assert len(seen) > 2
+    assert all(found == {"ml-100k"} for complete, found in seen if not complete)
+    assert seen[-1][1] == {"ml-100k", "ml-1m"}
+
+
 def test_progress_ends_once(store: CatalogStore) -> None:
     steps: list[tuple[str, int, int, str]] = []
     store.install("ml-100k", RAW, progress=lambda *step: steps.append(step))

@@ -12,7 +12,7 @@ from palr.llm.transformers import TransformersLLM
 from palr.ranking import MODES
 from palr.recommender import Recommender
 from palr.retrieval.popularity import PopularityRetriever
-from palr.types import Item, Recommendation
+from palr.types import Asked, Item, Recommendation
 
 from .hostile import TITLES
 
@@ -47,7 +47,7 @@ class Obedient:
 
 def run(llm: LLM, picks: tuple[Item, ...], mode: str = "titles") -> Recommendation:
     recommender = Recommender(CATALOG, lambda name: RETRIEVER, lambda: llm)
-    return recommender.recommend(picks, mode=mode)
+    return recommender.recommend(picks, Asked(mode=mode))
 
 
 def assert_sound(trace: Recommendation) -> None:

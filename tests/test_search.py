@@ -180,7 +180,7 @@ def test_twelve_thousand_items_answer_as_one_types() -> None:
             keywords=tuple(chance.choices(stems[:200], k=4)),
             popularity=chance.randint(0, 400),
         )
-        for number in range(12_000)
+        for number in range(12_101)
     ]
     index = TitleIndex(items)
     seconds = []

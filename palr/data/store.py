@@ -101,6 +101,9 @@ class Database:
         except OSError as error:
             raise self._unwritable(error.strerror or str(error)) from error
         with self._session(create=True) as session:
+            if self.path is not None:
+                # Once its cache spills into the file, SQLite shuts readers out until the end.
+                session.execute(text("PRAGMA cache_spill = OFF"))
             _delete(session, key)
             row = DatasetRow(
                 key=key,

@@ -1,44 +1,78 @@
 """What the page may send to the server, checked before anything else reads it.
 
 Gradio takes any JSON for any of its functions, and files where none is meant. The page sends very
-little: the number of a function and, for each of its inputs, a word, a selection or nothing.
+little: the number of a function and, for each of its inputs, a word or a few, a selection, text of
+bounded length, or nothing.
 """
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from palr.errors import PalrError
+from pydantic import BaseModel, ValidationError
 
-Kind = Literal["nothing", "word", "selection"]
+from palr.errors import PalrError
+from palr.text import visible
 
 MAX_WORD = 64
+MAX_WORDS = 64
 MAX_IDS = 2000
 MAX_QUERY = 1000
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Text:
+    """Text that a visitor writes, of at most ``limit`` characters."""
+
+    limit: int
+
+
+Kind = Literal["nothing", "word", "words", "selection"] | Text
 
 
 class ContractError(PalrError):
     """A request that the page never makes; the text says what is wrong with it."""
 
 
+class ArgumentsError(ContractError):
+    """A program's call with arguments that the endpoint does not take: the first, and why."""
+
+
 @dataclass(frozen=True)
 class Call:
-    """A function of the page: what each of its inputs holds, and whether it joins the queue."""
+    """A function of the page: what each of its inputs holds, and whether it joins the queue.
 
-    inputs: tuple[Kind, ...]
+    An endpoint for programs has ``arguments`` instead: a strict model of its inputs, in order.
+    """
+
+    inputs: tuple[Kind, ...] = ()
     queued: bool = False
+    arguments: type[BaseModel] | None = None
+
+    def checked(self, data: object) -> list[Any]:
+        """The values of the inputs; raises ContractError."""
+        names = list(self.arguments.model_fields) if self.arguments else []
+        n = len(names or self.inputs)
+        if not isinstance(data, list) or len(data) != n:
+            raise ContractError(f"data must be a list of {n} values")
+        if self.arguments is None:
+            return [_input(kind, value) for kind, value in zip(self.inputs, data, strict=True)]
+        given = {name: v for name, v in zip(names, data, strict=True) if v is not None}
+        return list(validated(self.arguments, given).values())
 
 
 @dataclass(frozen=True)
 class Contract:
-    """``calls`` by function number; ``lookups`` are the server functions of ``component``."""
+    """``calls`` by function number; ``lookups`` are the server functions of ``components``;
+    ``names`` are the numbers of the endpoints for programs."""
 
     calls: Mapping[int, Call]
-    component: int
+    components: frozenset[int]
     lookups: frozenset[str]
+    names: Mapping[str, int] = field(default_factory=dict)
 
     def call(self, body: bytes, queued: bool) -> bytes:
         """The body of a call, reduced to what a call needs; raises ContractError."""
@@ -47,11 +81,8 @@ class Contract:
         call = self.calls.get(number) if type(number) is int else None
         if call is None or call.queued != queued:
             raise ContractError("no such function")
-        data = asked.get("data")
-        if not isinstance(data, list) or len(data) != len(call.inputs):
-            raise ContractError(f"data must be a list of {len(call.inputs)} values")
+        values = call.checked(asked.get("data"))
         trigger = asked.get("trigger_id")
-        values = [_input(kind, value) for kind, value in zip(call.inputs, data, strict=True)]
         return _bytes(
             {
                 "fn_index": number,
@@ -62,25 +93,33 @@ class Contract:
             }
         )
 
+    def named(self, name: str, body: bytes) -> bytes:
+        """The body of a call by name, reduced to what it needs; raises ContractError."""
+        call = self.calls[self.names[name]]
+        return _bytes({"data": call.checked(_object(body).get("data"))})
+
     def lookup(self, body: bytes) -> bytes:
         """The body of a search or description, reduced to what it needs; raises ContractError."""
         asked = _object(body)
         name, data = asked.get("fn_name"), asked.get("data")
         if not isinstance(name, str) or name not in self.lookups:
             raise ContractError("no such lookup")
-        if asked.get("component_id") != self.component or type(asked["component_id"]) is not int:
+        component = asked.get("component_id")
+        if type(component) is not int or component not in self.components:
             raise ContractError("no such component")
         if not isinstance(data, dict):
             raise ContractError("data must be an object")
         query = data.get("query", "")
         if not isinstance(query, str) or len(query) > MAX_QUERY:
             raise ContractError(f"query must be text of at most {MAX_QUERY} characters")
+        visitor = session(asked.get("session_hash"))
         return _bytes(
             {
-                "component_id": self.component,
-                "session_hash": session(asked.get("session_hash")),
+                "component_id": component,
+                "session_hash": visitor,
                 "fn_name": name,
-                "data": {**_selection(data), "query": _text(query)},
+                # Server functions learn from here alone who asks.
+                "data": {**_selection(data), "query": _text(query), "visitor": visitor},
             }
         )
 
@@ -100,6 +139,27 @@ class Contract:
         )
 
 
+def validated(model: type[BaseModel], given: object) -> dict[str, Any]:
+    """The arguments of an endpoint, defaults filled in; raises ArgumentsError."""
+    try:
+        values = model.model_validate(given).model_dump()
+    except ValidationError as error:
+        raise ArgumentsError(_in_words(error)) from error
+    for name, value in values.items():
+        if isinstance(value, str):
+            values[name] = _text(value)
+        elif isinstance(value, list):
+            values[name] = [_text(entry) for entry in value]
+    return values
+
+
+def _in_words(error: ValidationError) -> str:
+    """The first thing that is wrong, with its place."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(visible(str(part))[:64] for part in first["loc"])
+    return f"{where or 'arguments'}: {first['msg']}"
+
+
 def session(value: object) -> str:
     """A session's or an event's name; raises ContractError."""
     if isinstance(value, str) and _SESSION.fullmatch(value):
@@ -112,6 +172,18 @@ def _input(kind: Kind, value: object) -> object:
         return None  # the server keeps it; what the browser sends is not read
     if kind == "selection":
         return _selection(value)
+    if isinstance(kind, Text):
+        if not isinstance(value, str) or len(value) > kind.limit:
+            raise ContractError(f"a text must have at most {kind.limit:,} characters")
+        return _text(value)
+    if kind == "words":
+        if not isinstance(value, list) or len(value) > MAX_WORDS:
+            raise ContractError(f"choices must be a list of at most {MAX_WORDS} words")
+        return [_word(entry) for entry in value]
+    return _word(value)
+
+
+def _word(value: object) -> str:
     if not isinstance(value, str) or len(value) > MAX_WORD:
         raise ContractError("a choice must be a word")
     return _text(value)

@@ -7,39 +7,33 @@ that a weakness in what it does not use is out of reach.
 
 import asyncio
 import base64
-import gzip
-import hashlib
 import hmac
 import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from palr import metrics
-from palr.serve.contract import Contract, ContractError, session
+from palr.serve.contract import ArgumentsError, Contract, ContractError, session
 from palr.serve.limits import Buckets, visitor_of
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from palr.serve.pages import App, Message, Pages, Receive, Scope, Send, hash_of
 
 MAX_BODY = 256 * 1024
 BODY_SECONDS = 30.0
 REQUESTS_PER_SECOND, REQUEST_BURST = 50.0, 500  # a computer room may share one address
 LOGINS_PER_SECOND, LOGIN_BURST = 0.1, 10
+MAX_UNREAD = 100  # messages to one session; a page that reads them has none left a moment later
 STREAMS_OF_ONE, STREAMS_OF_ALL = 128, 4096
 
 _API = "/gradio_api"
+MCP_PATH = f"{_API}/mcp"
+_CALL = re.compile(rf"{_API}/call/([a-z_]{{1,32}})(?:/([A-Za-z0-9_-]{{1,64}}))?/?")
 _ASSET = re.compile(r"/(assets|static|svelte)(/[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]*)+")
 _PAGES = {"/", "/config", "/theme.css", f"{_API}/theme.css", "/favicon.ico", "/robots.txt"}
 _PAGES |= {"/manifest.json", f"{_API}/info", f"{_API}/startup-events", f"{_API}/login_check"}
-_INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 _log = logging.getLogger(__name__)
 
 
@@ -50,6 +44,8 @@ class Rules:
     ``files`` are paths that the page's style sheet asks for. ``ready`` says why the server is not
     ready, "" once it is. ``hosts`` are further names of this server, beside the one it is asked
     by. ``framed_by`` may embed the page. ``scripts`` are the inline scripts that Gradio adds.
+    ``mcp`` answers what is posted to `MCP_PATH`. ``pending`` says whether an event is one that
+    somebody may still ask about; ``unread`` counts what waits to be read by a session.
     """
 
     contract: Contract
@@ -59,6 +55,9 @@ class Rules:
     hosts: frozenset[str] = frozenset()
     framed_by: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
+    mcp: App | None = None
+    pending: Callable[[str], bool] = lambda event: True
+    unread: Callable[[str], int] = lambda session: 0
 
 
 class Refusal(Exception):  # noqa: N818 (an answer, not a fault)
@@ -108,8 +107,9 @@ class Gate:
         self._requests = requests
         self._logins = Buckets(LOGINS_PER_SECOND, LOGIN_BURST)
         self._streams: Counter[str] = Counter()
-        hashes = " ".join(_hash(script.encode()) for script in rules.scripts)
-        self._script_hashes = hashes
+        self._script_hashes = " ".join(hash_of(script.encode()) for script in rules.scripts)
+        # Behind a password the page names its visitor.
+        self._pages = Pages(app, keep=not rules.password)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -122,13 +122,17 @@ class Gate:
         answer = _Answer(send, self._security_headers(scope), _route(path))
         visitor = visitor_of((scope.get("client") or (None,))[0])
         streams = path.startswith((f"{_API}/heartbeat/", f"{_API}/queue/data"))
+        streams |= path.startswith(MCP_PATH)
+        streams |= path.startswith(f"{_API}/call/") and scope["method"] == "GET"
         try:
             scope, receive = await self._admit(scope, receive, visitor)
             if streams:
                 self._open_stream(visitor)
             try:
-                if path == "/" and scope["method"] == "GET":
+                if path in ("/", "/config") and scope["method"] == "GET":
                     await self._page(scope, receive, answer)
+                elif self._rules.mcp and path.rstrip("/") == MCP_PATH:
+                    await self._rules.mcp(scope, receive, answer)
                 else:
                     await self._app(scope, receive, answer)
             finally:
@@ -147,7 +151,7 @@ class Gate:
         """The request as Gradio may see it; raises Refusal."""
         path, method = scope["path"], scope["method"]
         headers = {name.decode("latin-1"): v.decode("latin-1") for name, v in scope["headers"]}
-        self._own_answers(path, method, headers)
+        self._own_answers(path, method, headers, visitor)
         self._same_origin(headers)
         if _ASSET.fullmatch(path) or path in self._rules.files:
             _only(method, "GET", "HEAD")
@@ -169,6 +173,10 @@ class Gate:
             asked = parse_qs(scope["query_string"].decode("latin-1"))
             name = _named((asked.get("session_hash") or [""])[0])
             return {**scope, "query_string": f"session_hash={name}".encode()}, receive
+        if self._rules.mcp and path.rstrip("/") == MCP_PATH:
+            _only(method, "POST")
+            self._knows_the_password(headers, visitor)
+            return _with_body(scope, receive, await _body(receive, scope), b"application/json")
         if self._rules.password and path in ("/login", "/login/", "/logout"):
             return await self._login(scope, receive, visitor)
         return await self._call(scope, receive)
@@ -177,20 +185,39 @@ class Gate:
         contract = self._rules.contract
         checks: dict[str, Callable[[bytes], bytes]] = {
             f"{_API}/run/predict": lambda body: contract.call(body, queued=False),
-            f"{_API}/queue/join": lambda body: contract.call(body, queued=True),
+            f"{_API}/queue/join": self._joined,
             f"{_API}/component_server": contract.lookup,
             f"{_API}/reset": contract.cancel,
             f"{_API}/cancel": contract.cancel,
         }
         path = scope["path"].rstrip("/")
+        by_name = _CALL.fullmatch(path)
+        if by_name and by_name[1] in contract.names:
+            if by_name[2]:
+                _only(scope["method"], "GET")
+                if not self._rules.pending(by_name[2]):
+                    raise Refusal(404, "There is no such event, or it was told already.")
+                return {**scope, "query_string": b""}, receive
+            checks = {path: lambda body: contract.named(by_name[1], body)}
         if path not in checks:
             raise Refusal(404, "Not found.")
         _only(scope["method"], "POST")
         try:
             body = checks[path](await _body(receive, scope))
+        except ArgumentsError as error:
+            refusal = Refusal(422, f"{error}.")
+            refusal.body = _for_gradios_client(str(error))
+            raise refusal from error
         except ContractError as error:
             raise Refusal(422, f"{error}.") from error
         return _with_body(scope, receive, body, b"application/json")
+
+    def _joined(self, body: bytes) -> bytes:
+        """Gradio keeps what a run says until it is read, however much that is."""
+        body = self._rules.contract.call(body, queued=True)
+        if self._rules.unread(json.loads(body)["session_hash"]) > MAX_UNREAD:
+            raise Refusal(409, "This page does not read its answers: reload it.")
+        return body
 
     async def _login(self, scope: Scope, receive: Receive, visitor: str) -> tuple[Scope, Receive]:
         if scope["path"] == "/logout":
@@ -203,7 +230,7 @@ class Gate:
         kind = dict(scope["headers"]).get(b"content-type", b"")
         return _with_body(scope, receive, body, kind)
 
-    def _own_answers(self, path: str, method: str, headers: dict[str, str]) -> None:
+    def _own_answers(self, path: str, method: str, headers: dict[str, str], visitor: str) -> None:
         """Raises the Refusal that answers a health check or a scrape."""
         if path not in ("/healthz", "/readyz", "/metrics"):
             return
@@ -213,15 +240,22 @@ class Gate:
         if path == "/readyz":
             why = self._rules.ready()
             raise Refusal(503 if why else 200, f"{why or 'ok'}\n", "text/plain; charset=utf-8")
-        if self._rules.password:
-            _, _, given = headers.get("authorization", "").partition(" ")
-            try:
-                _, _, password = base64.b64decode(given, validate=True).decode().partition(":")
-            except ValueError:
-                password = ""
-            if not hmac.compare_digest(password.encode(), self._rules.password.encode()):
-                raise Refusal(401, "Wrong password.", **{"www-authenticate": "Basic"})
+        self._knows_the_password(headers, visitor)
         raise Refusal(200, metrics.exposition().decode(), "text/plain; version=0.0.4")
+
+    def _knows_the_password(self, headers: dict[str, str], visitor: str) -> None:
+        """For those that log in with each request, by the name of any user; raises Refusal."""
+        if not self._rules.password:
+            return
+        _, _, given = headers.get("authorization", "").partition(" ")
+        try:
+            _, _, password = base64.b64decode(given, validate=True).decode().partition(":")
+        except ValueError:
+            password = ""
+        if not hmac.compare_digest(password.encode(), self._rules.password.encode()):
+            if given and self._logins.take(visitor):
+                raise Refusal(429, "Too many tries: wait a minute.", **{"retry-after": "60"})
+            raise Refusal(401, "Wrong password.", **{"www-authenticate": "Basic"})
 
     def _same_origin(self, headers: dict[str, str]) -> None:
         """Refuse what another site's page sends; only browsers tell an origin."""
@@ -247,29 +281,22 @@ class Gate:
             del self._streams[visitor]
 
     async def _page(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        """Pass the page on with a policy that names its inline scripts, and no others, by hash."""
-        headers = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
-        started: Message = {}
-        body = b""
-
-        async def collect(message: Message) -> None:
-            nonlocal started, body
-            if message["type"] == "http.response.start":
-                started = message
-            else:
-                body += message.get("body", b"")
-
-        await self._app({**scope, "headers": headers}, receive, collect)
-        hashes = " ".join(dict.fromkeys(_hash(text) for text in _INLINE_SCRIPT.findall(body)))
-        policy = self._policy(f"{hashes} {self._script_hashes}")
-        given = {name.lower(): value for name, value in started["headers"]}
+        """Answer with the page's configuration, or with the page under a policy that names its
+        inline scripts, and no others, by hash."""
+        built = await self._pages.get(scope, receive)
+        given = dict(built.headers)
+        body = built.body
         if b"gzip" in dict(scope["headers"]).get(b"accept-encoding", b""):
-            body = gzip.compress(body, 5)
+            body = built.gzipped
             given[b"content-encoding"] = b"gzip"
         given |= {b"content-length": str(len(body)).encode(), b"vary": b"Accept-Encoding"}
-        given[b"content-security-policy"] = policy.encode()
-        answer.headers = [h for h in answer.headers if h[0] != b"content-security-policy"]
-        await answer({**started, "headers": list(given.items())})
+        if scope["path"] == "/":
+            policy = self._policy(f"{built.scripts} {self._script_hashes}")
+            given[b"content-security-policy"] = policy.encode()
+            answer.headers = [h for h in answer.headers if h[0] != b"content-security-policy"]
+        await answer(
+            {"type": "http.response.start", "status": built.status, "headers": list(given.items())}
+        )
         await answer({"type": "http.response.body", "body": body})
 
     def _policy(self, scripts: str = "") -> str:
@@ -357,6 +384,13 @@ def _only(method: str, *allowed: str) -> None:
         raise Refusal(405, "That method is not allowed here.", allow=", ".join(allowed))
 
 
+def _for_gradios_client(text: str) -> bytes:
+    """A refusal in the only form whose words `gradio_client` passes on."""
+    where, _, what = text.partition(": ")
+    told = {"__type__": "validate", "is_valid": False, "parameter_name": where, "message": what}
+    return json.dumps({"detail": [told]}).encode()
+
+
 def _named(value: str) -> str:
     try:
         return session(value)
@@ -373,10 +407,6 @@ def _on_this_server(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     return name, (f"{path}?{parts.query}" if parts.query else path).encode("latin-1")
 
 
-def _hash(script: bytes) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
-
-
 def _route(path: str) -> str:
     """The path without what is in it: a metric must not have one label for each visitor."""
     if _ASSET.fullmatch(path) or path.startswith(f"{_API}/file="):
@@ -388,4 +418,7 @@ def _route(path: str) -> str:
     known |= {"healthz", "readyz", "metrics", "config", "login", "logout"}
     if path == "/":
         return "page"
+    if short.startswith("call/"):
+        return "call"
+    known.add("mcp")
     return short if short in known else "other"

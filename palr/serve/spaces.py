@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable, Generator, Sequence
 
 from palr.domains import HISTORY_LIMIT
-from palr.types import Item, Recommendation
+from palr.types import Asked, Item, Recommendation
 
 FRAMES = ("https://huggingface.co",)
 _SHORTEST, _LONGEST = 15, 120  # seconds
 _START = 10.0  # seconds to move a model of a few billion parameters to the GPU that was lent
-_PASSES = {"titles": 160, "labels": 40, "likelihood": 60}  # forward passes, profile included
+# Forward passes by mode, the profile's included.
+_PASSES = {"titles": 160, "labels": 40, "likelihood": 60, "relevance": 40}
 _PASS = 0.12  # seconds, a 7B model over a prompt of 1,500 tokens
 _PICK = 0.2  # seconds that each pick in the prompt adds
 
@@ -27,18 +28,21 @@ def host() -> str:
     return os.environ.get("SPACE_HOST", "")
 
 
-def gpu_seconds(domain: str, picks: Sequence[Item], retriever: str | None, mode: str) -> int:
+def gpu_seconds(
+    domain: str, picks: Sequence[Item], asked: Asked, earlier: Recommendation | None = None
+) -> int:
     """How long to ask for a GPU: a shorter time puts a visitor further ahead in the queue.
 
-    >>> gpu_seconds("movies", (), None, "labels"), gpu_seconds("movies", (), None, "titles")
-    (15, 29)
+    >>> [gpu_seconds("movies", (), Asked(mode=mode)) for mode in ("labels", "titles")]
+    [15, 29]
     """
-    passes = _PASSES.get(mode, max(_PASSES.values()))
+    passes = _PASSES.get(asked.mode or "", max(_PASSES.values()))
     seconds = _START + passes * _PASS + min(len(picks), HISTORY_LIMIT) * _PICK
     return round(min(max(seconds, _SHORTEST), _LONGEST))
 
 
-Stream = Callable[[str, Sequence[Item], str | None, str], Generator[Recommendation]]
+Stream = Callable[..., Generator[Recommendation]]
+"""Takes what `gpu_seconds` takes."""
 
 
 def on_gpu(run: Stream) -> Stream:

@@ -11,20 +11,24 @@ from typing import Any
 import gradio as gr
 
 from palr.serve import spaces
-from palr.serve.contract import Call, Contract, Kind
+from palr.serve.contract import Call, Contract, Kind, Text
 from palr.serve.gate import Gate, Rules
 from palr.settings import Settings
 from palr.studio import Studio
+from palr.ui.keeper import LIMIT
 from palr.ui.page import Page
+from palr.ui.sessions import Sessions
 from palr.ui.theme import FONTS, launch_options
 
 FINISH_SECONDS = 4.0  # for the run that has its turn; containers are killed after ten
 MAX_SESSIONS = 500  # a quarter of a megabyte each after a run; the least recently used go first
+MAX_CALLS = 1000  # on their way to the line for the model
 SPARE_THREADS = 8  # beyond those that a run in line occupies in Gradio's accounts
 
 _KINDS: tuple[tuple[type, Kind], ...] = (
     (gr.State, "nothing"),
     (gr.Radio, "word"),
+    (gr.Dropdown, "word"),
     (gr.HTML, "selection"),
 )
 
@@ -37,8 +41,9 @@ def serve(page: Page, studio: Studio) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     demo = page.demo
-    # Waiting is bounded by our line: Gradio's own bound is for calls that got past it.
-    demo.queue(max_size=2 * page.turns.places, default_concurrency_limit=None, api_open=False)
+    # Waiting is bounded by our line, whose answer is in words: Gradio's own queue only holds calls
+    # until they reach it.
+    demo.queue(max_size=MAX_CALLS, default_concurrency_limit=None, api_open=False)
     options = launch_options()
     demo.launch(
         server_name=settings.host,
@@ -50,7 +55,7 @@ def serve(page: Page, studio: Studio) -> None:
         max_file_size="1kb",  # nothing is uploaded, and the gate refuses it
         enable_monitoring=False,
         run_history=False,
-        mcp_server=False,
+        mcp_server=False,  # ours is behind the gate, and asks nothing of another server
         pwa=False,
         share=False,
         auth=_auth(settings),
@@ -67,11 +72,26 @@ def serve(page: Page, studio: Studio) -> None:
 
 def rules_for(page: Page, studio: Studio, stop: threading.Event) -> Rules:
     """What the gate lets through: what the page asks for."""
+    names = page.endpoints.numbers
     calls = {
         number: Call(tuple(_kind(block) for block in fn.inputs), bool(fn.queue))
         for number, fn in page.demo.fns.items()
+        if number not in names.values()
+    }
+    calls |= {
+        number: Call(queued=True, arguments=page.endpoints.models[name])
+        for name, number in names.items()
     }
     head = launch_options()["head"]
+    queue = page.demo._queue
+
+    def pending(event: str) -> bool:
+        waiting = queue.pending_event_ids_session.values()
+        return event in queue.event_ids_to_events or any(event in ids for ids in waiting)
+
+    def unread(session: str) -> int:
+        messages = queue.pending_messages_per_session.get(session)
+        return 0 if messages is None else messages.qsize()
 
     def ready() -> str:
         if stop.is_set():
@@ -80,13 +100,16 @@ def rules_for(page: Page, studio: Studio, stop: threading.Event) -> Rules:
         return "" if status.state == "ready" else f"the language model: {status.state}"
 
     return Rules(
-        Contract(calls, page.picker._id, frozenset(("search", "describe"))),
+        Contract(calls, _pickers(page.demo), frozenset(("search", "describe")), names),
         files=frozenset(f"/gradio_api/file={font.as_posix()}" for font in FONTS.glob("*.woff2")),
         ready=ready,
         password=studio.settings.password.get_secret_value(),
         hosts=frozenset({spaces.host()} - {""}),
         framed_by=spaces.FRAMES if spaces.on_space() else (),
         scripts=(head.removeprefix("<script>").removesuffix("</script>"),),
+        mcp=page.endpoints.mcp(),
+        pending=pending,
+        unread=unread,
     )
 
 
@@ -94,10 +117,26 @@ def rules_for(page: Page, studio: Studio, stop: threading.Event) -> Rules:
 async def _behind_gate(app: Any, rules: Rules) -> AsyncIterator[None]:
     # Here, since what Gradio itself puts around the application would stand before the gate.
     app.middleware_stack = Gate(app.middleware_stack, rules)
+    app.state_holder = Sessions()
+    app.state_holder.set_blocks(app.get_blocks())
     yield
 
 
+def _pickers(demo: gr.Blocks) -> frozenset[int]:
+    """Numbers of the components that search: Gradio makes their server functions attributes."""
+    found = (b for b in demo.blocks.values() if isinstance(b, gr.HTML) and hasattr(b, "search"))
+    return frozenset(block._id for block in found)
+
+
 def _kind(block: Any) -> Kind:
+    if isinstance(block, gr.Textbox):
+        if not block.max_length:
+            raise TypeError(f"the text box {block.elem_id or block.label} has no max_length")
+        return Text(block.max_length)
+    if block.elem_id == "keeper":
+        return Text(LIMIT)
+    if isinstance(block, gr.Dropdown) and block.multiselect:
+        return "words"
     return next(kind for component, kind in _KINDS if isinstance(block, component))
 
 

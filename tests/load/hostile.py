@@ -11,8 +11,8 @@ broken by hypothesis. Every input counts as a visitor of its own, so that no lim
 import argparse
 import asyncio
 import http.client
+import itertools
 import json
-import random
 import sys
 import time
 import urllib.request
@@ -23,6 +23,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from palr.programs import NAMES, Programs, arguments
 from palr.settings import load_settings
 from tests.hostile import TITLES
 from tests.load.app import RunningApp
@@ -30,6 +31,8 @@ from tests.load.visitor import Visitor
 
 HANG_SECONDS = 20.0
 API = "/gradio_api"
+
+_numbers = itertools.count()  # of visitors; hypothesis seeds `random` alike for every input
 
 _paths = st.sampled_from(
     ["/", "/config", "/theme.css", "/login", "/logout", "/monitoring", "/favicon.ico", "/manifest.json",
@@ -40,7 +43,8 @@ _paths = st.sampled_from(
         "upload_progress", "file=/etc/passwd", "file/x", "proxy=http://127.0.0.1/", "heartbeat/abc",
         "stream/x", "stream/x/close", "info", "openapi.json", "startup-events", "dev/reload", "deep_link",
         "token", "user", "app_id", "login_check", "runs", "run-history/buckets", "vibe-edit",
-        "process_recording", "theme.css", "custom_component/x/client/y/z", "profiling/traces"))]
+        "process_recording", "theme.css", "custom_component/x/client/y/z", "profiling/traces",
+        "mcp", "mcp/", "mcp/sse", "mcp/messages", "call/search", "call/recommend", "call/rank/abc"))]
 )  # fmt: skip
 _bent = st.sampled_from(
     ["", "/", "//", "/..", "/../..", "/%2e%2e/", "%00", "%ff", "?", "?deep_link=../x", "?page=x", "#",
@@ -83,8 +87,22 @@ _lookup = st.fixed_dictionaries(
         "data": st.fixed_dictionaries({"domain": _words, "query": _words | _values}) | _values,
     }
 )
+_rpc = st.fixed_dictionaries(
+    {"jsonrpc": st.sampled_from(["2.0", "1.0"]) | _values, "method": _values},
+    optional={"id": _values, "params": _values},
+) | st.fixed_dictionaries(
+    {
+        "jsonrpc": st.just("2.0"),
+        "id": st.integers(0, 9) | _values,
+        "method": st.sampled_from(["initialize", "ping", "tools/list", "tools/call", "x"]),
+        "params": st.fixed_dictionaries(
+            {"name": st.sampled_from(NAMES) | _values, "arguments": _values},
+            optional={"_meta": _values, "protocolVersion": _values},
+        ),
+    }
+)
 _bodies = (
-    (_call | _lookup | _values).map(lambda value: json.dumps(value).encode())
+    (_call | _lookup | _rpc | _values).map(lambda value: json.dumps(value).encode())
     | st.binary(max_size=200)
     | st.sampled_from([b"[" * 50_000, b'{"a":' * 9_000, b"", b"null", b"x" * 300_000])
 )
@@ -103,6 +121,8 @@ _headers = st.fixed_dictionaries(
         "Authorization": st.sampled_from(["Basic %", "Bearer x"]),
         "Accept-Encoding": st.sampled_from(["br", "gzip", "identity;q=0", "*"]),
         "Upgrade": st.just("websocket"),
+        "Accept": st.sampled_from(["text/event-stream", "application/json", "x", ""]),
+        "MCP-Protocol-Version": st.sampled_from(["2025-06-18", "1999-01-01", ""]),
     },
 )  # fmt: skip
 _methods = st.sampled_from(
@@ -110,6 +130,45 @@ _methods = st.sampled_from(
 )
 
 _broken = st.tuples(_methods, _paths, _bent, _headers, _bodies)
+
+
+_ARGUMENTS = {
+    "array": st.lists(st.sampled_from(["1", "50", "588", "nobody"]), min_size=1, max_size=4),
+    "string": st.sampled_from(["movies", "auto", "titles", "labels"]) | _words,
+    "integer": st.integers(0, 60),
+    "boolean": st.booleans(),
+}
+
+
+def _in_equal_shares(*kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """`st.one_of` would look into each kind, and give most to the one with most alternatives."""
+    return st.integers(0, len(kinds) - 1).flatmap(lambda number: kinds[number])
+
+
+def _programs() -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+    """Calls of the endpoints for programs, by name and as tools."""
+
+    def values(name: str) -> dict[str, st.SearchStrategy[Any]]:
+        properties = arguments(getattr(Programs, name)).model_json_schema()["properties"]
+        return {key: _ARGUMENTS[schema["type"]] | _words for key, schema in properties.items()}
+
+    def by_name(name: str) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+        data = st.tuples(*values(name).values()).map(list)
+        return st.tuples(st.just(f"{API}/call/{name}"), st.fixed_dictionaries({"data": data}))
+
+    def tool(name: str) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+        given = st.fixed_dictionaries({}, optional=values(name))
+        call = {"name": st.just(name), "arguments": given}
+        meta = st.fixed_dictionaries({"progressToken": st.integers(0, 9)})
+        body = {
+            "jsonrpc": st.just("2.0"),
+            "id": st.integers(0, 9),
+            "method": st.just("tools/call"),
+            "params": st.fixed_dictionaries(call, optional={"_meta": meta}),
+        }
+        return st.tuples(st.just(f"{API}/mcp"), st.fixed_dictionaries(body))
+
+    return st.one_of(*map(by_name, NAMES), *map(tool, NAMES))
 
 
 def sound_but_for_its_content(
@@ -132,8 +191,19 @@ def sound_but_for_its_content(
         "html": selection,
         "radio": known | st.sampled_from(["auto", "titles", "sasrec"]),
         "state": st.none(),
+        "dropdown": words | st.lists(words, max_size=4) | st.none(),
+        "textbox": words | st.text(max_size=300),
     }
-    sessions = st.integers(0, 20).map(lambda number: f"session{number}")
+    link = {"format": st.just("palr-link"), "domain": known, "picks": st.lists(words, max_size=4)}
+    head = {"format": st.just("palr-trace"), "version": st.just(1) | _values}
+    trace = {"origin": _values, "trace": _values}
+    files = st.fixed_dictionaries(
+        link, optional={"retriever": _words | _values, "mode": _words | _values}
+    ) | st.fixed_dictionaries(head, optional=trace)
+    keeper = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "keeper")
+    kinds[keeper] = "keeper"
+    inputs["keeper"] = files.map(json.dumps) | words
+    sessions = st.integers(0, 100).map(lambda number: f"session{number}")
 
     def call(dependency: dict[str, Any]) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
         values = st.tuples(*(inputs[kinds[number]] for number in dependency["inputs"])).map(list)
@@ -152,11 +222,12 @@ def sound_but_for_its_content(
             ),
         }
     )
-    posts = st.one_of(
-        *(call(dependency) for dependency in config["dependencies"]),
+    posts = _in_equal_shares(
+        st.one_of(*(call(d) for d in config["dependencies"] if d["api_name"] not in NAMES)),
+        _programs(),
         st.tuples(st.just(f"{API}/component_server/"), lookup),
     )
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
     return posts.map(lambda post: ("POST", post[0], "", headers, json.dumps(post[1]).encode()))
 
 
@@ -165,7 +236,8 @@ def send(
 ) -> tuple[int, bytes]:
     """Status and the beginning of the answer; a stream is left after its first bytes."""
     connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=HANG_SECONDS)
-    address = f"10.{random.randrange(256)}.{random.randrange(256)}.{random.randrange(256)}"
+    number = next(_numbers)
+    address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
     try:
         connection.putrequest(
             method,
@@ -188,6 +260,7 @@ def send(
 def attack(app: RunningApp, inputs: int, start: int = 0) -> dict[str, Any]:
     """Send the inputs; what went wrong is collected, not raised, so that one fault hides no other."""
     statuses: Counter[int] = Counter()
+    paths: Counter[str] = Counter()
     faults: Counter[str] = Counter()
     slowest = 0.0
 
@@ -199,7 +272,7 @@ def attack(app: RunningApp, inputs: int, start: int = 0) -> dict[str, Any]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(_broken | sound_but_for_its_content(app.url))
+    @given(_in_equal_shares(_broken, sound_but_for_its_content(app.url)))
     def one(request: tuple[str, str, str, dict[str, str], bytes]) -> None:
         nonlocal slowest
         method, path, bent, headers, body = request
@@ -213,6 +286,7 @@ def attack(app: RunningApp, inputs: int, start: int = 0) -> dict[str, Any]:
             return
         slowest = max(slowest, time.monotonic() - begin)
         statuses[status] += 1
+        paths[path] += 1
         if status >= 500 and b"Queue is full" not in answer:
             faults[f"{status}: {method} {path}{bent}"] += 1
         if b"Traceback" in answer:
@@ -225,10 +299,12 @@ def attack(app: RunningApp, inputs: int, start: int = 0) -> dict[str, Any]:
     return {
         "inputs": sum(statuses.values()),
         "statuses": {str(status): count for status, count in sorted(statuses.items())},
+        "paths": dict(sorted(paths.items())),
         "slowest_s": round(slowest, 2),
         "faults": dict(faults.most_common(20)),
         "verdicts": {
             "no_5xx_and_no_hang": not faults,
+            "no_limit_hid_a_fault": statuses[429] == 0,
             "no_traceback_in_the_log": tracebacks == 0,
             "the_page_works_afterwards": visitor_ok,
         },

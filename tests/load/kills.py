@@ -30,7 +30,7 @@ from palr.settings import Settings, load_settings
 from tests.load.app import ROOT, RunningApp
 from tests.load.visitor import Visitor
 
-LONGEST_LIFE = 12.0  # seconds; a start, an installation and some runs
+LONGEST_LIFE = 12.0  # seconds, of every other app from its first visitor: a start, or some runs
 
 
 def prepared_copy(home: Path, folder: Path) -> Path:
@@ -88,12 +88,19 @@ def _visit_for_ever(url: str, stop: threading.Event, runs: Counter[str]) -> None
             with suppress(httpx.HTTPError, RuntimeError, ValueError, KeyError):
                 await visitor.open()
                 items = await visitor.search("star")
+                runs["begun"] += 1
                 outcome = await visitor.recommend([item["id"] for item in items[:3]])
                 runs["done" if outcome.trace else "turned away"] += 1
             await visitor.close()
             await asyncio.sleep(0.05)
 
     asyncio.run(visits())
+
+
+def _until_somebody_is_there(app: RunningApp, runs: Counter[str]) -> None:
+    before, deadline = runs["begun"], time.monotonic() + 180
+    while app.running and runs["begun"] == before and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def kill_often(
@@ -123,6 +130,8 @@ def kill_often(
             guest = threading.Thread(target=_visit_for_ever, args=(app.url, stop, runs))
             installer.start()
             guest.start()
+            if number % 2 == 0:
+                _until_somebody_is_there(app, runs)
             time.sleep(random.uniform(0.05, longest))
             if not app.running:
                 faults.append(f"start {number} ended by itself: {app.output()[-500:]}")
@@ -147,7 +156,11 @@ def kill_often(
         "installations_interrupted": interrupted,
         "runs": dict(runs),
         "faults": faults[:20],
-        "verdicts": {"nothing_half_installed": not faults, "the_next_start_works": answer == 10},
+        "verdicts": {
+            "nothing_half_installed": not faults,
+            "the_next_start_works": answer == 10,
+            "visitors_were_there": runs["begun"] > 0,
+        },
     }
 
 

@@ -7,11 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palr.serve.contract import Call, Contract, ContractError
+from palr.serve.contract import Call, Contract, ContractError, Text
 
 CONTRACT = Contract(
-    {0: Call(("selection", "word", "nothing")), 2: Call(("selection",), queued=True)},
-    component=9,
+    {
+        0: Call(("selection", "word", "nothing")),
+        2: Call(("selection",), queued=True),
+        3: Call((Text(5),)),
+        4: Call(("words",)),
+    },
+    components=frozenset({9}),
     lookups=frozenset({"search", "describe"}),
 )
 PICKS = {"domain": "movies", "picks": ["1", "2"]}
@@ -68,6 +73,14 @@ def test_what_the_page_never_sends_is_refused(change: dict[str, Any]) -> None:
         called(**change)
 
 
+def test_text_is_taken_up_to_its_length() -> None:
+    assert called(fn_index=3, data=["a\n<b>"])["data"] == ["a\n<b>"]
+    assert called(fn_index=3, data=["\ud800"])["data"] == ["?"]
+    for text in ("a" * 6, None, 5, ["a"], {"path": "/etc/passwd"}):
+        with pytest.raises(ContractError, match="at most 5 characters"):
+            called(fn_index=3, data=[text])
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"[]", b"null", b"\xff", b"{", b"[" * 100_000, b'{"fn_index": 0'],
@@ -84,7 +97,16 @@ def test_half_a_surrogate_pair_becomes_text_that_can_be_sent_back() -> None:
     assert picked["picks"] == ["?"]
 
 
-@pytest.mark.parametrize("change", [{"component_id": 1}, {"fn_name": "__class__"}, {"data": []}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"component_id": 1},
+        {"component_id": 9.0},
+        {"component_id": [9]},
+        {"fn_name": "__class__"},
+        {"data": []},
+    ],
+)
 def test_lookups_reach_two_functions_of_one_component(change: dict[str, Any]) -> None:
     assert json.loads(CONTRACT.lookup(json.dumps(LOOKUP).encode()))["fn_name"] == "search"
     with pytest.raises(ContractError):
@@ -105,3 +127,17 @@ def test_any_json_is_taken_or_refused(session: Any, number: Any, data: Any) -> N
         except ContractError:
             continue
         assert set(passed) <= {*CALL, *LOOKUP, "trigger_id", "event_data", "event_id"}
+
+
+def test_nobody_can_search_in_the_name_of_another_visitor() -> None:
+    forged = {**LOOKUP, "data": {**LOOKUP["data"], "visitor": "somebody-else"}}
+    passed = json.loads(CONTRACT.lookup(json.dumps(forged).encode()))
+    assert passed["data"]["visitor"] == LOOKUP["session_hash"]
+
+
+def test_a_few_words_pass_and_nothing_else() -> None:
+    assert called(fn_index=4, data=[["crime", "film noir"]])["data"] == [["crime", "film noir"]]
+    assert called(fn_index=4, data=[[]])["data"] == [[]]
+    for wrong in ("crime", None, {"0": "crime"}, [1], [["crime"]], ["x" * 65], ["x"] * 65):
+        with pytest.raises(ContractError):
+            called(fn_index=4, data=[wrong])

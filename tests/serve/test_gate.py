@@ -7,13 +7,17 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import create_model
 
 from palr.serve import gate
 from palr.serve.contract import Call, Contract
-from palr.serve.gate import Gate, Message, Receive, Rules, Scope, Send
+from palr.serve.gate import Gate, Rules
 from palr.serve.limits import Buckets
+from palr.serve.pages import Message, Receive, Scope, Send
 
-CONTRACT = Contract({0: Call(("selection",))}, component=9, lookups=frozenset({"search"}))
+CONTRACT = Contract(
+    {0: Call(("selection",))}, components=frozenset({9}), lookups=frozenset({"search"})
+)
 RULES = Rules(CONTRACT, files=frozenset({"/gradio_api/file=/fonts/a.woff2"}))
 CALL = {"fn_index": 0, "session_hash": "abc", "data": [{"domain": "movies", "picks": []}]}
 INLINE = "<html><script>window.a = 1;</script><script src='x.js'></script></html>"
@@ -241,3 +245,68 @@ def test_websockets_are_closed() -> None:
 
     asyncio.run(Gate(echo, RULES)({"type": "websocket", "path": "/"}, nothing, keep))
     assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+async def tools(scope: Scope, receive: Receive, send: Send) -> None:
+    """In the place of the tools: answers with the body."""
+    text = (await receive())["body"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"tools " + text})
+
+
+def test_tools_are_posted_to_and_nothing_else() -> None:
+    rules = Rules(CONTRACT, mcp=tools)
+    for path in (gate.MCP_PATH, f"{gate.MCP_PATH}/"):
+        assert ask("POST", path, rules, content=b"{}").text == "tools {}"
+        assert ask("GET", path, rules).status_code == 405
+    assert ask("POST", f"{gate.MCP_PATH}/sse", rules, content=b"{}").status_code == 404
+    assert ask("POST", gate.MCP_PATH, RULES, content=b"{}").status_code == 404
+    evil = {"Origin": "https://evil.example"}
+    assert ask("POST", gate.MCP_PATH, rules, content=b"{}", headers=evil).status_code == 403
+    large = b" " * (gate.MAX_BODY + 1)
+    assert ask("POST", gate.MCP_PATH, rules, content=large).status_code == 413
+
+
+def test_tools_ask_for_the_password_and_guesses_are_few() -> None:
+    shared = Gate(echo, Rules(CONTRACT, mcp=tools, password="secret"))
+    assert ask("POST", gate.MCP_PATH, app=shared, content=b"{}").status_code == 401
+    right = ask("POST", gate.MCP_PATH, app=shared, content=b"{}", auth=("any", "secret"))
+    assert right.text == "tools {}"
+    guesses = [
+        ask("POST", gate.MCP_PATH, app=shared, content=b"{}", auth=("any", "guess")).status_code
+        for _ in range(12)
+    ]
+    assert guesses == [401] * gate.LOGIN_BURST + [429, 429]
+
+
+def test_endpoints_are_called_by_name() -> None:
+    arguments = create_model("Arguments", __config__={"strict": True}, word=(str, ...), n=(int, 3))
+    calls = {0: Call(("selection",)), 7: Call(queued=True, arguments=arguments)}
+    contract = Contract(calls, frozenset({9}), frozenset({"search"}), {"rank": 7})
+    rules = Rules(contract, pending=lambda event: event == "known")
+    url = "/gradio_api/call/rank"
+    seen = ask("POST", url, rules, json={"data": ["a", None], "session_hash": "x"}).json()
+    assert json.loads(seen["body"]) == {"data": ["a", 3]}
+    half = ask("POST", url, rules, content=b'{"data": ["\\ud800", 3]}').json()
+    assert json.loads(half["body"]) == {"data": ["?", 3]}
+    for data in (["a"], ["a", "3"], [None, 3], [["a"], 3]):
+        body = json.dumps({"data": data})
+        assert ask("POST", url, rules, content=body).status_code == 422
+        queued = json.dumps({"data": data, "fn_index": 7, "session_hash": "x"})
+        refused = ask("POST", "/gradio_api/queue/join", rules, content=queued)
+        assert refused.status_code == 422
+    assert ask("GET", f"{url}/known", rules).status_code == 200
+    assert ask("GET", f"{url}/unknown", rules).status_code == 404
+    assert ask("POST", "/gradio_api/call/begin", rules, json={"data": []}).status_code == 404
+
+
+def test_a_session_that_reads_no_answers_gets_no_more_of_them() -> None:
+    joined = Contract({0: Call(("selection",), queued=True)}, frozenset(), frozenset())
+    rules = Rules(joined, unread={"abc": gate.MAX_UNREAD + 1, "abd": gate.MAX_UNREAD}.__getitem__)
+    body = {"fn_index": 0, "data": [{"domain": "movies", "picks": []}]}
+    answers = [
+        ask("POST", "/gradio_api/queue/join", rules, json={**body, "session_hash": name})
+        for name in ("abc", "abd")
+    ]
+    assert [answer.status_code for answer in answers] == [409, 200]
+    assert "does not read" in answers[0].text

@@ -8,7 +8,7 @@ import pytest
 
 from palr.serve.spaces import gpu_seconds, on_gpu
 from palr.settings import Settings
-from palr.types import Item, Recommendation
+from palr.types import Asked, Item, Recommendation
 
 PICKS = [Item(str(n), "x") for n in range(30)]
 
@@ -25,10 +25,8 @@ def GPU(duration):
 """
 
 
-def stream(
-    domain: str, picks: Sequence[Item], retriever: str | None, mode: str
-) -> Generator[Recommendation]:
-    yield Recommendation(domain, "ml-100k", tuple(picks), mode=mode)
+def stream(domain: str, picks: Sequence[Item], asked: Asked) -> Generator[Recommendation]:
+    yield Recommendation(domain, "ml-100k", tuple(picks), mode=asked.mode or "")
 
 
 @pytest.fixture
@@ -53,13 +51,13 @@ def test_on_zerogpu_each_run_asks_for_its_own_time(
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     run = on_gpu(stream)
     for mode in ("labels", "titles"):
-        assert [trace.mode for trace in run("movies", PICKS, None, mode)] == [mode]
+        assert [trace.mode for trace in run("movies", PICKS, Asked(mode=mode))] == [mode]
     # 10 s + passes x 0.12 s + the last 20 picks x 0.2 s
     assert spaces() == [round(10 + 40 * 0.12 + 4), round(10 + 160 * 0.12 + 4)]
 
 
 def test_the_time_is_bounded() -> None:
-    assert 15 <= gpu_seconds("movies", PICKS * 1000, None, "unknown") <= 120
+    assert 15 <= gpu_seconds("movies", PICKS * 1000, Asked(mode="unknown")) <= 120
 
 
 def test_a_space_keeps_its_data_on_persistent_storage_where_it_has_some(
