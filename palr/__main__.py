@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,12 +19,22 @@ from palr.evaluation.records import to_json
 from palr.evaluation.report import comparison_table, table
 from palr.ranking import MODES
 from palr.recommender import N_CANDIDATES
+from palr.report import markdown
 from palr.retrieval import RETRIEVERS
 from palr.retrieval.splits import LEAVE_ONE_OUT, PROTOCOLS, check_protocol
 from palr.settings import load_settings
 from palr.setup import ensure
 from palr.studio import Studio
-from palr.types import Recommendation
+from palr.traces import (
+    STAGES,
+    SavedTrace,
+    changed_origin,
+    differences,
+    read_trace,
+    replay,
+    resolved,
+)
+from palr.types import Asked, Recommendation
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 data = typer.Typer(no_args_is_help=True, help="Install, list and measure data sets.")
@@ -85,17 +95,49 @@ def recommend(
     candidates: Annotated[int, typer.Option(min=1, help="Candidates to rank.")] = N_CANDIDATES,
     k: Annotated[int, typer.Option("-k", min=1, help="Recommendations to make.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole trace as JSON.")] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the whole trace as a report.")
+    ] = False,
 ) -> None:
-    """Print every stage of one run, or the trace that the page shows."""
+    """Print every stage of one run, or the trace as the page saves it."""
     get_domain(domain)
     settings = load_settings()
     ensure(settings, say=lambda text: typer.echo(text, err=True))
-    recommender = Studio(settings).recommender(domain)
+    studio = Studio(settings)
+    recommender = studio.recommender(domain)
     picks = [recommender.catalog.find(title) for title in pick]
-    trace = recommender.recommend(
-        picks, retriever=retriever, mode=mode, n_candidates=candidates, k=k
-    )
-    typer.echo(trace.to_json() if as_json else report(trace))
+    trace = recommender.recommend(picks, Asked(retriever, mode, candidates, k))
+    saved = SavedTrace(studio.origin(domain), trace)
+    if as_json:
+        typer.echo(saved.to_json())
+    else:
+        typer.echo(markdown(saved) if as_markdown else report(trace))
+
+
+@app.command("replay")
+def replay_command(
+    file: Annotated[Path, typer.Argument(help="A trace, as the page and `recommend` save it.")],
+) -> None:
+    """Run a saved trace again and print what differs; exit code 1 where something does."""
+    try:
+        saved = read_trace(file.read_bytes())
+    except OSError as error:
+        raise PalrError(f"cannot read {file}: {error.strerror}") from error
+    settings = load_settings()
+    ensure(settings, say=lambda text: typer.echo(text, err=True))
+    studio = Studio(settings)
+    recommender = studio.recommender(saved.trace.domain)
+    again = replay(saved, recommender)
+    for line in changed_origin(saved, SavedTrace(studio.origin(again.domain), again)):
+        typer.echo(f"made with another {line}")
+    before, _ = resolved(saved, recommender.catalog)
+    found = differences(before, again)
+    for stage in STAGES:
+        lines = [difference.what for difference in found if difference.stage == stage]
+        typer.echo(f"{stage}: {'differs' if lines else 'the same'}")
+        typer.echo("".join(f"  {line}\n" for line in lines), nl=False)
+    if found:
+        raise typer.Exit(1)
 
 
 @bench.command("ranking")
@@ -127,16 +169,21 @@ def bench_ranking_command(
     def say(text: str) -> None:
         typer.echo(text, err=True)
 
-    result = bench_ranking(studio, domain, prompts, k, say)
-    result["click"] = bench_click(studio, domain, k, say)
+    result: dict[str, Any] = {}
+
+    def measured(part: dict[str, Any]) -> None:
+        """Written at once: what comes next may be stopped."""
+        result.update(part)
+        if json_file:
+            json_file.write_text(f"{json.dumps(result, indent=2)}\n")
+        if picture_file:
+            picture_file.write_text(picture(result))
+
+    measured(bench_ranking(studio, domain, prompts, k, say))
+    measured({"click": bench_click(studio, domain, k, say)})
     if growth:
-        result["growth"] = bench_growth(studio, domain, k, say)
-    text = json.dumps(result, indent=2)
-    typer.echo(text)
-    if json_file:
-        json_file.write_text(text + "\n")
-    if picture_file:
-        picture_file.write_text(picture(result))
+        measured({"growth": bench_growth(studio, domain, k, say)})
+    typer.echo(json.dumps(result, indent=2))
 
 
 @bench.command("retrieval")

@@ -1,5 +1,6 @@
 """The data path of the paper: picks, history, profile, candidates, prompt, ranking."""
 
+import copy
 import math
 import secrets
 import time
@@ -10,16 +11,27 @@ from typing import TypeVar
 
 from palr.catalog import Catalog
 from palr.domains import HISTORY_LIMIT
+from palr.edits import check, chosen_items, edited_profile, edited_prompt
 from palr.errors import LLMError, PalrError, RetrieverUnavailableError
 from palr.llm.base import LLM, TokenLLM
-from palr.profile import fit_profile_prompt, write_profile
-from palr.ranking import DEFAULT_MODE, fit_ranking_prompt, rank, ranking_beginning
-from palr.retrieval.base import Retriever, retrieve
-from palr.types import Candidate, Item, Profile, RankedItem, Ranking, Recommendation
+from palr.newcomers import Embed, is_newcomer, join
+from palr.profile import fit_profile_prompt, supported_keywords, write_profile
+from palr.ranking import (
+    DEFAULT_MODE,
+    MODES,
+    fit_ranking_prompt,
+    mixed_ranking,
+    rank,
+    ranking_beginning,
+    scored_mode,
+)
+from palr.retrieval.base import Retriever, retrieve, scored
+from palr.types import Asked, Candidate, Item, Profile, RankedItem, Ranking, Recommendation
 
-K = 10
-N_CANDIDATES = 50  # paper, section 4.2: the top 50 of SASRec
+DEFAULT = Asked()
+K, N_CANDIDATES = DEFAULT.k, DEFAULT.n_candidates
 COLD_START = "semantic"
+ZERO_SHOT = "zero-shot"  # the name by which no adapter is asked for
 _T = TypeVar("_T")
 
 
@@ -27,7 +39,9 @@ class Recommender:
     """Runs the data path over one catalog.
 
     ``retrievers`` loads a retriever by its name; ``llm`` gives the language model, waiting for it
-    where it is still being loaded. ``running`` is entered for the length of each run.
+    where it is still being loaded. ``running`` is entered for the length of each run. ``adapters``
+    gives the model with an adapter by its name, or `ZERO_SHOT`; None where there is no choice.
+    ``embed`` reads the items that visitors bring; without it there are none.
     """
 
     def __init__(
@@ -37,44 +51,34 @@ class Recommender:
         llm: Callable[[], LLM],
         default_retriever: str = "auto",
         running: AbstractContextManager[object] | None = None,
+        adapters: Callable[[str], LLM] | None = None,
+        embed: Embed | None = None,
     ):
         self.catalog = catalog
         self._retrievers = retrievers
         self._llm = llm
         self._default_retriever = default_retriever
         self._running = running or nullcontext()
+        self._adapters = adapters
+        self._embed = embed
 
-    def recommend(
-        self,
-        picks: Sequence[Item],
-        *,
-        retriever: str | None = None,
-        mode: str | None = None,
-        n_candidates: int = N_CANDIDATES,
-        k: int = K,
-    ) -> Recommendation:
+    def recommend(self, picks: Sequence[Item], asked: Asked = DEFAULT) -> Recommendation:
         """Run every stage and return the complete trace; arguments and errors as in `stream`."""
-        *_, trace = self.stream(
-            picks, retriever=retriever, mode=mode, n_candidates=n_candidates, k=k
-        )
+        *_, trace = self.stream(picks, asked)
         return trace
 
     def stream(
         self,
         picks: Sequence[Item],
+        asked: Asked = DEFAULT,
         *,
-        retriever: str | None = None,
-        mode: str | None = None,
-        n_candidates: int = N_CANDIDATES,
-        k: int = K,
         patience: float | None = None,
+        earlier: Recommendation | None = None,
     ) -> Generator[Recommendation]:
         """Yield the trace anew each time it grows; closing the iterator cancels the run.
 
         The very same trace may come again: between any two forward passes of the model there is a
         yield, so that a run can be cancelled there.
-
-        ``mode`` is one of `palr.ranking.MODES`; without one, the adapter's own, or the paper's.
 
         ``picks`` run oldest first. The retriever sees them all; the LLM sees the last 20.
 
@@ -82,17 +86,57 @@ class Recommender:
         loaded, the ranking is the retriever's order, and ``fallback`` of the trace says why. None
         waits for ever and raises.
 
+        ``earlier``: a run over the same picks, whose profile is taken where it was written from
+        the same and would come out the same.
+
         Raises:
-            PalrError: there is no pick, or no retriever can serve the picks.
+            PalrError: there is no pick, no retriever can serve the picks, or an edit is too long
+                or leaves nothing to work with.
             LLMError: the model cannot be loaded, or failed; only where ``patience`` is None.
         """
         if not picks:
             raise PalrError(f"pick at least one {self.catalog.domain.noun} first")
         with self._running:
-            yield from self._stream(picks, retriever, mode, n_candidates, k, patience)
+            yield from self.joined(asked.newcomers)._stream(picks, asked, patience, earlier)
+
+    def joined(self, newcomers: Sequence[Item]) -> "Recommender":
+        """This recommender with a visitor's own items beside the catalog; see `palr.newcomers`.
+
+        Raises:
+            PalrError: there is no sentence model to read them.
+        """
+        if not newcomers:
+            return self
+        if self._embed is None:
+            raise PalrError("items of one's own need the sentence model")
+        other = copy.copy(self)
+        other.catalog, other._retrievers = join(
+            self.catalog, self._retrievers, newcomers, self._embed, COLD_START
+        )
+        return other
+
+    def model(self, adapter: str | None = None) -> LLM:
+        """The language model with an adapter, None for the configured one; raises LLMError."""
+        return self._model(adapter)
+
+    def retriever(self, name: str | None = None) -> Retriever:
+        """A retriever by its name; raises RetrieverUnavailableError."""
+        return self._retrievers(name or self._default_retriever)
+
+    def retrieve(
+        self, picks: Sequence[Item], name: str | None = None, n_candidates: int = N_CANDIDATES
+    ) -> tuple[str, tuple[Candidate, ...], tuple[str, ...]]:
+        """The stage of the candidates alone: who found them, they, and notes; raises PalrError."""
+        asked = Asked(name, n_candidates=n_candidates)
+        return self._retrieve(self.catalog.domain.history(picks), asked)
 
     def read_ahead(
-        self, picks: Sequence[Item], *, mode: str | None = None, k: int = K
+        self,
+        picks: Sequence[Item],
+        *,
+        mode: str | None = None,
+        adapter: str | None = None,
+        k: int = K,
     ) -> Iterator[None]:
         """Let the model read what a run with these picks begins with: history and instructions.
 
@@ -101,32 +145,36 @@ class Recommender:
         Raises:
             LLMError: the model cannot be loaded, or failed.
         """
-        llm = self._llm()
-        if not picks or not isinstance(llm, TokenLLM):
+        llm = self._model(adapter)
+        writer = self._writer(llm)
+        if not picks or not isinstance(llm, TokenLLM) or not isinstance(writer, TokenLLM):
             return
         domain = self.catalog.domain
         history = domain.history(picks)[-HISTORY_LIMIT:]
-        yield from llm.read_ahead(fit_profile_prompt(history, self.catalog, llm).text)
+        profile = fit_profile_prompt(history, self.catalog, writer)
+        yield from writer.read_ahead(profile.beginning)
         mode = mode or default_mode(llm)
         yield from llm.read_ahead(ranking_beginning(domain, history, k, llm, mode))
 
     def _stream(
         self,
         picks: Sequence[Item],
-        retriever: str | None,
-        mode: str | None,
-        n_candidates: int,
-        k: int,
+        asked: Asked,
         patience: float | None,
+        earlier: Recommendation | None,
     ) -> Generator[Recommendation]:
         clock = _Clock()
-        domain = self.catalog.domain
+        domain, catalog = self.catalog.domain, self.catalog
+        check(asked.edits)
         history = domain.history(picks)
-        run_id = secrets.token_hex(6)
-        dataset = self.catalog.dataset
-        trace = Recommendation(domain.key, dataset, tuple(picks), history, run_id=run_id)
-        if len(history) > HISTORY_LIMIT:
-            note = f"the prompts show the most recent {HISTORY_LIMIT} of {len(history)} picks"
+        shown = history[-min(asked.n_history, HISTORY_LIMIT) :]
+        trace = Recommendation(
+            *(domain.key, catalog.dataset, tuple(picks), history),
+            run_id=secrets.token_hex(6),
+            asked=asked,
+        )
+        if len(shown) < len(history):
+            note = f"the prompts show the most recent {len(shown)} of {len(history)} picks"
             trace = replace(trace, notes=(note,))
         trace = replace(trace, seconds=clock.stage("history"))
         yield trace
@@ -134,17 +182,15 @@ class Recommender:
         llm: LLM | None = None
         deadline = math.inf
         try:
-            llm = self._llm()
-            mode = mode or default_mode(llm)
-            trace = replace(trace, llm=_llm_name(llm), adapter=llm.adapter, mode=mode)
-            if llm.modes and mode not in llm.modes:
-                trained = " and ".join(repr(name) for name in llm.modes)
-                note = f"the adapter {llm.adapter} was trained for {trained}, not for {mode!r}"
-                trace = replace(trace, notes=(*trace.notes, note))
-            clock.restart()  # waiting for the model to load is not part of the profile's time
-            deadline = time.monotonic() + (math.inf if patience is None else patience)
-            written = write_profile(history[-HISTORY_LIMIT:], self.catalog, llm)
-            for profile in _until(deadline, written):
+            if asked.ranker != "retriever":
+                llm = self._model(asked.adapter)
+                mode = asked.mode or default_mode(llm)
+                mode = scored_mode(asked.mode, llm) if asked.ranker == "mix" else mode
+                trace = replace(trace, llm=_llm_name(llm), adapter=llm.adapter, mode=mode)
+                trace = replace(trace, notes=(*trace.notes, *_untrained(llm, mode)))
+                clock.restart()  # waiting for the model to load is not part of the profile's time
+                deadline = time.monotonic() + (math.inf if patience is None else patience)
+            for profile in _until(deadline, self._profiles(shown, asked, llm, earlier)):
                 if profile is not trace.profile:
                     trace = replace(trace, profile=profile)
                 yield trace
@@ -156,20 +202,28 @@ class Recommender:
         trace = replace(trace, seconds=clock.stage("profile"))
         yield trace
 
-        used, candidates, notes = self._retrieve(history, retriever, n_candidates)
+        used, candidates, notes = self._retrieve(history, asked)
         trace = replace(trace, retriever=used, candidates=candidates, notes=trace.notes + notes)
         trace = replace(trace, seconds=clock.stage("candidates"))
         yield trace
 
         if llm is not None:
+            instruction = asked.edits.instruction
             prompt, names = fit_ranking_prompt(
-                domain, history[-HISTORY_LIMIT:], trace.profile, candidates, k, llm, trace.mode
+                *(domain, shown, trace.profile, candidates, asked.k, llm, trace.mode),
+                instruction=instruction,
             )
-            trace = replace(trace, prompt=prompt)
+            prompt, notes = edited_prompt(prompt, names, asked.edits, llm, asked.k)
+            trace = replace(trace, prompt=prompt, notes=trace.notes + notes)
             yield trace
+            mix = asked.ranker == "mix"
             try:
-                ranked = rank(prompt, names, candidates, llm, k, trace.mode)
-                for ranking in _until(deadline, ranked):
+                k = len(candidates) if mix else asked.k
+                for ranking in _until(
+                    deadline, rank(prompt, names, candidates, llm, k, trace.mode)
+                ):
+                    if mix:
+                        ranking = mixed_ranking(ranking, candidates, asked.k)
                     if ranking != trace.ranking:
                         trace = replace(trace, ranking=ranking)
                     yield trace
@@ -177,18 +231,61 @@ class Recommender:
                 if patience is None:
                     raise
                 trace = replace(trace, fallback=str(error))
-        if trace.fallback:
-            trace = replace(trace, ranking=_retrievers_order(candidates, k))
+        if trace.fallback or asked.ranker == "retriever":
+            trace = replace(trace, ranking=_retrievers_order(candidates, asked.k))
         clock.stage("ranking")
         yield replace(trace, seconds=clock.total())
 
+    def _model(self, adapter: str | None) -> LLM:
+        if adapter is None:
+            return self._llm()
+        if self._adapters is None:
+            raise PalrError(
+                "adapters can be chosen for a model in this process only: with another backend, "
+                "set PALR_ADAPTER"
+            )
+        return self._adapters(adapter)
+
+    def _writer(self, llm: LLM) -> LLM:
+        """Who writes the profile: the base model, whichever adapter ranks, since adapters are
+        trained and measured with its profiles."""
+        return self._adapters(ZERO_SHOT) if llm.adapter and self._adapters else llm
+
+    def _profiles(
+        self,
+        shown: Sequence[Item],
+        asked: Asked,
+        llm: LLM | None,
+        earlier: Recommendation | None,
+    ) -> Generator[Profile]:
+        """The profile as it grows, with the visitor's edits once it is whole; ``earlier`` gives it
+        where it was written from the same."""
+        edits = asked.edits
+        if llm is None or not asked.with_profile:
+            yield Profile()
+            return
+        profile = Profile()
+        if edits.profile is None or edits.keywords is None:
+            known = earlier.profile if earlier and _same_profile(earlier, shown, llm) else None
+            if known is not None:
+                profile = known
+            else:
+                for profile in write_profile(shown, self.catalog, self._writer(llm)):
+                    yield profile
+        if edits.profile is not None or edits.keywords is not None:
+            support = supported_keywords(shown, self.catalog)
+            profile = edited_profile(profile, edits, support)
+        yield profile
+
     def _retrieve(
-        self, history: Sequence[Item], name: str | None, k: int
+        self, history: Sequence[Item], asked: Asked
     ) -> tuple[str, tuple[Candidate, ...], tuple[str, ...]]:
         """Candidates, who found them, and a note where another retriever had to step in."""
-        retriever = self._retrievers(name or self._default_retriever)
+        retriever = self._retrievers(asked.retriever or self._default_retriever)
         try:
-            return retriever.name, retrieve(retriever, history, k), ()
+            candidates, notes = self._found(retriever, history, asked)
+            notes += _on_newcomers(retriever, candidates)
+            return retriever.name, candidates, notes
         except RetrieverUnavailableError as error:
             if retriever.name == COLD_START:
                 raise
@@ -196,7 +293,48 @@ class Recommender:
             note = (
                 f"{retriever.name} could not serve these picks ({error}); {COLD_START} stepped in"
             )
-            return stand_in.name, retrieve(stand_in, history, k), (note,)
+            candidates, notes = self._found(stand_in, history, asked)
+            return stand_in.name, candidates, (note, *notes)
+
+    def _found(
+        self, retriever: Retriever, history: Sequence[Item], asked: Asked
+    ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+        if asked.edits.candidates is None:
+            return retrieve(retriever, history, asked.n_candidates), ()
+        items, notes = chosen_items(asked.edits.candidates, history, self.catalog)
+        return scored(retriever, history, items), notes
+
+
+def _same_profile(earlier: Recommendation, shown: Sequence[Item], llm: LLM) -> bool:
+    """Whether an earlier run's model wrote its profile of the same picks, and nobody edited it."""
+    was = earlier.asked
+    return (
+        earlier.history[-min(was.n_history, HISTORY_LIMIT) :] == tuple(shown)
+        and (earlier.llm or "").split(" + ")[0] == llm.name
+        and was.with_profile
+        and was.edits.profile is None
+        and was.edits.keywords is None
+        and not earlier.fallback
+    )
+
+
+def _untrained(llm: LLM, mode: str) -> tuple[str, ...]:
+    if not llm.modes or mode in llm.modes:
+        return ()
+    trained = " and ".join(repr(name) for name in llm.modes)
+    return (f"the adapter {llm.adapter} was trained for {trained}, not for {mode!r}",)
+
+
+def _on_newcomers(retriever: Retriever, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """Where the rank of an item comes from that the retriever cannot know."""
+    if retriever.name == COLD_START:
+        return ()
+    return tuple(
+        f"{c.item.label} is the visitor's own, which {retriever.name} cannot know: among the "
+        f"candidates it stands where the {COLD_START} retriever ranks it"
+        for c in candidates
+        if is_newcomer(c.item)
+    )
 
 
 def _until(deadline: float, pieces: Generator[_T]) -> Generator[_T]:
@@ -219,7 +357,7 @@ def _retrievers_order(candidates: Sequence[Candidate], k: int) -> Ranking:
 
 def default_mode(llm: LLM) -> str:
     """The mode that the model's adapter was trained for first, else the paper's."""
-    return llm.modes[0] if llm.modes else DEFAULT_MODE
+    return next((mode for mode in llm.modes if mode in MODES), DEFAULT_MODE)
 
 
 class _Clock:

@@ -3,22 +3,33 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from palr import __version__
 from palr.catalog import Catalog, CatalogStore
 from palr.domains import DOMAINS, Domain, get_domain
-from palr.errors import PalrError
+from palr.errors import PalrError, RetrieverUnavailableError
 from palr.llm import load_llm
-from palr.llm.adapters import trained_modes
+from palr.llm.adapters import Adapter, absent, adapters, configured, preferred
 from palr.llm.base import LLM
+from palr.newcomers import Newcomers, described
 from palr.prefetch import Prefetcher, Running
-from palr.ranking import DEFAULT_MODE, MODES
-from palr.recommender import Recommender
+from palr.recommender import COLD_START, ZERO_SHOT, Recommender
 from palr.retrieval import available, load_retriever
 from palr.retrieval.base import Retriever
-from palr.settings import Settings
+from palr.retrieval.semantic import embed, item_text
+from palr.settings import MINILM, Settings
+from palr.traces import Origin
 from palr.types import Item
+
+if TYPE_CHECKING:
+    from palr.llm.shelf import Shelf
+
+MAX_EMBEDDED = 512  # texts of visitors' own items
 
 
 @dataclass(frozen=True)
@@ -43,9 +54,12 @@ class Studio:
         self._catalogs: dict[str, Catalog] = {}
         self._retrievers: dict[tuple[str, str], Retriever] = {}
         self._llm: LLM | None = None
+        self._shelf: Shelf | None = None
         self._llm_error: PalrError | None = None
-        self._running = Running()
-        self._prefetcher = Prefetcher(self._running)
+        self.running = Running()
+        self._prefetcher = Prefetcher(self.running)
+        self.newcomers = Newcomers()
+        self.embed = lru_cache(MAX_EMBEDDED)(self._embed)
 
     @property
     def domains(self) -> list[Domain]:
@@ -67,37 +81,108 @@ class Studio:
         with self._retriever_lock:
             key = (domain, name)
             if key not in self._retrievers:
-                self._retrievers[key] = load_retriever(name, self.catalog(domain), self.settings)
+                loaded = load_retriever(name, self.catalog(domain), self.settings)
+                # "auto" and the name of what it found are one and the same.
+                loaded = self._retrievers.setdefault((domain, loaded.name), loaded)
+                self._retrievers[key] = loaded
             return self._retrievers[key]
 
     def recommender(self, domain: str) -> Recommender:
         return Recommender(
             self.catalog(domain),
             lambda name: self.retriever(domain, name),
-            self.llm,
+            lambda: self.llm_with(domain, self.default_adapter(domain)),
             self.settings.retriever,
-            self._running,
+            self.running,
+            adapters=partial(self.llm_with, domain) if self._in_process else None,
+            embed=lambda item: self.embed(item_text(item)),
         )
 
-    @cached_property
-    def default_mode(self) -> str:
-        """The ranking mode that the configured adapter was trained for first, else the paper's.
+    def bring(self, visitor: str, domain: str, title: str, listed: str) -> Item:
+        """Put an item of the visitor's own beside the catalog; see `palr.newcomers`.
 
-        Known before the model is loaded, and the same as `recommender.default_mode` then.
+        Raises:
+            PalrError: title or keywords are missing or too long, or there are too many items.
+            RetrieverUnavailableError: the sentence model is missing or damaged.
         """
-        adapter = self.settings.adapter
-        local = adapter and self.settings.llm_backend == "transformers"
-        modes = trained_modes(adapter) if local else ()
-        return next((mode for mode in modes if mode in MODES), DEFAULT_MODE)
+        item = described(title, listed)
+        self.newcomers.check(visitor, domain, item)
+        self.retriever(domain, COLD_START)  # the first visitor to bring one waits for it here
+        self.embed(item_text(item))
+        self.newcomers.add(visitor, domain, item)
+        return item
 
-    def prefetch(self, domain: str, picks: Sequence[Item], mode: str) -> None:
+    def _embed(self, text: str) -> NDArray[np.float32]:
+        folder = self.settings.model_path(MINILM)
+        if not folder.is_dir():
+            raise RetrieverUnavailableError(
+                f"the sentence model is not in {folder}; run `python -m palr setup`"
+            )
+        vector: NDArray[np.float32] = embed([text], folder)[0]
+        return vector
+
+    def origin(self, domain: str) -> Origin:
+        """What makes the runs of a domain, as a saved trace tells it."""
+        arithmetic = str(getattr(self._llm, "arithmetic", ""))
+        return Origin(__version__, self.catalog(domain).fingerprint, arithmetic)
+
+    def prefetch(
+        self, domain: str, picks: Sequence[Item], mode: str | None, adapter: str | None
+    ) -> None:
         """Let the model read these picks in the background, in case they will be run.
 
         Returns at once. No run waits for it: it ends within one forward pass when one starts.
         """
         if self._llm is not None and picks:
             recommender = self.recommender(domain)
-            self._prefetcher.ask(lambda: recommender.read_ahead(picks, mode=mode))
+            self._prefetcher.ask(lambda: recommender.read_ahead(picks, mode=mode, adapter=adapter))
+
+    def adapters(self, domain: str) -> dict[str, str]:
+        """Labels of the adapters that can be chosen for a domain, by name; see `llm_with`."""
+        return {name: adapter.label for name, adapter in self._adapters(domain).items()}
+
+    def default_adapter(self, domain: str) -> str | None:
+        """The adapter that ranks unless another is asked for: None for that of ``PALR_ADAPTER`` or,
+        where no PALR_v2 is at hand either, for none."""
+        if self.settings.adapter:
+            return None
+        best = preferred(self._adapters(domain), self.catalog(domain).dataset)
+        return best.name if best else None
+
+    def absent_adapters(self, domain: str) -> list[str]:
+        """What the paper compares and is not at hand, each with the command that trains it."""
+        if not self._in_process:
+            return ["Adapters can be compared for a model in this process only."]
+        return absent(self._adapters(domain), self.catalog(domain).dataset)
+
+    @property
+    def zero_shot(self) -> str | None:
+        """The name by which no adapter is asked for; None where the one at work stays."""
+        return ZERO_SHOT if self._in_process else None
+
+    def llm_with(self, domain: str, name: str | None) -> LLM:
+        """The language model with an adapter of `adapters`, or with none for `ZERO_SHOT`; for None
+        with the configured one.
+
+        Raises:
+            PalrError: there is no such adapter.
+            LLMError: it or the model cannot be loaded.
+        """
+        if name is None:
+            return self.llm()
+        adapter = None if name == ZERO_SHOT else self._adapters(domain).get(name)
+        if adapter is None and name != ZERO_SHOT:
+            raise PalrError(f"no adapter {name!r} is installed for {domain}")
+        self.llm()
+        assert self._shelf is not None
+        return self._shelf.llm(adapter)
+
+    @property
+    def _in_process(self) -> bool:
+        return self.settings.llm_backend == "transformers"
+
+    def _adapters(self, domain: str) -> dict[str, Adapter]:
+        return adapters(self.settings, domain) if self._in_process else {}
 
     def llm(self) -> LLM:
         """The language model, loaded by the first caller while the others wait.
@@ -108,12 +193,20 @@ class Studio:
         with self._llm_lock:
             if self._llm is None:
                 try:
-                    self._llm = load_llm(self.settings)
+                    self._llm = self._load()
                     self._llm_error = None
                 except PalrError as error:
                     self._llm_error = error
                     raise
             return self._llm
+
+    def _load(self) -> LLM:
+        if not self._in_process:
+            return load_llm(self.settings)
+        from palr.llm.shelf import Shelf
+
+        self._shelf = Shelf.load(self.settings)
+        return self._shelf.llm(configured(self.settings))
 
     def warm_up(self) -> threading.Thread:
         """Load retrievers and the model in the background; `llm_status` tells how it stands."""
@@ -125,7 +218,7 @@ class Studio:
     def llm_status(self) -> LLMStatus:
         if self._llm is not None:
             adapter = self._llm.adapter
-            return LLMStatus("ready", f"{self._llm.name}, {adapter or 'zero-shot'}")
+            return LLMStatus("ready", f"{self._llm.name}{f', {adapter}' if adapter else ''}")
         if self._llm_error is not None:
             return LLMStatus("failed", str(self._llm_error))
         return LLMStatus("loading", "The language model is warming up")

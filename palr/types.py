@@ -9,7 +9,7 @@ They hold plain values only, so that a whole run can be compared, logged and wri
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Literal
 
@@ -68,7 +68,7 @@ class Keyword:
     logprob: float | None = None
 
 
-Part = Literal["instruction", "history", "profile", "candidates", "frame"]
+Part = Literal["instruction", "history", "profile", "candidates", "frame", "edited"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,13 @@ class Prompt:
     @property
     def text(self) -> str:
         return "".join(segment.text for segment in self.segments)
+
+    @property
+    def beginning(self) -> str:
+        """The text up to the history's end: what the picks alone decide."""
+        parts = [segment.part for segment in self.segments]
+        end = parts.index("history") + 1 if "history" in parts else 0
+        return "".join(segment.text for segment in self.segments[:end])
 
 
 @dataclass(frozen=True)
@@ -141,13 +148,65 @@ class Ranking:
 
 
 @dataclass(frozen=True)
+class Edits:
+    """What a visitor puts in place of what a stage gave; None leaves it alone.
+
+    ``profile`` is the profile's text, ``candidates`` are ids in order. ``prompt`` is the whole
+    prompt as it is before chat markup: whatever it says, only the candidates can be recommended.
+    """
+
+    profile: str | None = None
+    keywords: tuple[str, ...] | None = None
+    instruction: str | None = None
+    candidates: tuple[str, ...] | None = None
+    prompt: str | None = None
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """Names of what was edited.
+
+        >>> Edits(keywords=(), prompt="Hello").made
+        ('keywords', 'prompt')
+        """
+        return tuple(f.name for f in fields(self) if getattr(self, f.name) is not None)
+
+
+Ranker = Literal["llm", "mix", "retriever"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a run is asked for: with the same picks they give the same run again.
+
+    ``retriever`` and ``mode`` are names of `RETRIEVERS` and `MODES`, None for the configured or
+    the adapter's own; ``adapter`` is one of `Studio.adapters`, None for the configured one.
+    ``n_candidates`` are retrieved (paper, section 4.2: the top 50 of SASRec), ``k`` recommended.
+
+    ``ranker`` says whose order it is: the language model's, the retriever's own, or a mix of both
+    scores. The prompts show the last ``n_history`` picks, and the profile where ``with_profile``.
+    """
+
+    retriever: str | None = None
+    mode: str | None = None
+    n_candidates: int = 50
+    k: int = 10
+    adapter: str | None = None
+    ranker: Ranker = "llm"
+    n_history: int = 20
+    with_profile: bool = True
+    edits: Edits = Edits()
+    newcomers: tuple[Item, ...] = ()
+
+
+@dataclass(frozen=True)
 class Recommendation:
     """The trace: every intermediate value of one run, in the order of the data path.
 
     While a run is under way the later fields are None; `Recommender.stream` yields the record
     anew each time it grows. ``seconds`` has one entry for each finished stage, and ``total``.
-    ``run_id`` names the run in logs. ``fallback`` says why the language model did not do its part,
-    so that the ranking is the retriever's own order; empty where it did.
+    ``asked`` are what was asked for. ``run_id`` names the run in logs. ``fallback`` says why the
+    language model did not do its part, so that the ranking is the retriever's own order; empty
+    where it did.
     """
 
     domain: str
@@ -166,6 +225,7 @@ class Recommendation:
     notes: tuple[str, ...] = ()
     run_id: str = ""
     fallback: str = ""
+    asked: Asked = Asked()
 
     def to_json(self, indent: int | None = 2) -> str:
         return _TRACE.dump_json(self, indent=indent).decode()

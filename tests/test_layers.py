@@ -11,15 +11,20 @@ ROOT = Path(__file__).parents[1]
 
 # Each layer may import the ones before it, and itself.
 LAYERS = [
-    ["errors"],
+    ["errors", "text"],
     ["types", "settings"],
     ["domains", "metrics"],
     ["data", "prompts", "llm"],
     ["search"],
     ["catalog", "grounding"],
-    ["setup", "retrieval", "evaluation", "profile", "ranking"],
-    ["recommender", "prefetch"],
+    ["setup", "retrieval", "evaluation", "profile", "ranking", "edits"],
+    ["newcomers"],
+    ["recommender", "prefetch", "compare"],
+    ["traces"],
+    ["report"],
+    ["insight"],
     ["studio"],
+    ["programs"],
     ["bench", "serve", "doctor"],
     ["ui", "__main__"],
 ]

@@ -5,11 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from palr.types import Recommendation
+from palr.traces import read_trace
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,11 +41,41 @@ def test_json_is_the_trace_of_the_default_model(palr_home):
     picks = ["--pick", "Toy Story (1995)", "--pick", "Aladdin"]
     result = palr(palr_home, "recommend", *picks, "--json", PALR_LLM_BACKEND="transformers")
     assert result.returncode == 0, result.stderr
-    trace = Recommendation.from_json(result.stdout)
-    assert trace.llm == "SmolLM2-135M-Instruct"
+    trace = read_trace(result.stdout).trace
+    assert (trace.llm, trace.mode) == ("SmolLM2-135M-Instruct + ml-1m-v2", "relevance")
     assert [item.label for item in trace.picks] == ["Toy Story (1995)", "Aladdin (1992)"]
     assert len({ranked.item.id for ranked in trace.ranking.items}) == 10
-    assert set(json.loads(result.stdout)["seconds"]) >= {"profile", "candidates", "ranking"}
+    assert set(json.loads(result.stdout)["trace"]["seconds"]) >= {
+        "profile",
+        "candidates",
+        "ranking",
+    }
+
+
+def test_a_saved_trace_is_replayed_and_what_differs_is_said(palr_home, tmp_path):
+    file = tmp_path / "run.json"
+    picks = ["--pick", "Toy Story (1995)", "--pick", "Aladdin"]
+    saved = palr(palr_home, "recommend", *picks, "--candidates", "20", "-k", "5", "--json")
+    file.write_text(saved.stdout)
+    same = palr(palr_home, "replay", str(file))
+    assert same.returncode == 0, same.stderr
+    assert same.stdout.splitlines()[-1] == "ranking: the same"
+
+    trace = read_trace(saved.stdout)
+    forged = replace(trace.trace.ranking, items=trace.trace.ranking.items[::-1])
+    other = replace(trace, trace=replace(trace.trace, ranking=forged))
+    file.write_text(other.to_json())
+    differs = palr(palr_home, "replay", str(file))
+    assert differs.returncode == 1
+    assert "candidates: the same\n" in differs.stdout
+    best, worst = (trace.trace.ranking.items[n].item.label for n in (0, -1))
+    assert f"ranking: differs\n  place 1: {worst}, now {best}\n" in differs.stdout
+
+
+def test_the_report_of_a_run_is_markdown(palr_home):
+    result = palr(palr_home, "recommend", "--pick", "Aladdin", "--markdown")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("# PALR Studio, run ")
 
 
 def test_beauty_is_served_by_the_starter_catalog(palr_home):
@@ -62,6 +93,8 @@ def test_beauty_is_served_by_the_starter_catalog(palr_home):
         (["recommend", "--domain", "beauty", "--pick", "Toy Story (1995)"], "no product is called"),
         (["recommend", "--pick", "💄 <b>';--"], "no movie is called"),
         (["recommend", "--pick", "Aladdin", "--retriever", "magic"], "unknown retriever 'magic'"),
+        (["replay", "no-such-file.json"], "cannot read no-such-file.json: No such file"),
+        (["replay", "README.md"], "the file is no trace"),
         (["data", "stats", "ml-9m"], "unknown data set 'ml-9m'"),
         (["data", "stats", "ml-1m", "--from", "no-such-folder"], "ml-1m.zip"),
         (["train-retriever", "popularity", "--dataset", "ml-100k"], "cannot be trained"),

@@ -39,22 +39,41 @@ def retrieval_table() -> str:
 
 
 def ranking_table() -> str:
-    rows = []
-    for path in sorted((ROOT / "assets" / "results").glob("ranking*.json")):
-        report = json.loads(path.read_text())
-        if not rows:
-            head = " | ".join(f"`{way}`" for way in report["p50_s"])
-            rows.append(
-                f"| p50, seconds | {head} | decode speed-up | ratio to floor | same items |"
-            )
-            rows.append("| --- " * (len(report["p50_s"]) + 4) + "|")
-        times = " | ".join(f"{seconds:.2f}" for seconds in report["p50_s"].values())
-        same = "yes" if report["identical"] else "not in all prompts"
+    paths = sorted((ROOT / "assets" / "results").glob("ranking*.json"))
+    reports = [json.loads(path.read_text()) for path in paths]
+    ways = list(dict.fromkeys(way for report in reports for way in report["p50_s"]))
+    heads = [
+        "p50, seconds",
+        *(f"`{way}`" for way in ways),
+        *("decode speed-up", "ratio to floor", "same items"),
+        *("click to first words", "click to last card", "read ahead"),
+    ]
+    rows = [heads, ["---"] * len(heads)]
+    notes: set[str] = set()
+    for report in reports:
+        where, click = report["machine"], report.get("click", {})
+        prompts = f"{report['prompts']} prompts of {report['prompt_tokens']:,.0f} tokens"
         rows.append(
-            f"| {report['machine']['dtype']}, {report['prompts']} prompts | {times} "
-            f"| {report['decode_speedup']:.1f}x | {report['ratio_to_floor']:.2f} | {same} |"
+            [
+                f"{report['domain']}, {where['dtype']}, {prompts}",
+                *(_seconds(report["p50_s"].get(way)) for way in ways),
+                f"{report['decode_speedup']:.1f}x",
+                f"{report['ratio_to_floor']:.2f}",
+                "yes" if report["identical"] else "not in all prompts",
+                _seconds(click.get("first_words_s", {}).get("cold")),
+                *(_seconds(click.get("last_card_s", {}).get(k)) for k in ("cold", "read_ahead")),
+            ]
         )
-    return "\n".join(rows)
+        notes.add(
+            f"{where['model']} on {where['device']} ({where['cpu']}, {where['threads']} threads), "
+            f"torch {where['torch']}, transformers {where['transformers']}."
+        )
+    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", *sorted(notes)])
+
+
+def _seconds(measured: float | None) -> str:
+    """A dash where a record is from before this was measured."""
+    return "\N{EN DASH}" if measured is None else f"{measured:.2f}"
 
 
 TABLES = {"settings": settings_table, "retrieval": retrieval_table, "ranking": ranking_table}

@@ -10,10 +10,10 @@ from palr.errors import PalrError
 from palr.llm.scripted import ScriptedLLM
 from palr.llm.transformers import TransformersLLM
 from palr.ranking import MODES
-from palr.recommender import Recommender
+from palr.recommender import Recommender, default_mode
 from palr.retrieval import load_retriever
 from palr.studio import Studio
-from palr.types import Item, Recommendation
+from palr.types import Asked, Item, Recommendation
 from tests.ranking.test_rank import TextOnly
 
 
@@ -117,12 +117,14 @@ def with_llm(studio, domain, llm):
 def test_between_any_two_forward_passes_a_run_can_be_cancelled(
     studio, domain, tiny_llama, passes, mode
 ):
-    run = with_llm(studio, domain, tiny_llama).stream(visitors_picks(studio, domain), mode=mode)
+    run = with_llm(studio, domain, tiny_llama).stream(
+        visitors_picks(studio, domain), Asked(mode=mode)
+    )
     before = 0
     for _ in run:
         assert len(passes) - before <= 1
         before = len(passes)
-    assert before > 15
+    assert before > 10
     assert len(passes) == before
 
 
@@ -146,13 +148,13 @@ def test_what_was_read_ahead_changes_no_bit_and_saves_passes(studio, tiny_llama,
     picks = studio.catalog("beauty").items[:20]
     passes: list[int] = []
     model.register_forward_hook(lambda *_: passes.append(1))
-    first = recommender.recommend(picks, mode=mode)
+    first = recommender.recommend(picks, Asked(mode=mode))
     alone = len(passes)
     llm.forget()
     for _ in recommender.read_ahead(picks, mode=mode):
         pass
     passes.clear()
-    second = recommender.recommend(picks, mode=mode)
+    second = recommender.recommend(picks, Asked(mode=mode))
     assert len(passes) < alone - 3
     assert second.profile == first.profile
     assert [r.logprob for r in second.ranking.items] == [r.logprob for r in first.ranking.items]
@@ -172,19 +174,16 @@ def test_the_adapters_own_mode_is_the_default_and_another_is_noted(studio, domai
     trace = recommender.recommend(picks)
     assert trace.mode == "labels"
     assert trace.notes == ()
-    assert recommender.recommend(picks, mode="titles").notes == (
+    assert recommender.recommend(picks, Asked(mode="titles")).notes == (
         "the adapter palr-v2 was trained for 'labels' and 'likelihood', not for 'titles'",
     )
 
 
-def test_the_studio_knows_the_default_mode_before_the_model_is_loaded(settings, tmp_path):
-    def mode(**changes):
-        return Studio(settings.model_copy(update=changes)).default_mode
-
-    assert mode() == mode(adapter=str(tmp_path)) == "titles"
-    (tmp_path / "palr.json").write_text('{"modes": ["magic", "likelihood", "titles"]}')
-    assert mode(adapter=str(tmp_path)) == "likelihood"
-    assert mode(adapter=str(tmp_path), llm_backend="http") == "titles"
+def test_the_default_mode_is_the_adapters_best_that_there_is():
+    llm = ScriptedLLM()
+    assert default_mode(llm) == "titles"
+    llm.modes = ("magic", "likelihood", "titles")
+    assert default_mode(llm) == "likelihood"
 
 
 def test_half_precision_gives_the_very_same_trace(settings, domain):
@@ -220,7 +219,7 @@ def test_five_hundred_picks_show_the_last_twenty_and_recommend_none_of_them(stud
 def test_picks_that_sasrec_never_saw_fall_back_to_the_semantic_retriever(studio):
     known = {item.id for item in studio.retriever("movies", "sasrec").items}
     cold = [item for item in studio.catalog("movies").items if item.id not in known][:2]
-    trace = studio.recommender("movies").recommend(cold, retriever="sasrec")
+    trace = studio.recommender("movies").recommend(cold, Asked("sasrec"))
     assert trace.retriever == "semantic"
     assert "semantic stepped in" in trace.notes[0]
     assert len(trace.candidates) == 50

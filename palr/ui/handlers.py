@@ -12,15 +12,15 @@ import gradio as gr
 
 from palr.domains import DOMAINS
 from palr.errors import PalrError
-from palr.ranking import DEFAULT_MODE, MODES
+from palr.newcomers import with_newcomers
+from palr.recommender import ZERO_SHOT
 from palr.serve.spaces import on_gpu
 from palr.studio import Studio
-from palr.types import Item, Recommendation
+from palr.types import Asked, Item, Recommendation
 from palr.ui import hood, render
 from palr.ui.picker import Selection, resolve
-from palr.ui.render import View
+from palr.ui.render import AUTOMATIC, View
 
-AUTOMATIC = "auto"
 _POLL_SECONDS = 0.3
 _WARMING = "The language model is warming up"
 _log = logging.getLogger(__name__)
@@ -34,26 +34,31 @@ class Desk:
 
     ``stop`` ends the run at its next step. Gradio's own cancelling is not used: it misses a run
     that has not reached its queue yet, and can break the stream of one that follows at once.
-    ``left`` tells a stopped run that the page shows something else by now, so that it keeps quiet.
+    ``left`` tells a stopped run that the page shows something else by now, so that it keeps quiet,
+    and ends what panels do with these results.
     """
 
     picks: tuple[str, ...] = ()
     view: View = IDLE
     asked_picks: tuple[str, ...] = ()
     asked_retriever: str = AUTOMATIC
-    asked_mode: str = DEFAULT_MODE
+    asked_mode: str = AUTOMATIC
+    asked_adapter: str = AUTOMATIC
     stop: threading.Event = field(default_factory=threading.Event, compare=False)
     left: threading.Event = field(default_factory=threading.Event, compare=False)
 
-    def stale_reasons(self, picks: tuple[str, ...], retriever: str, mode: str) -> list[str]:
+    def stale_reasons(
+        self, picks: tuple[str, ...], retriever: str, mode: str, adapter: str
+    ) -> list[str]:
         if self.view.trace is None:
             return []
         asked = {
             "picks": self.asked_picks,
             "retriever": self.asked_retriever,
             "ranking": self.asked_mode,
+            "model": self.asked_adapter,
         }
-        now = {"picks": picks, "retriever": retriever, "ranking": mode}
+        now = {"picks": picks, "retriever": retriever, "ranking": mode, "model": adapter}
         return [what for what in asked if asked[what] != now[what]]
 
 
@@ -65,28 +70,32 @@ class Handlers:
 
     def __init__(self, studio: Studio):
         self._studio = studio
-        self._stream = on_gpu(self._on_device)
+        self.stream = on_gpu(self._on_device)
 
     def status(self, domain: str) -> tuple[str, dict[str, Any]]:
         """The status line, and a timer update that ends the polling once the model is there."""
-        status, catalog = self._studio.llm_status, self._studio.catalog(_known(domain))
-        html = render.status(
-            status.state, status.message, catalog.dataset, catalog.has_interactions
-        )
+        domain = known(domain)
+        status, catalog = self._studio.llm_status, self._studio.catalog(domain)
+        message = status.message
+        if status.state == "ready":
+            message += f", {self._tuning(domain)}"
+        html = render.status(status.state, message, catalog.dataset, catalog.has_interactions)
         return html, gr.update(active=status.state == "loading")
 
-    def begin(self, picked: object, retriever: str, mode: str, desks: Desks) -> tuple[Any, ...]:
+    def begin(
+        self, picked: object, retriever: str, mode: str, adapter: str, desks: Desks
+    ) -> tuple[Any, ...]:
         """Answer the press of the button at once, before the run gets its turn."""
         selection = Selection.parse(picked)
         if not selection.ids:
             noun = self._studio.catalog(selection.domain).domain.noun
             return self._page(desks, selection.domain, f"Pick at least one {noun} first.")
         view = View(None, "waiting", "Waiting for a turn")
-        desk = Desk(selection.ids, view, selection.ids, retriever, mode)
+        desk = Desk(selection.ids, view, selection.ids, retriever, mode, adapter)
         _leave(desks, selection.domain)
         return self._page({**desks, selection.domain: desk}, selection.domain)
 
-    def run(self, picked: object, desks: Desks) -> Generator[tuple[Any, ...]]:
+    def run(self, picked: object, desks: Desks, visitor: str = "") -> Generator[tuple[Any, ...]]:
         """Stream one run. Only the parts of the page that changed are sent."""
         selection = Selection.parse(picked)
         skipped = (gr.skip(),) * len(self._page(desks, selection.domain))
@@ -96,7 +105,7 @@ class Handlers:
         begun = desks.get(selection.domain) or Desk(selection.ids)
         shown: tuple[Any, ...] = ()
         before: Desk | None = None
-        for desk, message in self._views(selection, begun):
+        for desk, message in self._views(selection, begun, visitor):
             now = {**desks, selection.domain: desk}
             if begun.stop.is_set():
                 stopped = self._page(_stop(now, selection.domain), selection.domain)
@@ -112,7 +121,7 @@ class Handlers:
             )
             shown = page
 
-    def _views(self, selection: Selection, desk: Desk) -> Iterator[tuple[Desk, str]]:
+    def _views(self, selection: Selection, desk: Desk, visitor: str) -> Iterator[tuple[Desk, str]]:
         desk = replace(desk, view=View(None, "running"))
         message = ""
         try:
@@ -120,15 +129,22 @@ class Handlers:
             while self._studio.llm_status.state == "loading":
                 yield replace(desk, view=View(None, "waiting", _WARMING)), message
                 time.sleep(_POLL_SECONDS)
-            items, unknown = resolve(self._studio.catalog(selection.domain), selection.ids)
+            catalog = self._studio.catalog(selection.domain)
+            newcomers = self._studio.newcomers.of(visitor, selection.domain)
+            items, unknown = resolve(with_newcomers(catalog, newcomers), selection.ids)
             if unknown:
                 message = _left_out(len(unknown))
             if not items:
                 yield replace(desk, view=IDLE), message
                 return
             yield desk, message
-            chosen = None if desk.asked_retriever == AUTOMATIC else desk.asked_retriever
-            stream = self._stream(selection.domain, items, chosen, desk.asked_mode)
+            asked = Asked(
+                _named(desk.asked_retriever),
+                _named(desk.asked_mode),
+                adapter=_named(desk.asked_adapter),
+                newcomers=newcomers,
+            )
+            stream = self.stream(selection.domain, items, asked)
             with closing(stream):  # a cancelled run must let go of the model at once
                 for trace in stream:
                     if trace is not desk.view.trace:
@@ -144,11 +160,15 @@ class Handlers:
             yield replace(desk, view=replace(desk.view, phase="failed")), words
 
     def _on_device(
-        self, domain: str, items: Sequence[Item], retriever: str | None, mode: str
+        self,
+        domain: str,
+        items: Sequence[Item],
+        asked: Asked,
+        earlier: Recommendation | None = None,
     ) -> Generator[Recommendation]:
         patience = self._studio.settings.llm_seconds
         recommender = self._studio.recommender(domain)
-        yield from recommender.stream(items, retriever=retriever, mode=mode, patience=patience)
+        yield from recommender.stream(items, asked, patience=patience, earlier=earlier)
 
     def waiting(self, picked: object, desks: Desks, words: str) -> tuple[Any, ...]:
         """The page of a run that stands in line."""
@@ -169,38 +189,97 @@ class Handlers:
         return self._page(_stop(desks, selection.domain), selection.domain)
 
     def switch(
-        self, domain: str, picked: object, retriever: str, mode: str, desks: Desks
+        self,
+        domain: str,
+        picked: object,
+        retriever: str,
+        mode: str,
+        adapter: str,
+        desks: Desks,
     ) -> tuple[Any, ...]:
         """Put one domain's picks and results away and lay the other's out."""
-        selection, domain = Selection.parse(picked), _known(domain)
+        selection, domain = Selection.parse(picked), known(domain)
         desks = _stop(desks, selection.domain)
         _leave(desks, selection.domain)
-        left = replace(desks.get(selection.domain, Desk()), picks=selection.ids)
+        chosen = Desk(asked_retriever=retriever, asked_mode=mode, asked_adapter=adapter)
+        left = desks.get(selection.domain, chosen)
+        if left.view.trace is None and selection.domain != domain:
+            left = chosen
+        left = replace(left, picks=selection.ids, left=threading.Event())
         desks = {**desks, selection.domain: left}
-        there = desks.get(domain, Desk())
-        choices = self.retriever_choices(domain)
-        kept = there.asked_retriever if there.view.trace else retriever
-        kept = kept if kept in {value for _, value in choices} else AUTOMATIC
+        there = desks.get(domain, chosen)
         return (
             *self._page(desks, domain),
             Selection(domain, there.picks).payload(),
-            gr.update(choices=choices, value=kept),
-            there.asked_mode if there.view.trace else mode if mode in MODES else DEFAULT_MODE,
+            *self._settings(domain, there),
             self.status(domain)[0],
         )
 
-    def changed(self, picked: object, retriever: str, mode: str, desks: Desks) -> str:
+    def lay(
+        self, domain: str, desk: Desk, message: str, picked: object, desks: Desks
+    ) -> tuple[Any, ...]:
+        """Put a desk in the place of a domain's and show it, with its picks and settings."""
+        selection = Selection.parse(picked)
+        for left in {selection.domain, domain}:
+            desks = _stop(desks, left)
+            _leave(desks, left)
+        kept = desks.get(selection.domain, Desk())
+        desks = {**desks, selection.domain: replace(kept, picks=selection.ids), domain: desk}
+        return (
+            *self._page(desks, domain, message),
+            Selection(domain, desk.picks).payload(),
+            *self._settings(domain, desk),
+            self.status(domain)[0],
+            domain,
+        )
+
+    def told(self, domain: str, desks: Desks, why: str) -> tuple[Any, ...]:
+        """As `lay` where nothing is laid out: only the notice changes."""
+        notice = self._page(desks, known(domain), f"{why}.")[1]
+        page = len(self._page(desks, known(domain)))
+        return (gr.skip(), notice, *(gr.skip(),) * (page - 2 + 6))
+
+    def changed(self, picked: object, retriever: str, mode: str, adapter: str, desks: Desks) -> str:
         """The note that results are stale, empty where they are not; picks are read ahead."""
         selection = Selection.parse(picked)
         desk = desks.get(selection.domain, Desk())
         if desk.view.phase not in ("waiting", "running"):
             items, _ = resolve(self._studio.catalog(selection.domain), selection.ids)
-            self._studio.prefetch(selection.domain, items, mode)
-        return render.stale(desk.stale_reasons(selection.ids, retriever, mode))
+            self._studio.prefetch(selection.domain, items, _named(mode), _named(adapter))
+        return render.stale(desk.stale_reasons(selection.ids, retriever, mode, adapter))
 
     def retriever_choices(self, domain: str) -> list[tuple[str, str]]:
         names = self._studio.retrievers(domain)
         return [("Automatic", AUTOMATIC), *((render.retriever_name(name), name) for name in names)]
+
+    def adapter_choices(self, domain: str) -> list[tuple[str, str]]:
+        """The adapters of a domain, and none, where they can be chosen; the default first."""
+        tuned = [(label, name) for name, label in reversed(self._studio.adapters(domain).items())]
+        plain = self._studio.zero_shot
+        without = [("Zero-shot", plain)] if plain else []
+        return [("Automatic", AUTOMATIC), *tuned, *without]
+
+    def _settings(self, domain: str, desk: Desk) -> tuple[Any, ...]:
+        """Retriever, mode and adapter, automatic where what the desk says is not offered here."""
+        offered = (
+            (desk.asked_retriever, self.retriever_choices(domain)),
+            (desk.asked_mode, render.mode_choices()),
+            (desk.asked_adapter, self.adapter_choices(domain)),
+        )
+        return tuple(
+            gr.update(
+                choices=choices,
+                value=asked if asked in {value for _, value in choices} else AUTOMATIC,
+            )
+            for asked, choices in offered
+        )
+
+    def _tuning(self, domain: str) -> str:
+        """How the model was prepared that ranks unless another is asked for."""
+        name = self._studio.default_adapter(domain)
+        if name is None:
+            return self._studio.settings.adapter or ZERO_SHOT
+        return self._studio.adapters(domain)[name]
 
     def _page(self, desks: Mapping[str, Desk], domain: str, message: str = "") -> tuple[Any, ...]:
         view = desks.get(domain, Desk()).view
@@ -231,7 +310,17 @@ def _leave(desks: Desks, domain: str) -> None:
         desks[domain].left.set()
 
 
-def _known(domain: str) -> str:
+def _named(choice: str) -> str | None:
+    return None if choice == AUTOMATIC else choice
+
+
+def finished(desks: Desks, domain: str) -> Recommendation | None:
+    """The last run of a domain, None before it has ended well."""
+    view = desks.get(known(domain), Desk()).view
+    return view.trace if view.phase == "done" else None
+
+
+def known(domain: str) -> str:
     """The domain, or the first one where a forged request names none that there is."""
     return domain if domain in DOMAINS else next(iter(DOMAINS))
 

@@ -14,6 +14,7 @@ _PARTS: dict[Part, str] = {
     "profile": "Profile",
     "candidates": "Candidates",
     "frame": "Frame",
+    "edited": "Edited by hand",
 }
 
 
@@ -94,6 +95,8 @@ def _facts(trace: Recommendation) -> str:
     facts.append(("History", f"{len(trace.history)} of {len(trace.picks)} picks"))
     if trace.ranking and trace.ranking.forward_passes is not None:
         facts.append(("Forward passes, ranking", f"{trace.ranking.forward_passes:,}"))
+    if trace.asked.edits.made:
+        facts.append(("Edited", ", ".join(trace.asked.edits.made)))
     if trace.fallback:
         facts.append(("Fallback", trace.fallback))
     if trace.run_id:
@@ -108,9 +111,7 @@ def _trace_json(trace: Recommendation) -> str:
         '<details class="exchange" data-keep="trace"><summary>Trace'
         '<span class="summary-hint">the whole run as JSON</span></summary>'
         '<p class="actions">'
-        '<button type="button" class="quiet" data-copy="trace-json">Copy</button>'
-        '<button type="button" class="quiet" data-download="trace-json" '
-        'data-filename="palr-trace.json">Download</button></p>'
+        '<button type="button" class="quiet" data-copy="trace-json">Copy</button></p>'
         f'<pre id="trace-json" class="json" tabindex="0">{escape(trace.to_json())}</pre></details>'
     )
 

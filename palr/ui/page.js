@@ -52,15 +52,6 @@
     }
   }
 
-  function download(button) {
-    const text = document.getElementById(button.dataset.download).textContent;
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-    link.download = button.dataset.filename;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  }
-
   // Gradio patches rendered HTML in place and would shut what a visitor has opened.
   const opened = new Set();
   function keepOpen(summary) {
@@ -76,20 +67,36 @@
     });
   }
 
+  // What Gradio's markup leaves out: whether a panel is open, and which radio buttons are a group
+  // (one stop of the Tab key, arrows inside).
+  function mend() {
+    document.querySelectorAll("#studio button.label-wrap").forEach((button) => {
+      const open = String(button.classList.contains("open"));
+      if (button.getAttribute("aria-expanded") !== open) button.setAttribute("aria-expanded", open);
+      button.querySelector(".icon")?.setAttribute("aria-hidden", "true");
+    });
+    document.querySelectorAll("#studio fieldset").forEach((group) => {
+      const radios = [...group.querySelectorAll("input[type=radio]")];
+      radios.forEach((radio) => {
+        if (radio.name !== radios[0].name) radio.name = radios[0].name;
+      });
+    });
+  }
+
   document.addEventListener("click", (event) => {
+    setTimeout(mend);
     const target = event.target.closest("button, summary");
     if (!target) return;
     if (target.tagName === "SUMMARY") keepOpen(target);
     else if ("toggleMode" in target.dataset) toggleMode();
     else if (target.dataset.expand) toggleRows(target);
     else if (target.dataset.copy) copy(target);
-    else if (target.dataset.download) download(target);
     else if (target.id === "recommend") reveal();
   });
 
   // On a phone the results start below the fold: bring them into view once a run has begun.
   function reveal() {
-    if (window.innerWidth > 900 || !document.querySelector(".picks .pick")) return;
+    if (window.innerWidth > 900 || !document.querySelector("#picker .pick")) return;
     const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     document.getElementById("results")?.scrollIntoView({ behavior: calm ? "auto" : "smooth" });
   }
@@ -102,6 +109,7 @@
     }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
     new MutationObserver(() => {
       reopen();
+      mend();
       const unnamed = document.querySelector("[data-toggle-mode]:not([aria-label])");
       if (unnamed) paint();
     }).observe(document.body, { childList: true, subtree: true, attributeFilter: ["open"] });

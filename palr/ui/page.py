@@ -5,10 +5,18 @@ from pathlib import Path
 
 import gradio as gr
 
+from palr.errors import PalrError
 from palr.studio import Studio
+from palr.ui import keeper as keeping
 from palr.ui import render
-from palr.ui.handlers import AUTOMATIC, Handlers
+from palr.ui.endpoints import Endpoints
+from palr.ui.handlers import Desks, Handlers
+from palr.ui.keeper import keeper as build_keeper
+from palr.ui.panels import PANELS
+from palr.ui.panels.bench import Bench
+from palr.ui.picker import Selection
 from palr.ui.picker import picker as build_picker
+from palr.ui.render import AUTOMATIC
 from palr.ui.turns import Turns
 
 _HEADER = Path(__file__).parent / "header.html"
@@ -17,11 +25,13 @@ _POLL_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Page:
-    """The page before it is served: its blocks, the component that searches, and its line."""
+    """The page before it is served: its blocks, the component that searches, its line, and what
+    programs may call."""
 
     demo: gr.Blocks
     picker: gr.HTML
     turns: Turns
+    endpoints: Endpoints
 
 
 def build_page(studio: Studio) -> Page:
@@ -68,9 +78,17 @@ def build_page(studio: Studio) -> Page:
                         _html('<p class="field-label">Ranking</p>')
                         mode = gr.Radio(
                             render.mode_choices(),
-                            value=studio.default_mode,
+                            value=AUTOMATIC,
                             label="Ranking",
                             elem_id="mode",
+                            container=False,
+                        )
+                        _html('<p class="field-label">Fine-tuning</p>')
+                        adapter = gr.Radio(
+                            handlers.adapter_choices(first),
+                            value=AUTOMATIC,
+                            label="Fine-tuning",
+                            elem_id="adapter",
                             container=False,
                         )
                 with gr.Column(elem_id="results", min_width=0):
@@ -79,11 +97,15 @@ def build_page(studio: Studio) -> Page:
                     candidates = _html(render.candidates_stage(idle), elem_id="candidates")
                     ranking = _html(render.ranking_stage(idle), elem_id="ranking")
                     under_the_hood = _html("", elem_id="hood")
+                    panels = gr.Column(elem_id="panels")
+            saved, link = _html("", elem_id="saved"), _html("", elem_id="link")
+            keeper = build_keeper()
             announcer = _html("", elem_id="announcer", live=True)
 
         stages = [profile, candidates, ranking, under_the_hood]
         page = [desks, notice, *stages, announcer, recommend, cancel]
-        asked = [picker, retriever, mode, desks]
+        settings = [retriever, mode, adapter]
+        asked = [picker, *settings, desks]
         # The handlers check what they are given: without ``preprocess`` nothing else does.
         quiet = {"preprocess": False, "show_progress": "hidden", "api_visibility": "private"}
         quick = {"queue": False, **quiet}
@@ -99,22 +121,54 @@ def build_page(studio: Studio) -> Page:
         )
         run.then(handlers.status, domain, [status, timer], **quick)
         cancel.click(handlers.cancelled, [picker, desks], page, **quick)
-        domain.change(
+        switched = domain.change(
             handlers.switch,
             [domain, *asked],
-            [*page, picker, retriever, mode, status],
+            [*page, picker, *settings, status],
             **quick,
         )
         gr.on(
-            [picker.change, retriever.change, mode.change],
+            [picker.change, *(setting.change for setting in settings)],
             handlers.changed,
             asked,
             stale,
             trigger_mode="always_last",
             **quick,
         )
+        gr.on(
+            [picker.change, *(setting.change for setting in settings)],
+            keeping.link,
+            asked[:-1],
+            link,
+            trigger_mode="always_last",
+            **quick,
+        )
         timer.tick(handlers.status, domain, [status, timer], **quick)
-    return Page(demo, picker, turns)
+
+        def restore(text: str, picked: object, desks: Desks) -> tuple[object, ...]:
+            try:
+                return handlers.lay(*keeping.opened(text, studio), picked, desks)
+            except PalrError as error:
+                return handlers.told(Selection.parse(picked).domain, desks, str(error))
+
+        restored = keeper.submit(
+            restore,
+            [keeper, picker, desks],
+            [*page, picker, *settings, status, domain],
+            **quick,
+        )
+        restored.then(handlers.changed, asked, stale, **quick)
+        bench = Bench(
+            *(studio, handlers, turns, domain, picker, desks, tuple(page), quiet, quick),
+            *(run, switched, restored),
+        )
+        bench.follow(lambda _, trace: (keeping.saved(studio, trace),), [saved])
+        with panels:
+            for label, build in PANELS.items():
+                with gr.Accordion(label, open=False, elem_classes="panel"):
+                    build(bench)
+        endpoints = Endpoints(studio, turns)
+    return Page(demo, picker, turns, endpoints)
 
 
 def _html(value: str, elem_id: str | None = None, live: bool = False) -> gr.HTML:

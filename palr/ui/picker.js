@@ -15,6 +15,11 @@ let timer = null;
 let undoValue = null;
 let dragged = null;
 
+const { noun } = props; // "pick", or "candidate"
+const nouns = `${noun}s`;
+ref.heading.textContent = nouns[0].toUpperCase() + nouns.slice(1);
+ref.picks.setAttribute("aria-label", `${ref.heading.textContent}: ${props.order}`);
+
 const domain = () => props.value.domain;
 const picks = () => props.value.picks;
 const keyOf = (id) => `${domain()} ${id}`;
@@ -58,8 +63,8 @@ function add(item) {
   const rest = picks().filter((id) => id !== item.id);
   const place = rest.length + 1;
   setPicks([...rest, item.id], again
-    ? `${item.label} was picked already; it is now the most recent.`
-    : `${item.label} added as pick ${place}.`);
+    ? `${item.label} was there already; it is now the last.`
+    : `${item.label} added as ${noun} ${place}.`);
   ref.picks.scrollTop = ref.picks.scrollHeight;
 }
 
@@ -104,7 +109,7 @@ function drawRow(id, index) {
   const row = make("li", "pick");
   const last = picks().length - 1;
   row.draggable = true;
-  row.classList.toggle("unused", index <= last - props.limit);
+  row.classList.toggle("unused", noun === "pick" && index <= last - props.limit);
   row.append(make("span", "pick-number", String(index + 1)));
   row.append(make("span", "pick-label", labelOf(id)));
   const actions = make("span", "pick-actions");
@@ -125,11 +130,13 @@ function draw() {
   ref.picks.hidden = count === 0;
   ref.count.textContent = count ? String(count) : "";
   ref.clear.hidden = count === 0;
-  const order = "Oldest first, most recent last.";
+  const { order, limit } = props;
   ref.note.hidden = false;
   ref.note.textContent = count === 0
-    ? "Nothing picked yet."
-    : count > props.limit ? `${order} The language model reads the most recent ${props.limit}.` : order;
+    ? `No ${nouns} yet.`
+    : noun === "pick" && count > limit
+      ? `${order} The language model reads the most recent ${limit}.`
+      : order;
   drawVisitors();
 }
 
@@ -177,7 +184,7 @@ function suggest(items, query) {
     option.setAttribute("role", "option");
     option.dataset.option = String(index);
     option.append(make("span", "option-label", item.label));
-    const picked = picks().includes(item.id) ? ["picked"] : [];
+    const picked = picks().includes(item.id) ? [noun === "pick" ? "picked" : "in the list"] : [];
     option.append(make("span", "option-keywords", [...picked, ...item.keywords].join(" · ")));
     return option;
   }));
@@ -288,11 +295,11 @@ ref.picks.addEventListener("dragend", () => {
 
 ref.clear.addEventListener("click", () => {
   const before = picks();
-  setPicks([], `${many(before.length, "pick")} cleared.`, before);
+  setPicks([], `${many(before.length, noun)} cleared.`, before);
   ref.undo.focus();
 });
 ref.undo.addEventListener("click", () => {
-  if (undoValue) setPicks(undoValue, "The earlier picks are back.");
+  if (undoValue) setPicks(undoValue, `The earlier ${nouns} are back.`);
   ref.input.focus();
 });
 ref.visitors.addEventListener("click", (event) => {
@@ -326,7 +333,7 @@ async function refresh() {
     drawScene();
     if (missing.length) {
       setPicks(picks().filter((id) => !missing.includes(id)), "");
-      tell(`Not in this catalog, and left out: ${many(missing.length, "pick")}.`);
+      tell(`Not in this catalog, and left out: ${many(missing.length, noun)}.`);
     }
   } catch {
     tell("The catalog did not answer. Is the server still running?");
@@ -334,8 +341,8 @@ async function refresh() {
 }
 
 function drawScene() {
-  const { nouns, example } = scenes.get(domain());
-  ref.label.textContent = `Or search ${nouns}`;
+  const { nouns: all, example } = scenes.get(domain());
+  ref.label.textContent = noun === "pick" ? `Or search ${all}` : `Search ${all} to add one`;
   ref.input.placeholder = example ? `Try “${example}”` : "";
   draw();
 }

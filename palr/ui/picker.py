@@ -12,8 +12,10 @@ from typing import Any, Protocol
 import gradio as gr
 
 from palr import metrics
+from palr.catalog import Catalog
 from palr.domains import DOMAINS, HISTORY_LIMIT, get_domain
 from palr.errors import PalrError, UnknownItemError
+from palr.newcomers import is_newcomer, with_newcomers
 from palr.studio import Studio
 from palr.types import Item
 from palr.ui.text import visible
@@ -63,17 +65,35 @@ def resolve(catalog: Lookup, ids: tuple[str, ...]) -> tuple[list[Item], list[str
     return items, unknown
 
 
-def picker(studio: Studio, domain: str, elem_id: str) -> gr.HTML:
-    """The component: search as you type, ordered picks, ready-made visitors.
+@dataclass(frozen=True)
+class Words:
+    """What a picker calls what it holds; ``limit`` of them count."""
+
+    noun: str = "pick"
+    order: str = "Oldest first, most recent last."
+    limit: int = HISTORY_LIMIT
+    visitors: bool = True
+
+
+def picker(studio: Studio, domain: str, elem_id: str, words: Words | None = None) -> gr.HTML:
+    """The component: search as you type, an ordered list, ready-made visitors.
 
     A function and not a subclass: Gradio writes a ``.pyi`` beside the source of every subclass.
     """
+
+    words = words or Words()
+
+    def _seen_by(request: object) -> Catalog:
+        """The catalog with what this visitor has brought."""
+        domain = Selection.parse(request).domain
+        visitor = str(request.get("visitor", "")) if isinstance(request, dict) else ""
+        return with_newcomers(studio.catalog(domain), studio.newcomers.of(visitor, domain))
 
     # Gradio hands a server function one argument, whatever the browser sent.
     def search(request: object) -> dict[str, Any]:
         query = str(request.get("query", "")) if isinstance(request, dict) else ""
         try:
-            catalog = studio.catalog(Selection.parse(request).domain)
+            catalog = _seen_by(request)
             with metrics.SEARCH.time():
                 return {"items": _brief(catalog.search(query[:MAX_QUERY], SUGGESTIONS))}
         except PalrError as error:
@@ -83,11 +103,12 @@ def picker(studio: Studio, domain: str, elem_id: str) -> gr.HTML:
         selection = Selection.parse(request)
         scene = get_domain(selection.domain)
         try:
-            catalog = studio.catalog(scene.key)
+            catalog = _seen_by(request)
         except PalrError as error:
             return {"error": str(error)}
         items, _ = resolve(catalog, selection.ids)
-        visitors = [(visitor, catalog.visitor_picks(visitor)) for visitor in scene.visitors]
+        chosen = scene.visitors if words.visitors else ()
+        visitors = [(visitor, catalog.visitor_picks(visitor)) for visitor in chosen]
         return {
             "items": _brief(items),
             "nouns": scene.nouns,
@@ -101,17 +122,28 @@ def picker(studio: Studio, domain: str, elem_id: str) -> gr.HTML:
 
     return gr.HTML(
         Selection(domain).payload(),
-        html_template=(_HERE / "picker.html").read_text("utf-8"),
-        js_on_load=(_HERE / "picker.js").read_text("utf-8"),
+        html_template=_own_ids("picker.html", elem_id),
+        js_on_load=_own_ids("picker.js", elem_id),
         apply_default_css=False,
         server_functions=[search, describe],
         elem_id=elem_id,
-        limit=HISTORY_LIMIT,
+        limit=words.limit,
+        noun=words.noun,
+        order=words.order,
     )
+
+
+def _own_ids(file: str, elem_id: str) -> str:
+    """The file with ids that no other picker on the page has."""
+    return (_HERE / file).read_text("utf-8").replace("picker-", f"{elem_id}-")
 
 
 def _brief(items: Sequence[Item]) -> list[dict[str, Any]]:
     return [
-        {"id": i.id, "label": visible(i.label), "keywords": [visible(word) for word in i.keywords]}
+        {
+            "id": i.id,
+            "label": visible(i.label),
+            "keywords": [*(("yours",) if is_newcomer(i) else ()), *map(visible, i.keywords)],
+        }
         for i in items
     ]

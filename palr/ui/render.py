@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from palr.data.datasets import DATASETS
+from palr.newcomers import is_newcomer
 from palr.ranking import MODES
 from palr.retrieval import RETRIEVERS
 from palr.types import Candidate, Item, Keyword, RankedItem, Recommendation
@@ -21,6 +22,7 @@ Stage = Literal["profile", "candidates", "ranking"]
 State = Literal["idle", "waiting", "running", "done", "stopped"]
 
 STAGES: tuple[Stage, ...] = ("profile", "candidates", "ranking")
+AUTOMATIC = "auto"  # a setting that is left to the studio
 SHOWN_CANDIDATES = 10
 SHOWN_SUPPORT = 3
 
@@ -63,7 +65,9 @@ def stage_state(view: View, stage: Stage) -> State:
 
 
 def title(item: Item) -> str:
-    """The item's label with the year set apart."""
+    """The item's label with the year set apart, and a mark on what the visitor brought."""
+    if is_newcomer(item):
+        return f'{escape(item.label)} <span class="mark">yours</span>'
     year = f" ({item.year})" if item.year else ""
     if year and item.label.endswith(year):
         name = escape(item.label.removesuffix(year))
@@ -87,7 +91,7 @@ def retriever_name(retriever: str) -> str:
 
 def mode_choices() -> list[tuple[str, str]]:
     """Name and key of each ranking mode."""
-    return [(mode.name, key) for key, mode in MODES.items()]
+    return [("Automatic", AUTOMATIC), *((mode.name, key) for key, mode in MODES.items())]
 
 
 def movement(ranked: RankedItem) -> tuple[str, str]:
@@ -104,6 +108,13 @@ def notice(message: str, kind: Literal["info", "error"] = "info") -> str:
     if not message:
         return ""
     return f'<div class="notice notice-{kind}" role="alert">{escape(message)}</div>'
+
+
+def progress(words: str, done: int = 0, total: int = 0) -> str:
+    """Where long work stands; without a total, only that it goes on."""
+    bar = f'<progress max="{total}" value="{done}" aria-hidden="true"></progress>' if total else ""
+    count = f' <span class="muted">{done} of {total}</span>' if total else ""
+    return f'<p class="progress" role="status">{bar}<span>{escape(words)}{count}</span></p>'
 
 
 def stale(reasons: Sequence[str]) -> str:
@@ -204,7 +215,7 @@ def ranking_stage(view: View) -> str:
             f'<span class="muted">{escape(trace.fallback)}</span></p>'
         )
     elif ranking and trace and not trace.adapter:
-        body += '<p class="zero-shot">Zero-shot: no fine-tuned adapter is loaded.</p>'
+        body += '<p class="zero-shot">Zero-shot: no fine-tuned adapter is at work.</p>'
     if ranking and ranking.items:
         cards = "".join(_card(ranked) for ranked in ranking.items)
         body += f'<ol class="cards">{cards}</ol>'

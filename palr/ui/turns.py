@@ -4,8 +4,9 @@ Waiting costs no thread: only a run that has its turn works in one, step by step
 """
 
 import asyncio
+import threading
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing
 from typing import Any
 
@@ -15,7 +16,7 @@ import gradio as gr
 from palr import metrics
 from palr.errors import PalrError
 from palr.serve.limits import LimitedError, runs_per_minute, visitor_of
-from palr.serve.line import Line, in_words
+from palr.serve.line import Line, Ticket, in_words
 from palr.serve.logs import log_run
 from palr.settings import Settings
 from palr.ui.handlers import Desk, Desks, Handlers
@@ -43,39 +44,87 @@ class Turns:
     async def run(self, picked: object, desks: Desks, request: gr.Request) -> AsyncGenerator[Page]:
         """Stream the pages of one run, from its place in line to its last stage."""
         selection = Selection.parse(picked)
+        visitor = request.session_hash or ""
         if not selection.ids:
-            async with aclosing(_in_threads(self._handlers.run(picked, desks))) as pages:
+            async with aclosing(in_threads(self._handlers.run(picked, desks, visitor))) as pages:
                 async for page in pages:
                     yield page
             return
         try:
-            self._check_rate(visitor_of(request.client.host if request.client else None))
-            ticket = self.line.join()
+            ticket = self._join(request)
         except PalrError as error:
-            metrics.RUNS.labels("limited" if isinstance(error, LimitedError) else "full").inc()
             yield self._handlers.refused(picked, desks, str(error))
             return
+        begun = desks.get(selection.domain)
         with ticket:
             joined = time.monotonic()
-            begun = desks.get(selection.domain)
-            said, said_at = "", 0.0
-            while (place := ticket.place) and not (begun and begun.stop.is_set()):
-                words = in_words(place, ticket.estimate)
-                if words != said or time.monotonic() - said_at > SAY_SECONDS:
-                    said, said_at = words, time.monotonic()
-                    yield self._handlers.waiting(picked, desks, words)
-                await asyncio.sleep(LOOK_SECONDS)
+            async for words in _wait(ticket, lambda: begun is not None and begun.stop.is_set()):
+                yield self._handlers.waiting(picked, desks, words)
             waited = time.monotonic() - joined
-            metrics.WAITED.observe(waited)
             desk: Desk | None = None
             try:
-                async with aclosing(_in_threads(self._handlers.run(picked, desks))) as pages:
+                async with aclosing(
+                    in_threads(self._handlers.run(picked, desks, visitor))
+                ) as pages:
                     async for page in pages:
                         if isinstance(page[0], dict) and selection.domain in page[0]:
                             desk = page[0][selection.domain]
                         yield page
             finally:
                 ticket.completed = _account(desk, waited) in ("done", "fallback")
+
+    async def work(
+        self,
+        pages: Generator[Page],
+        waiting: Callable[[str], Page],
+        refused: Callable[[str], Page],
+        stopped: Callable[[], bool],
+        request: gr.Request,
+    ) -> AsyncGenerator[Page]:
+        """Step other work than a run through the same line; once ``stopped``, it ends at
+        its next page.
+
+        ``waiting`` is the page of whoever stands in line, ``refused`` of whoever is not let in. A
+        page that is the very same as the one before is not sent.
+        """
+        try:
+            ticket = self._join(request)
+        except PalrError as error:
+            yield refused(str(error))
+            return
+        with ticket:
+            async for words in _wait(ticket, stopped):
+                yield waiting(words)
+            before: Page | None = None
+            async with aclosing(in_threads(pages)) as steps:
+                async for page in steps:
+                    if stopped():
+                        return
+                    if page is not before:
+                        yield page
+                    before = page
+
+    def _join(self, request: gr.Request) -> Ticket:
+        """A place in line for this visitor; raises LimitedError or LineFullError."""
+        try:
+            self._check_rate(visitor_of(request.client.host if request.client else None))
+            return self.line.join()
+        except PalrError as error:
+            metrics.RUNS.labels("limited" if isinstance(error, LimitedError) else "full").inc()
+            raise
+
+
+async def _wait(ticket: Ticket, stopped: Callable[[], bool]) -> AsyncGenerator[str]:
+    """Until it is the ticket's turn, or nobody waits for it any more: its place, in words."""
+    joined = time.monotonic()
+    said, said_at = "", 0.0
+    while (place := ticket.place) and not stopped():
+        words = in_words(place, ticket.estimate)
+        if words != said or time.monotonic() - said_at > SAY_SECONDS:
+            said, said_at = words, time.monotonic()
+            yield words
+        await asyncio.sleep(LOOK_SECONDS)
+    metrics.WAITED.observe(time.monotonic() - joined)
 
 
 def _account(desk: Desk | None, waited: float) -> str:
@@ -92,11 +141,25 @@ def _account(desk: Desk | None, waited: float) -> str:
     return outcome
 
 
-async def _in_threads(pages: Generator[Page]) -> AsyncGenerator[Page]:
-    """Step a generator in worker threads; it is closed in one, whatever happens."""
+async def in_threads(pages: Generator[Page]) -> AsyncGenerator[Page]:
+    """Step a generator in worker threads; it is closed in one, whatever happens.
+
+    A task that is cancelled goes on at once, while its step is still at work in its thread: closing
+    waits for it.
+    """
+    at_work = threading.Lock()
+
+    def step() -> Page | None:
+        with at_work:
+            return next(pages, None)
+
+    def close() -> None:
+        with at_work:
+            pages.close()
+
     try:
-        while (page := await anyio.to_thread.run_sync(next, pages, None)) is not None:
+        while (page := await anyio.to_thread.run_sync(step)) is not None:
             yield page
     finally:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(pages.close)
+            await anyio.to_thread.run_sync(close)

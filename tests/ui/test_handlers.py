@@ -8,6 +8,7 @@ import pytest
 
 from palr.domains import DOMAINS
 from palr.errors import LLMError, UnknownItemError
+from palr.newcomers import Newcomers
 from palr.ranking import DEFAULT_MODE
 from palr.settings import Settings
 from palr.studio import LLMStatus, Studio
@@ -28,10 +29,11 @@ class Shelf:
     has_interactions = True
 
     def __init__(self, run: Callable[[Sequence[Item]], Iterator[Recommendation]]):
-        self.stream = lambda picks, retriever=None, mode=TITLES, patience=None: run(picks)
+        self.stream = lambda picks, asked, patience=None, earlier=None: run(picks)
         self.settings = Settings()
-        self.read_ahead: list[tuple[str, list[Item], str]] = []
-        self.llm_status = LLMStatus("ready", "scripted, zero-shot")
+        self.newcomers = Newcomers()
+        self.read_ahead: list[tuple[str, list[Item], str | None, str | None]] = []
+        self.llm_status = LLMStatus("ready", "scripted")
 
     def item(self, id: str) -> Item:
         if id != ITEM.id:
@@ -41,8 +43,18 @@ class Shelf:
     def catalog(self, domain: str) -> "Shelf":
         return self
 
-    def prefetch(self, domain: str, picks: list[Item], mode: str) -> None:
-        self.read_ahead.append((domain, picks, mode))
+    def prefetch(
+        self, domain: str, picks: list[Item], mode: str | None, adapter: str | None
+    ) -> None:
+        self.read_ahead.append((domain, picks, mode, adapter))
+
+    def adapters(self, domain: str) -> dict[str, str]:
+        return {"ml-v1": "PALR_v1", "ml-v2": "PALR_v2"}
+
+    def default_adapter(self, domain: str) -> str | None:
+        return "ml-v2"
+
+    zero_shot = "zero-shot"
 
     def recommender(self, domain: str) -> Any:
         return SimpleNamespace(stream=self.stream)
@@ -71,7 +83,7 @@ def bad_run(error: Exception) -> Callable[[Sequence[Item]], Iterator[Recommendat
 
 def press(handlers: Handlers, picked: object = PICKED) -> list[Any]:
     """Press Recommend; the page afterwards, each part as it was last sent."""
-    page = list(handlers.begin(picked, AUTOMATIC, TITLES, {}))
+    page = list(handlers.begin(picked, AUTOMATIC, TITLES, AUTOMATIC, {}))
     for update in handlers.run(picked, page[0]):
         for place, part in enumerate(update):
             skipped = isinstance(part, dict) and set(part) == {"__type__"}
@@ -123,7 +135,7 @@ def test_cancel_reaches_a_run_that_has_not_begun() -> None:
         yield from good_run(picks)
 
     handlers = handlers_for(run)
-    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, {})
+    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, {})
     handlers.cancelled(PICKED, begun[0])
     updates = list(handlers.run(PICKED, begun[0]))
     assert len(updates) == 1
@@ -134,10 +146,10 @@ def test_cancel_reaches_a_run_that_has_not_begun() -> None:
 def test_each_domain_keeps_its_picks_and_results() -> None:
     handlers = handlers_for(good_run)
     desks = press(handlers)[0]
-    away = handlers.switch("beauty", PICKED, AUTOMATIC, TITLES, desks)
+    away = handlers.switch("beauty", PICKED, AUTOMATIC, TITLES, AUTOMATIC, desks)
     assert "Aladdin" not in away[RANKING]
     back = handlers.switch(
-        "movies", {"domain": "beauty", "picks": ["x"]}, AUTOMATIC, TITLES, away[0]
+        "movies", {"domain": "beauty", "picks": ["x"]}, AUTOMATIC, TITLES, AUTOMATIC, away[0]
     )
     assert "Aladdin" in back[RANKING]
     assert back[0]["beauty"].picks == ("x",)
@@ -147,19 +159,21 @@ def test_each_domain_keeps_its_picks_and_results() -> None:
 def test_results_are_stale_once_picks_or_retriever_differ() -> None:
     handlers = handlers_for(good_run)
     desks: dict[str, Desk] = press(handlers)[0]
-    assert handlers.changed(PICKED, AUTOMATIC, TITLES, desks) == ""
-    assert "Picks changed" in handlers.changed({**PICKED, "picks": []}, AUTOMATIC, TITLES, desks)
-    assert "Ranking changed" in handlers.changed(PICKED, AUTOMATIC, "labels", desks)
-    assert "Retriever changed" in handlers.changed(PICKED, "popularity", TITLES, desks)
+    assert handlers.changed(PICKED, AUTOMATIC, TITLES, AUTOMATIC, desks) == ""
+    nothing = {**PICKED, "picks": []}
+    assert "Picks changed" in handlers.changed(nothing, AUTOMATIC, TITLES, AUTOMATIC, desks)
+    assert "Model changed" in handlers.changed(PICKED, AUTOMATIC, TITLES, "palr-v1", desks)
+    assert "Ranking changed" in handlers.changed(PICKED, AUTOMATIC, "labels", AUTOMATIC, desks)
+    assert "Retriever changed" in handlers.changed(PICKED, "popularity", TITLES, AUTOMATIC, desks)
 
 
 def test_picks_are_read_ahead_but_not_those_of_a_run_under_way() -> None:
     shelf = Shelf(good_run)
     handlers = Handlers(cast(Studio, shelf))
-    handlers.changed({**PICKED, "picks": ["1", "gone"]}, AUTOMATIC, "labels", {})
-    assert shelf.read_ahead == [("movies", [ITEM], "labels")]
-    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, {})
-    handlers.changed(PICKED, AUTOMATIC, TITLES, begun[0])
+    handlers.changed({**PICKED, "picks": ["1", "gone"]}, AUTOMATIC, "labels", AUTOMATIC, {})
+    assert shelf.read_ahead == [("movies", [ITEM], "labels", None)]
+    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, {})
+    handlers.changed(PICKED, AUTOMATIC, TITLES, AUTOMATIC, begun[0])
     assert len(shelf.read_ahead) == 1
 
 
@@ -174,7 +188,7 @@ def test_a_trace_that_did_not_grow_is_not_sent_again_but_can_be_cancelled() -> N
 
     asked: list[int] = []
     handlers = handlers_for(run)
-    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, {})
+    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, {})
     updates = list(handlers.run(PICKED, begun[0]))
     assert len(updates) == 3  # before the run, its one trace, cancelled
     assert "Cancelled" in updates[-1][RANKING]
@@ -183,11 +197,11 @@ def test_a_trace_that_did_not_grow_is_not_sent_again_but_can_be_cancelled() -> N
 
 def test_a_stopped_run_keeps_quiet_once_another_has_begun() -> None:
     handlers = handlers_for(good_run)
-    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, {})
+    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, {})
     run = handlers.run(PICKED, begun[0])
     first = next(run)
     cancelled = handlers.cancelled(PICKED, first[0])
-    again = handlers.begin(PICKED, AUTOMATIC, TITLES, cancelled[0])
+    again = handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, cancelled[0])
     late = next(run)
     assert all(isinstance(part, dict) and set(part) == {"__type__"} for part in late)
     assert list(run) == []
@@ -197,15 +211,25 @@ def test_a_stopped_run_keeps_quiet_once_another_has_begun() -> None:
 def test_forged_words_are_taken_for_the_first_choice() -> None:
     handlers = handlers_for(good_run)
     assert handlers.status("no-such-domain")[0] == handlers.status("movies")[0]
-    page = handlers.switch("<script>", PICKED, "nobody", "nothing", {})
-    assert page[-3]["value"] == AUTOMATIC
-    assert page[-2] == TITLES
-    assert page[-4]["domain"] == "movies"
+    page = handlers.switch("<script>", PICKED, "nobody", "nothing", "none", {})
+    assert [setting["value"] for setting in page[-4:-1]] == [AUTOMATIC] * 3
+    assert page[-5]["domain"] == "movies"
+
+
+def test_adapters_can_be_chosen_the_best_first() -> None:
+    handlers = handlers_for(good_run)
+    assert handlers.adapter_choices("movies") == [
+        ("Automatic", AUTOMATIC),
+        ("PALR_v2", "ml-v2"),
+        ("PALR_v1", "ml-v1"),
+        ("Zero-shot", "zero-shot"),
+    ]
+    assert "scripted, PALR_v2" in handlers.status("movies")[0]
 
 
 def test_a_run_in_line_and_a_run_that_was_not_let_in() -> None:
     handlers = handlers_for(good_run)
-    desks = handlers.begin(PICKED, AUTOMATIC, TITLES, {})[0]
+    desks = handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, {})[0]
     waiting = handlers.waiting(PICKED, desks, "3rd in line, about 10 s")
     assert "3rd in line, about 10 s" in waiting[2]
     assert waiting[-1]["visible"] is True

@@ -158,7 +158,7 @@ def test_candidates_past_the_tenth_are_folded_and_the_retriever_is_named() -> No
 def test_zero_shot_is_said_plainly_and_only_where_it_is_true() -> None:
     trace = full_trace()
     said = words(render.ranking_stage(View(trace, "done")))
-    assert "Zero-shot: no fine-tuned adapter is loaded." in said
+    assert "Zero-shot: no fine-tuned adapter is at work." in said
     tuned = replace(trace, adapter="palr-v1")
     assert "Zero-shot" not in render.ranking_stage(View(tuned, "done"))
 

@@ -1,0 +1,134 @@
+"""A run's question asked once more: the same prompt but for what a measurement changes."""
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from palr.domains import HISTORY_LIMIT, get_domain
+from palr.errors import LLMError
+from palr.llm.base import LLM, TokenLLM
+from palr.ranking import DEFAULT_MODE, Job, fit_ranking_prompt, mixed_ranking, rank_each
+from palr.types import Candidate, Item, Ranking, Recommendation
+
+_SCORING = {DEFAULT_MODE: "likelihood"}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """``done`` of ``total`` parts of a measurement."""
+
+    done: int
+    total: int
+
+
+def scoring_mode(mode: str) -> str:
+    """The mode that scores every candidate for a run in ``mode``.
+
+    A run that writes titles is measured by how likely each whole title is under that very prompt.
+    """
+    return _SCORING.get(mode, mode)
+
+
+def why_unscored(trace: Recommendation, llm: LLM) -> str:
+    """Why the model's scores of this run cannot be had; empty where they can."""
+    gap = why_unasked(trace)
+    if gap:
+        return gap
+    if not isinstance(llm, TokenLLM):
+        return (
+            f"{llm.name} runs behind HTTP and does not tell the score of every candidate; a model "
+            "in this process does (PALR_LLM_BACKEND=transformers)"
+        )
+    return ""
+
+
+def why_unasked(trace: Recommendation) -> str:
+    """Why the run's question cannot be put again with one thing changed; empty where it can."""
+    if trace.asked.ranker == "retriever":
+        return "the retriever alone ranked this run, without the language model"
+    if trace.fallback or not trace.prompt:
+        return "the language model did not do its part in this run"
+    if trace.asked.edits.prompt is not None:
+        return "the prompt was edited as a whole, so that no other one can be made like it"
+    return ""
+
+
+def shown_history(trace: Recommendation) -> tuple[Item, ...]:
+    """The picks that the model was told of."""
+    return trace.history[-min(trace.asked.n_history, HISTORY_LIMIT) :]
+
+
+def question(
+    trace: Recommendation,
+    llm: LLM,
+    k: int,
+    *,
+    index: int = 0,
+    history: Sequence[Item] | None = None,
+    candidates: Sequence[Candidate] | None = None,
+    mode: str | None = None,
+) -> Job:
+    """The run's ranking prompt with another history, other candidates or another mode.
+
+    The profile stays the run's own.
+    """
+    history = shown_history(trace) if history is None else history
+    candidates = tuple((trace.candidates or ()) if candidates is None else candidates)
+    prompt, names = fit_ranking_prompt(
+        *(get_domain(trace.domain), history, trace.profile, candidates, k, llm),
+        mode or trace.mode,
+        instruction=trace.asked.edits.instruction,
+    )
+    return Job(index, prompt, names, candidates)
+
+
+def answers(
+    jobs: Sequence[Job], llm: LLM, k: int, mode: str
+) -> Generator[Progress, None, list[Ranking]]:
+    """The ranking of each job, in their order.
+
+    Raises:
+        LLMError: the model failed.
+    """
+    found: dict[int, Ranking] = {}
+    with closing(rank_each(jobs, llm, k, mode)) as steps:
+        for step in steps:
+            if step is not None:
+                found[step[0]] = step[1]
+            yield Progress(len(found), len(jobs))
+    return [found[job.index] for job in jobs]
+
+
+def rankings(
+    trace: Recommendation, jobs: Sequence[Job], llm: LLM, k: int
+) -> Generator[Progress, None, list[Ranking]]:
+    """The top ``k`` of each job, ranked as the run was: by the model, or mixed with the retriever.
+
+    Raises:
+        LLMError: the model failed.
+    """
+    mix = trace.asked.ranker == "mix"
+    deep = max((len(job.candidates) for job in jobs), default=k) if mix else k
+    found = yield from answers(jobs, llm, deep, trace.mode)
+    if not mix:
+        return found
+    return [
+        mixed_ranking(ranking, sorted(job.candidates, key=lambda c: c.rank), k)
+        for ranking, job in zip(found, jobs, strict=True)
+    ]
+
+
+def relative_scores(ranking: Ranking) -> dict[str, float]:
+    """Each candidate's log-probability above the mean of all, by item id.
+
+    What makes every candidate likelier alike moves none of them. ``ranking`` holds all candidates
+    of a mode that scores them.
+
+    Raises:
+        LLMError: the model gave none a score.
+    """
+    scores = {r.item.id: r.logprob for r in ranking.items if r.logprob is not None}
+    if not scores:
+        raise LLMError("the language model gave the candidates no scores")
+    mean = sum(scores.values()) / len(scores)
+    return {item: score - mean for item, score in scores.items()}

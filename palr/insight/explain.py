@@ -1,0 +1,142 @@
+"""One line on why each recommendation suits the picks, written by the model.
+
+The model chooses among sentences that are true: each names keywords that the item shares with
+picks, and picks that carry every one of them. A model behind HTTP writes freely, and its sentence
+is kept only where it mentions a shared keyword and none that is not.
+"""
+
+import re
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import combinations
+
+from palr.catalog import Catalog
+from palr.domains import Domain
+from palr.grounding import select
+from palr.insight.asking import Progress, shown_history
+from palr.llm.base import LLM, TokenLLM
+from palr.profile import unsupported_keywords
+from palr.prompts import explanation_prompt, shorten
+from palr.types import Item, Recommendation
+
+_TELLING = 4  # shared keywords that a sentence may draw on, the rarest in the catalog first
+_EXAMPLES = 3  # picks that it may name
+_NAME_LIMIT = 60
+_WORDS = 60  # tokens of a sentence that is written freely
+_SENTENCE = re.compile(r"[^.!?\n]{10,240}[.!?]")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """``text`` is empty where item and picks share no keyword; ``generated`` says whether the
+    model chose or wrote it, and ``note`` why it did not."""
+
+    item: Item
+    text: str
+    keywords: tuple[str, ...]
+    generated: bool = True
+    note: str = ""
+
+
+def explain(
+    trace: Recommendation,
+    catalog: Catalog,
+    llm: LLM,
+    because: Mapping[str, Sequence[Item]] | None = None,
+) -> Generator[Progress | tuple[Explanation, ...]]:
+    """Yield progress, then an `Explanation` of each recommendation.
+
+    ``because`` names the picks to prefer in the sentences on an item, by its id.
+
+    Raises:
+        LLMError: the model failed.
+    """
+    items = [ranked.item for ranked in trace.ranking.items] if trace.ranking else []
+    found: list[Explanation] = []
+    for item in items:
+        yield Progress(len(found), len(items))
+        history = shown_history(trace)
+        preferred = [pick for pick in (because or {}).get(item.id, ()) if pick in history]
+        picks = [*preferred, *(pick for pick in reversed(history) if pick not in preferred)]
+        keywords = shared_keywords(item, picks, catalog)
+        explanation = Explanation(item, "", keywords, generated=False)
+        if keywords:
+            prompt = explanation_prompt(catalog.domain, history, item, keywords).text
+            options = sentences(item, picks, keywords, catalog.domain)
+            write = _chosen if isinstance(llm, TokenLLM) else _written
+            for step in write(explanation, prompt, options, catalog, llm):
+                explanation = step or explanation
+                yield Progress(len(found), len(items))
+        found.append(explanation)
+    yield tuple(found)
+
+
+def shared_keywords(item: Item, picks: Sequence[Item], catalog: Catalog) -> tuple[str, ...]:
+    """The item's keywords that a pick carries too, the rarest in the catalog first."""
+    carried = {keyword for pick in picks for keyword in pick.keywords}
+    shared = [keyword for keyword in dict.fromkeys(item.keywords) if keyword in carried]
+    shared.sort(key=lambda keyword: catalog.keyword_counts[keyword])
+    return tuple(shared[:_TELLING])
+
+
+def sentences(
+    item: Item, picks: Sequence[Item], keywords: Sequence[str], domain: Domain
+) -> list[str]:
+    """True sentences on what the item shares with picks; the first ``picks`` are preferred."""
+    said = []
+    for size in (2, 1):
+        for chosen in combinations(keywords, size):
+            carriers = [pick for pick in picks if set(chosen) <= set(pick.keywords)]
+            names = _listed([shorten(pick.label, _NAME_LIMIT) for pick in carriers[:_EXAMPLES]])
+            if not names:
+                continue
+            words = _listed(chosen)
+            said += [
+                f"It shares {words} with {names}.",
+                f"What ties it to {names} is {words}.",
+                f"Like {names}, this {domain.noun} stands for {words}.",
+            ]
+    return said
+
+
+def _chosen(
+    explanation: Explanation, prompt: str, options: Sequence[str], catalog: Catalog, llm: LLM
+) -> Iterator[Explanation | None]:
+    assert isinstance(llm, TokenLLM)
+    for choice in select(llm, llm.start(prompt), options, k=1):
+        if choice:
+            text = options[choice.index]
+            yield Explanation(explanation.item, text, explanation.keywords)
+        else:
+            yield None
+
+
+def _written(
+    explanation: Explanation, prompt: str, options: Sequence[str], catalog: Catalog, llm: LLM
+) -> Iterator[Explanation | None]:
+    raw = ""
+    with closing(llm.generate(prompt, max_tokens=_WORDS)) as pieces:
+        for piece in pieces:
+            raw += piece
+            yield None
+    item, keywords = explanation.item, explanation.keywords
+    match = _SENTENCE.search(raw)
+    text = match[0].strip() if match else ""
+    carriers: tuple[str, ...] = (item.id,)
+    support = dict.fromkeys(keywords, carriers)
+    # Its own title is no claim about it.
+    claims = text.casefold().replace(item.title.casefold(), "")
+    wrong = unsupported_keywords(claims, support, catalog)
+    if wrong:
+        why = f"the model's sentence was dropped: the picks do not support {', '.join(wrong)}"
+    elif not any(keyword.casefold() in claims for keyword in keywords):
+        why = "the model's sentence was dropped: it names no shared keyword"
+    else:
+        yield Explanation(item, text, keywords)
+        return
+    yield Explanation(item, options[0], keywords, generated=False, note=why)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,0 +1,229 @@
+"""What every panel shares: the page's parts that it may use, and how its long work is done.
+
+A panel looks at the last finished run of the domain that is shown. Quick answers follow it by
+themselves (`Bench.follow`); whatever takes long, or uses the language model, waits for a button
+and for its turn in line (`action`):
+
+    def build(bench: Bench) -> None:
+        shown = html("")
+        action(bench, "Measure", measure, outputs=[shown])
+
+    def measure(trace: Recommendation) -> Generator[Step]:
+        for order in range(20):
+            yield Step("Ranking shuffled lists", order, 20)
+        yield Step("Done", page=(table(...),))
+"""
+
+import logging
+import threading
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import aclosing, closing
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import gradio as gr
+
+from palr.errors import PalrError
+from palr.recommender import Recommender
+from palr.studio import Studio
+from palr.types import Recommendation
+from palr.ui import render
+from palr.ui.handlers import Desks, Handlers, finished, known
+from palr.ui.turns import Page, Turns
+
+RUN_FIRST = "Run a recommendation first: this looks at its results."
+_FAILED = "This failed for a reason that the server's log tells. Your results are kept."
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where long work stands: ``words`` say what is being done, ``done`` of ``total`` how far.
+
+    ``page`` holds a value for each of the panel's outputs, or nothing where they stay as they are.
+    Yield often, at least between any two runs: work is cancelled between two steps.
+    """
+
+    words: str
+    done: int = 0
+    total: int = 0
+    page: Page = ()
+
+
+Work = Callable[..., Generator[Step]]
+"""Takes the finished run and the values of the inputs; may raise PalrError with what to do."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a panel is built with.
+
+    ``outputs`` are the page's own components in the order of `Handlers`' pages. ``quiet`` and
+    ``quick`` are options of events that may and may not wait in Gradio's queue. ``ran``,
+    ``switched`` and ``restored`` are the events after which a run has ended, another domain shows,
+    and a saved run is open.
+    """
+
+    studio: Studio
+    handlers: Handlers
+    turns: Turns
+    domain: gr.Radio
+    picker: gr.HTML
+    desks: gr.State
+    outputs: tuple[Any, ...]
+    quiet: dict[str, Any]
+    quick: dict[str, Any]
+    ran: Any
+    switched: Any
+    restored: Any
+
+    def recommender(self, trace: Recommendation) -> Recommender:
+        """What made the run, with the items that its visitor had brought."""
+        return self.studio.recommender(trace.domain).joined(trace.asked.newcomers)
+
+    def follow(
+        self, show: Callable[..., Page], outputs: Sequence[Any], inputs: Sequence[Any] = ()
+    ) -> None:
+        """Lay ``outputs`` out anew whenever a run has ended or other results are shown.
+
+        ``show`` gets the domain, its finished run, None where there is none, and the values of
+        ``inputs``; it must be quick, and returns a value for each output.
+        """
+
+        def shown(domain: str, desks: Desks, *values: Any) -> Any:
+            page = show(known(domain), finished(desks, domain), *values)
+            return page[0] if len(outputs) == 1 else page  # as Gradio wants it
+
+        for event in (self.ran, self.switched, self.restored):
+            given = [self.domain, self.desks, *inputs]
+            event.then(shown, given, list(outputs), **self.quick)
+
+
+@dataclass(frozen=True)
+class _Going:
+    """One go at an action; ``stop`` ends it at its next step."""
+
+    stop: threading.Event = field(default_factory=threading.Event, compare=False)
+
+
+Controls = tuple[Any, Any, Any]
+"""A button, its Cancel, and where its progress is said."""
+
+
+def controls(label: str, elem_id: str | None = None) -> Controls:
+    """Lay the controls of an `action` out by themselves, where outputs are to stand below them."""
+    with gr.Row(elem_classes="panel-action"):
+        button = gr.Button(label, elem_id=elem_id, scale=0)
+        cancel = gr.Button("Cancel", visible=False, scale=0, elem_classes="panel-cancel")
+    return button, cancel, html("", elem_classes="panel-said")
+
+
+def action(
+    bench: Bench,
+    label: str | Controls,
+    work: Work,
+    inputs: Sequence[Any] = (),
+    outputs: Sequence[Any] = (),
+    elem_id: str | None = None,
+) -> Any:
+    """A button that starts long work, its Cancel and its progress; returns the ending event.
+
+    The work waits in the line for the language model, counts as a run of its visitor, and is
+    called off when another run begins or another domain is shown.
+    """
+    button, cancel, said = controls(label, elem_id) if isinstance(label, str) else label
+    going = gr.State(None)
+    parts = [going, said, button, cancel]
+
+    nothing = (gr.skip(),) * len(outputs)
+
+    def begin(domain: str, desks: Desks) -> Page:
+        if finished(desks, domain) is None:
+            return (None, render.notice(RUN_FIRST), gr.skip(), gr.skip())
+        return (_Going(), render.progress("Waiting for a turn"), *_buttons(False))
+
+    def pages(trace: Recommendation, values: Sequence[Any]) -> Generator[Page]:
+        message: str = ""
+        kind: Literal["info", "error"] = "info"
+        page = nothing
+        try:
+            with bench.studio.running, closing(work(trace, *values)) as steps:
+                for step in steps:
+                    said = render.progress(step.words, step.done, step.total)
+                    page = step.page or page
+                    yield (said, *_buttons(False), *(step.page or nothing))
+        except PalrError as error:
+            message, kind = str(error), "error"
+        except Exception:
+            _log.exception("a panel failed")
+            message, kind = _FAILED, "error"
+        # The result once more: what follows an update at once can take its place in the browser.
+        yield (render.notice(message, kind), *_buttons(True), *page)
+
+    async def run(
+        this: _Going | None, domain: str, desks: Desks, request: gr.Request, *values: Any
+    ) -> AsyncGenerator[Page]:
+        trace = finished(desks, domain)
+        if this is None or trace is None:
+            yield (gr.skip(),) * (3 + len(outputs))
+            return
+        left = desks[trace.domain].left
+
+        def stopped() -> bool:
+            return this.stop.is_set() or left.is_set()
+
+        turn = bench.turns.work(
+            pages(trace, values),
+            lambda words: (render.progress(words), *_buttons(False), *nothing),
+            lambda why: (render.notice(f"{why}."), *_buttons(True), *nothing),
+            stopped,
+            request,
+        )
+        async with aclosing(turn) as shown:
+            async for page in shown:
+                yield page
+        if stopped():
+            yield (render.notice("Cancelled."), *_buttons(True), *nothing)
+
+    def stop(this: _Going | None) -> None:
+        if this is not None:
+            this.stop.set()
+
+    begun = button.click(begin, [bench.domain, bench.desks], parts, **bench.quick)
+    ran = begun.then(
+        run,
+        [going, bench.domain, bench.desks, *inputs],
+        [said, button, cancel, *outputs],
+        concurrency_limit=None,
+        **bench.quiet,
+        trigger_mode="multiple",
+    )
+    cancel.click(stop, going, None, **bench.quick)
+    return ran
+
+
+def whole(run: Generator[Recommendation], step: Step) -> Generator[Step, None, Recommendation]:
+    """The last trace of a run; yields the very same step, which is shown once, to be stopped at."""
+    latest: Recommendation | None = None
+    yield step
+    with closing(run):
+        for trace in run:
+            latest = trace
+            yield step
+    assert latest is not None, "a run yields its trace"
+    return latest
+
+
+def html(value: str, elem_id: str | None = None, elem_classes: str | None = None) -> gr.HTML:
+    """HTML of ours as it is; whatever strangers supplied must have passed `escape`."""
+    return gr.HTML(
+        value,
+        js_on_load=None,
+        apply_default_css=False,
+        elem_id=elem_id,
+        elem_classes=elem_classes,
+    )
+
+
+def _buttons(idle: bool) -> tuple[Any, Any]:
+    return gr.update(interactive=idle), gr.update(visible=not idle)

@@ -1,0 +1,79 @@
+"""Two ways to run the same picks, side by side."""
+
+from collections.abc import Generator
+from typing import Any
+
+import gradio as gr
+
+from palr.compare import Variant, compare, variants
+from palr.errors import PalrError
+from palr.types import Recommendation
+from palr.ui.panels.bench import Bench, Step, action, controls, html, whole
+from palr.ui.sides import side_by_side
+from palr.ui.text import escape
+
+FIRST, SECOND = "alone", "same"
+_INTRO = (
+    '<p class="lede">The same picks, run in two ways: what both recommend, what moves, and what '
+    "each one costs.</p>"
+)
+
+
+def build(bench: Bench) -> None:
+    html(_INTRO)
+    first = bench.studio.domains[0].key
+    with gr.Row(elem_classes="panel-sides"):
+        left = _choice("First", "compare-first", FIRST, bench, first)
+        right = _choice("Second", "compare-second", SECOND, bench, first)
+    absent = html(_absent(bench, first))
+    panel = _Panel(bench)
+    run = controls("Compare", "compare-run")
+    shown = html("", elem_id="compare-result")
+    action(bench, run, panel.work, [left, right], [shown])
+
+    def follow(domain: str, trace: Recommendation | None, a: str, b: str) -> tuple[Any, ...]:
+        known = _variants(bench, domain)
+        options = [(variant.label, key) for key, variant in known.items()]
+        kept = (a if a in known else FIRST, b if b in known else SECOND)
+        updates = (gr.update(choices=options, value=value) for value in kept)
+        return (*updates, _absent(bench, domain), "")
+
+    bench.follow(follow, [left, right, absent, shown], [left, right])
+
+
+class _Panel:
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    def work(self, trace: Recommendation, first: str, second: str) -> Generator[Step]:
+        known = _variants(self._bench, trace.domain)
+        if first not in known or second not in known:
+            raise PalrError("choose what to compare in both columns")
+        chosen = known[first], known[second]
+        if first == second:
+            raise PalrError("both columns say the same: choose another in one of them")
+        done: list[Recommendation] = []
+        for number, variant in enumerate(chosen):
+            step = Step(variant.label, number, len(chosen))
+            asked = variant.change(trace.asked)
+            run = self._bench.handlers.stream(trace.domain, trace.picks, asked)
+            done.append((yield from whole(run, step)))
+        names = (chosen[0].label, chosen[1].label)
+        page = side_by_side(done[0], done[1], compare(done[0], done[1]), names)
+        yield Step("Done", len(chosen), len(chosen), (page,))
+
+
+def _variants(bench: Bench, domain: str) -> dict[str, Variant]:
+    studio = bench.studio
+    return variants(studio.retrievers(domain), studio.adapters(domain), studio.zero_shot)
+
+
+def _choice(label: str, elem_id: str, value: str, bench: Bench, domain: str) -> gr.Dropdown:
+    options = [(variant.label, key) for key, variant in _variants(bench, domain).items()]
+    return gr.Dropdown(options, value=value, label=label, elem_id=elem_id, filterable=False)
+
+
+def _absent(bench: Bench, domain: str) -> str:
+    """What could be compared but is not installed, and what to do about it."""
+    lines = bench.studio.absent_adapters(domain)
+    return "".join(f'<p class="muted">{escape(line)}</p>' for line in lines)

@@ -1,0 +1,83 @@
+"""Your own item: something that no model has seen, brought by its title and keywords."""
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from palr.errors import PalrError
+from palr.newcomers import MAX_ITEMS, MAX_LISTED, MAX_TITLE
+from palr.types import Item
+from palr.ui import render
+from palr.ui.handlers import known
+from palr.ui.panels.bench import Bench, html
+from palr.ui.text import escape
+
+LEDE = (
+    '<p class="panel-lede">Bring something that no model was trained on: a title and keywords are '
+    "enough. The sentence model reads them, and from the next run on it can be found, picked, "
+    "retrieved and ranked like anything else. It is marked as yours, nobody else sees it, and it "
+    "is gone when you close or reload the page.</p>"
+)
+
+
+def build(bench: Bench) -> None:
+    html(LEDE)
+    title = gr.Textbox(label="Title", max_length=MAX_TITLE + 8, max_lines=1, elem_id="own-title")
+    listed = gr.Textbox(
+        label="Keywords, with commas between them",
+        max_length=MAX_LISTED,
+        max_lines=1,
+        elem_id="own-keywords",
+    )
+    with gr.Row(elem_classes="panel-action"):
+        add = gr.Button("Add", scale=0, elem_id="own-add")
+        clear = gr.Button("Clear", scale=0, elem_id="own-clear")
+    said = html("", elem_classes="panel-said")
+    shown = html("", elem_id="own")
+    page = [said, shown, title, listed]
+    studio = bench.studio
+
+    def bring(domain: str, name: str, keywords: str, request: gr.Request) -> Generator[Any]:
+        visitor, key = request.session_hash or "", known(domain)
+        kept = (gr.skip(), gr.skip(), gr.skip())
+        words = "Reading it with the sentence model; the first time, the whole catalog too"
+        yield (render.progress(words), *kept)
+        try:
+            item = studio.bring(visitor, key, name, keywords)
+        except PalrError as error:
+            text = str(error)
+            yield (render.notice(f"{text[:1].upper()}{text[1:]}.", "error"), *kept)
+            return
+        told = f"{item.label} is there now: search for it, or press Recommend."
+        yield (render.notice(told), brought(studio.newcomers.of(visitor, key)), "", "")
+
+    def forget(domain: str, request: gr.Request) -> Any:
+        studio.newcomers.clear(request.session_hash or "", known(domain))
+        return "", brought(())
+
+    def follow(domain: str, request: gr.Request) -> Any:
+        own = studio.newcomers.of(request.session_hash or "", known(domain))
+        return "", brought(own)
+
+    asked = [bench.domain, title, listed]
+    add.click(bring, asked, page, concurrency_limit=4, **bench.quiet)
+    listed.submit(bring, asked, page, concurrency_limit=4, **bench.quiet)
+    clear.click(forget, bench.domain, [said, shown], **bench.quick)
+    bench.switched.then(follow, bench.domain, [said, shown], **bench.quick)
+
+
+def brought(items: Sequence[Item]) -> str:
+    if not items:
+        return ""
+    rows = "".join(
+        f'<li>{render.title(item)} <span class="muted">{escape(" · ".join(item.keywords))}</span>'
+        "</li>"
+        for item in items
+    )
+    full = " No more fit." if len(items) == MAX_ITEMS else ""
+    return (
+        f'<h3>Yours</h3><ul class="lines">{rows}</ul><p class="caption">A model that learnt items '
+        "one by one cannot score these: among its candidates each takes the rank that the semantic "
+        f"retriever gives it.{full}</p>"
+    )

@@ -1,0 +1,102 @@
+"""Why this pick: the influence of each watched item on each recommendation, and one line each."""
+
+from collections.abc import Generator, Sequence
+
+import gradio as gr
+
+from palr.insight.asking import Progress
+from palr.insight.explain import Explanation, explain
+from palr.insight.influence import Influence, measure_influence, mostly_because
+from palr.ranking import MODES
+from palr.types import Item, Recommendation
+from palr.ui import render
+from palr.ui.panels.bench import Bench, Step, action, html
+from palr.ui.plots import heat_map
+from palr.ui.text import escape
+
+LEDE = (
+    '<p class="panel-lede">Leaves each pick out of the prompt, one at a time, and scores the same '
+    "candidates again. Then the language model says in one line what ties each recommendation to "
+    "the picks.</p>"
+)
+
+
+def build(bench: Bench) -> None:
+    html(LEDE)
+    above = gr.Column()
+
+    def work(trace: Recommendation) -> Generator[Step]:
+        recommender = bench.recommender(trace)
+        llm, retriever = (
+            recommender.model(trace.asked.adapter),
+            recommender.retriever(trace.retriever),
+        )
+        influence: Influence | None = None
+        for step in measure_influence(trace, llm, retriever):
+            if isinstance(step, Progress):
+                yield Step("Leaving each pick out", step.done, step.total)
+            else:
+                influence = step
+        assert influence is not None
+        yield Step("Writing one line each", page=(measured(influence),))
+        because = {
+            item.id: mostly_because(influence, at) for at, item in enumerate(influence.items)
+        }
+        for written in explain(trace, recommender.catalog, llm, because):
+            if isinstance(written, Progress):
+                yield Step("Writing one line each", written.done, written.total)
+            else:
+                yield Step("Done", page=(measured(influence, written),))
+
+    shown = html("", elem_id="why")
+    with above:
+        action(bench, "Measure", work, outputs=[shown], elem_id="why-measure")
+    bench.follow(lambda domain, trace: ("",), [shown])
+
+
+def measured(influence: Influence, explanations: Sequence[Explanation] = ()) -> str:
+    """Sentences first, then the heat maps that they were read from."""
+    lines = {explanation.item.id: explanation for explanation in explanations}
+    rows = "".join(
+        _because(item, mostly_because(influence, at), lines.get(item.id))
+        for at, item in enumerate(influence.items)
+    )
+    parts = [f'<ol class="because">{rows}</ol>']
+    parts += [f'<p class="gap">{escape(gap[:1].upper() + gap[1:])}.</p>' for gap in influence.gaps]
+    picks = [render.title(pick) for pick in influence.picks]
+    heads = [(str(n), item.label) for n, item in enumerate(influence.items, start=1)]
+    if influence.llm:
+        by = MODES[influence.mode].name.lower()
+        parts.append(
+            heat_map("Language model: each pick's influence", picks, heads, influence.llm)
+            + '<p class="caption">How much each recommendation (columns, by rank) gains on the '
+            f"other candidates, in nats of log-probability ({by}), because the pick is there. "
+            "Candidates and profile stay as they were; green speaks for, orange against.</p>"
+        )
+    if influence.retriever:
+        parts.append(
+            heat_map("Retriever: each pick's influence", picks, heads, influence.retriever)
+            + '<p class="caption">The same difference of the retriever\'s own scores; they compare '
+            "within this table only.</p>"
+        )
+    return "".join(parts)
+
+
+def _because(item: Item, picks: Sequence[Item], line: Explanation | None) -> str:
+    names = " and ".join(f"<cite>{render.title(pick)}</cite>" for pick in picks)
+    why = (
+        f"Mostly because of {names}."
+        if names
+        else "No pick speaks for it: leaving out any one of them does it no harm."
+    )
+    return f"<li><h3>{render.title(item)}</h3><p>{why}</p>{_line(line)}</li>"
+
+
+def _line(line: Explanation | None) -> str:
+    if line is None:
+        return ""
+    if not line.text:
+        return '<p class="muted">It shares no keyword with the picks, so nothing is written.</p>'
+    mark = "Generated" if line.generated else "Not generated"
+    note = f' <span class="muted">({escape(line.note)})</span>' if line.note else ""
+    return f'<p class="generated"><span class="mark">{mark}</span> {escape(line.text)}{note}</p>'

@@ -1,0 +1,164 @@
+"""What programs call: gradio_client, curl and MCP clients against the real app."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from palr.programs import NAMES
+from palr.traces import read_trace
+
+from ..load.app import RunningApp
+
+README = Path(__file__).parents[2] / "README.md"
+MCP = "/gradio_api/mcp"
+
+
+@pytest.fixture(scope="module")
+def client(live_app: RunningApp) -> Iterator[Client]:
+    client = Client(live_app.url, verbose=False)
+    yield client
+    client.close()
+
+
+def rpc(app: RunningApp, method: str, params: object = None, **more: object) -> httpx.Response:
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}, **more}
+    headers = {"Accept": "application/json, text/event-stream"}
+    return httpx.post(app.url + MCP, json=body, headers=headers, timeout=120)
+
+
+def tool(app: RunningApp, name: str, **arguments: object) -> Any:
+    return rpc(app, "tools/call", {"name": name, "arguments": arguments}).json()
+
+
+def section() -> str:
+    return README.read_text().partition("## For programs")[2].partition("\n## ")[0]
+
+
+def test_the_readmes_example_runs_as_it_stands(live_app: RunningApp) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", section(), re.DOTALL)
+    assert [name for name in NAMES if f'"/{name}"' not in code] == []
+    shown = StringIO()
+    with redirect_stdout(shown):
+        exec(code.replace("http://localhost:7860", live_app.url), {})
+    assert len(shown.getvalue().splitlines()) >= 10
+
+
+def test_the_readmes_mcp_configuration_names_the_address(live_app: RunningApp) -> None:
+    (configuration,) = re.findall(r"```json\n(.*?)```", section(), re.DOTALL)
+    (server,) = json.loads(configuration)["mcpServers"].values()
+    url = server["url"].replace("http://localhost:7860", live_app.url)
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    tools = httpx.post(url, json=body).json()["result"]["tools"]
+    assert [tool["name"] for tool in tools] == list(NAMES)
+
+
+def test_only_the_five_are_public(live_app: RunningApp) -> None:
+    info = httpx.get(f"{live_app.url}/gradio_api/info").json()
+    assert sorted(info["named_endpoints"]) == sorted(f"/{name}" for name in NAMES)
+    assert info["unnamed_endpoints"] == {}
+    assert httpx.post(f"{live_app.url}/gradio_api/call/begin", json={}).status_code == 404
+
+
+def test_a_run_with_its_trace_and_its_progress(client: Client) -> None:
+    job = client.submit(["1", "588"], k=3, n_candidates=12, trace=True, api_name="/recommend")
+    *progress, answer = list(job)
+    assert {"progress": "Ranking"} in progress
+    saved = read_trace(json.dumps(answer["trace"]))
+    assert [r["id"] for r in answer["recommendations"]] == [
+        r.item.id for r in saved.trace.ranking.items
+    ]
+    assert [r["retriever_rank"] for r in answer["recommendations"]] == [12, 11, 10]
+
+
+def test_the_parts_agree_with_the_whole(client: Client, live_app: RunningApp) -> None:
+    whole = client.predict(["1", "588"], api_name="/recommend")
+    profile = client.predict(["1", "588"], api_name="/profile")
+    assert profile["profile"] == whole["profile"]
+    found = client.predict(["1", "588"], api_name="/retrieve")
+    assert len(found["candidates"]) == 50
+    ids = [candidate["id"] for candidate in found["candidates"]]
+    ranked = client.predict(["1", "588"], ids, profile=profile["profile"], api_name="/rank")
+    by_rank = [r["id"] for r in ranked["recommendations"]]
+    assert by_rank == [r["id"] for r in whole["recommendations"]]
+    assert [r["retriever_rank"] for r in ranked["recommendations"]] == [*range(50, 40, -1)]
+    chosen = client.predict(["1", "588"], ["1", *ids[:3]], k=9, api_name="/rank")
+    assert {r["id"] for r in chosen["recommendations"]} == set(ids[:3])
+    assert chosen["notes"] == ["left out: 1 of the edited candidates are among the picks"]
+    by_tool = tool(live_app, "recommend", picks=["1", "588"])["result"]["structuredContent"]
+    assert [r["id"] for r in by_tool["recommendations"]] == by_rank
+
+
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("recommend", {"picks": ["nobody"]}, "not in the catalog of movies: nobody"),
+    ("recommend", {"picks": []}, "at least 1 item"),
+    ("recommend", {"picks": [1]}, "valid string"),
+    ("recommend", {"picks": ["x" * 65]}, "at most 64 characters"),
+    ("recommend", {"picks": ["1"] * 1001}, "at most 1000 items"),
+    ("recommend", {"picks": ["1"], "domain": "books"}, "unknown domain 'books'"),
+    ("recommend", {"picks": ["1"], "mode": "magic"}, "unknown mode 'magic'"),
+    ("recommend", {"picks": ["1"], "k": True}, "valid integer"),
+    ("retrieve", {"picks": ["1"], "n_candidates": 201}, "less than or equal to 200"),
+    ("retrieve", {"picks": ["1"], "retriever": "magic"}, "unknown retriever 'magic'"),
+    ("rank", {"picks": ["1"], "candidates": ["2"]}, "at least 2 items"),
+    ("rank", {"picks": ["1"], "candidates": ["2", "3"], "profile": "x" * 1001}, "at most 1000"),
+    ("search", {"query": {"a": 1}}, "valid string"),
+    ("search", {"query": "a", "limit": 1e3}, "valid integer"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "arguments", "why"), WRONG)
+def test_wrong_arguments_are_refused_with_the_reason(
+    client: Client, live_app: RunningApp, name: str, arguments: dict[str, Any], why: str
+) -> None:
+    with pytest.raises((AppError, ValueError), match=re.escape(why)):
+        client.predict(**arguments, api_name=f"/{name}")
+    answer = tool(live_app, name, **arguments)
+    told = (
+        answer["error"]["message"] if "error" in answer else answer["result"]["content"][0]["text"]
+    )
+    assert why in told
+    assert "error" in answer or answer["result"]["isError"]
+
+
+def test_by_name_for_curl(live_app: RunningApp) -> None:
+    url = f"{live_app.url}/gradio_api/call/search"
+    event = httpx.post(url, json={"data": ["alien", "movies", 1]}).json()["event_id"]
+    answer = httpx.get(f"{url}/{event}").text
+    assert "event: complete" in answer
+    assert "Alien (1979)" in answer
+    assert httpx.get(f"{url}/{event}").status_code == 404
+    assert httpx.post(url, json={"data": ["alien", "movies", 51]}).status_code == 422
+
+
+def test_mcp_tells_of_progress_where_it_is_asked_to(live_app: RunningApp) -> None:
+    params = {"name": "recommend", "arguments": {"picks": ["1"]}, "_meta": {"progressToken": "t"}}
+    lines = rpc(live_app, "tools/call", params).text.splitlines()
+    messages = [json.loads(line.removeprefix("data: ")) for line in lines if line[:5] == "data:"]
+    *progress, last = messages
+    assert {m["method"] for m in progress} == {"notifications/progress"}
+    assert {m["params"]["progressToken"] for m in progress} == {"t"}
+    assert len(last["result"]["structuredContent"]["recommendations"]) == 10
+
+
+def test_an_official_client_of_mcp_finds_and_calls_the_tools(live_app: RunningApp) -> None:
+    mcp = pytest.importorskip("mcp")
+
+    async def talk() -> tuple[list[str], Any]:
+        async with mcp.Client(live_app.url + MCP) as session:
+            tools = await session.list_tools()
+            found = await session.call_tool("search", {"query": "toy story", "limit": 1})
+            return [entry.name for entry in tools.tools], found
+
+    names, found = asyncio.run(talk())
+    assert names == list(NAMES)
+    assert json.loads(found.content[0].text)["items"][0]["label"] == "Toy Story (1995)"
