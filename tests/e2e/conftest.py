@@ -15,6 +15,8 @@ from typing import IO
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from ..load.app import RunningApp
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
 FLAGS = [
@@ -86,12 +88,27 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(chromium: Browser, app_url: str) -> Iterator[Visit]:
+    """Open the page of the default app, see `_visits`."""
+    yield from _visits(chromium, app_url)
+
+
+@pytest.fixture
+def visit_scripted(chromium: Browser, live_app: RunningApp) -> Iterator[Visit]:
+    """Open the page of the app whose model follows a script and is quick, see `_visits`."""
+    yield from _visits(chromium, live_app.url)
+
+
+def _visits(chromium: Browser, app_url: str) -> Iterator[Visit]:
     """Open the page; afterwards, nothing may have gone wrong in the console or left localhost."""
     faults: list[str] = []
     contexts = []
 
     def open_page(
-        width: int = 1280, height: int = 900, mode: str = "light", scale: float = 1
+        width: int = 1280,
+        height: int = 900,
+        mode: str = "light",
+        scale: float = 1,
+        fragment: str = "",
     ) -> Page:
         context = chromium.new_context(
             viewport={"width": width, "height": height},
@@ -106,7 +123,7 @@ def visit(chromium: Browser, app_url: str) -> Iterator[Visit]:
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
         page.on("request", lambda r: None if _local(r.url, app_url) else faults.append(r.url))
-        page.goto(app_url)
+        page.goto(app_url + fragment)
         page.wait_for_selector(".visitor")
         return page
 

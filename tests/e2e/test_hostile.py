@@ -63,9 +63,9 @@ def page(chromium: Browser, hostile_app: RunningApp) -> Iterator[Page]:
 
 def pick(page: Page, number: int) -> None:
     page.get_by_role("combobox").fill(f"Title {number}")
-    expect(page.locator(".option-label").first).to_contain_text(f"Title {number} ")
+    expect(page.locator("#picker .option-label").first).to_contain_text(f"Title {number} ")
     page.get_by_role("combobox").press("Enter")
-    expect(page.locator(".pick-label").last).to_contain_text(f"Title {number} ")
+    expect(page.locator("#picker .pick-label").last).to_contain_text(f"Title {number} ")
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -75,7 +75,7 @@ def test_hostile_titles_from_the_search_to_the_trace(page: Page, part: int) -> N
     numbers = range(part * 25, part * 25 + 25)
     for number in numbers:
         pick(page, number)
-    assert page.locator(".pick").count() == 25
+    assert page.locator("#picker .pick").count() == 25
     page.locator("#recommend").click()
     expect(page.locator("#ranking .stage-done")).to_be_visible(timeout=WAIT_MS)
     expect(page.locator(".card")).to_have_count(10)

@@ -1,0 +1,167 @@
+"""No serious or critical fault by axe-core's rules on any view."""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from palr.ui.panels import PANELS
+
+from .conftest import Visit
+
+pytestmark = pytest.mark.timeout(900)
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+WAIT_MS = 240_000
+
+
+def faults(page: Page) -> list[str]:
+    """What axe-core calls serious or critical, with its places."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE)
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    assert len(found["passes"]) > 10  # it has looked
+    return [
+        f"{fault['id']}: {[node['target'] for node in fault['nodes']][:5]}"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]
+
+
+SETTLED = """() => Promise.all(document.getAnimations()
+  .filter(animation => animation.effect.getComputedTiming().endTime !== Infinity)
+  .map(animation => animation.finished))"""
+
+
+def open_everything(page: Page) -> None:
+    buttons = page.locator("#studio button.label-wrap")
+    for place in range(buttons.count()):
+        buttons.nth(place).click()
+        expect(buttons.nth(place)).to_have_attribute("aria-expanded", "true")
+    page.locator(".hood > summary").click()
+    exchanges = page.locator(".hood details.exchange > summary")
+    for place in range(exchanges.count()):
+        exchanges.nth(place).click()
+    expect(page.locator(".hood details.exchange[open]").last).to_be_visible()
+
+
+# Each pair of domain, width and mode once: the rules take seconds on a long page.
+@pytest.mark.parametrize(
+    ("domain", "width", "mode"),
+    [
+        ("Movies", 1280, "light"),
+        ("Movies", 390, "dark"),
+        ("Beauty", 1280, "dark"),
+        ("Beauty", 390, "light"),
+    ],
+)
+def test_no_serious_fault_on_any_view(
+    visit_scripted: Visit, domain: str, width: int, mode: str
+) -> None:
+    page = visit_scripted(width=width, mode=mode)
+    page.get_by_role("radio", name=domain).check()
+    found: dict[str, Any] = {"idle": faults(page)}
+    page.locator("#recommend").click()
+    expect(page.locator(".notice")).to_be_visible()
+    page.get_by_role("combobox").fill("a")
+    expect(page.locator(".option").first).to_be_visible()
+    found["notice and suggestions"] = faults(page)
+    page.get_by_role("combobox").press("Escape")
+    page.locator(".visitor").first.click()
+    page.locator("#recommend").click()
+    expect(page.locator("#ranking .stage-done")).to_be_visible(timeout=WAIT_MS)
+    expect(page.locator(".card")).to_have_count(10)
+    page.evaluate(SETTLED)  # a card that fades in is pale for a moment
+    found["results"] = faults(page)
+    page.locator(".pick").last.get_by_role("button", name="Remove").click()
+    expect(page.locator(".stale")).to_be_visible()
+    open_everything(page)
+    found["everything open, stale"] = faults(page)
+    assert not any(found.values()), json.dumps(found, indent=1)
+
+
+def tab_to(page: Page, wanted: Locator, key: str = "Tab") -> None:
+    """Press the key until the focus is there, and can be seen to be."""
+    for _ in range(400):
+        page.keyboard.press(key)
+        if wanted.evaluate("element => element === document.activeElement"):
+            assert wanted.evaluate("element => element.matches(':focus-visible')")
+            return
+    raise AssertionError(f"no {key} leads to {wanted}")
+
+
+# The main button of each panel, and what is there once it was pressed.
+MAIN = {
+    "Edit and run again": ("#edit-run", ".panel-said", "nothing was edited"),
+    "Compare two ways": ("#compare-run", "#compare-result", "in both"),
+    "Why this pick": ("#why-measure", ".panel-said", "Cancelled"),
+    "How sure": ("#sure-measure", "#sure", "Still in the top"),
+    "Why not …": ("#whynot-ask", "#whynot", "ranks it"),
+    "Your own item": ("#own-add", ".panel-said", "Write a title"),
+    "Map and plots": ("#plots-draw", "#plots", "catalog"),
+    "Save, share, open": ("[data-runs=share]", "[data-runs-said]", "link"),
+}
+
+
+def test_every_action_can_be_done_from_the_keyboard(visit_scripted: Visit) -> None:
+    page = visit_scripted()
+    press = page.keyboard.press
+    tab_to(page, page.get_by_role("radio", name="Movies"))
+    press("ArrowRight")
+    expect(page.get_by_role("radio", name="Beauty")).to_be_checked()
+    press("ArrowLeft")
+    expect(page.get_by_role("radio", name="Movies")).to_be_checked()
+    expect(page.get_by_role("combobox", name="Or search movies")).to_be_visible()
+
+    box = page.get_by_role("combobox", name="Or search movies")
+    for words in ("star", "alien", "fargo"):
+        tab_to(page, box) if words == "star" else None
+        page.keyboard.type(words)
+        expect(page.locator("#picker .option").first).to_be_visible()
+        press("ArrowDown")
+        press("Enter")
+        expect(box).to_have_value("")
+    rows = page.locator("#picker .pick-label")
+    first, second, third = rows.all_inner_texts()
+    tab_to(page, page.locator("#picker .pick").nth(2).get_by_role("button", name="earlier"))
+    press("Space")
+    assert rows.all_inner_texts() == [first, third, second]
+
+    tab_to(page, page.locator("#recommend"))
+    press("Enter")
+    expect(page.locator("#ranking .stage-done")).to_be_visible(timeout=WAIT_MS)
+    tab_to(page, page.locator("#settings .label-wrap"), "Shift+Tab")
+    press("Enter")
+    expect(page.locator("#retriever")).to_be_visible()
+
+    assert set(MAIN) == set(PANELS)
+    for name, (button, place, words) in MAIN.items():
+        panel = page.locator(".panel", has=page.get_by_role("button", name=name))
+        head = panel.locator(".label-wrap")
+        tab_to(page, head)
+        press("Space")
+        expect(head).to_have_attribute("aria-expanded", "true")
+        if name == "Why not …":
+            tab_to(page, panel.locator("#whynot-title input"))
+            page.keyboard.type("a")
+        tab_to(page, panel.locator(button))
+        press("Enter")
+        if words == "Cancelled":
+            cancel = panel.locator(".panel-cancel")
+            expect(cancel).to_be_visible()
+            tab_to(page, cancel)
+            press("Enter")
+        answer = panel.locator(place).filter(has_text=words).first
+        expect(answer, name).to_be_visible(timeout=WAIT_MS)
+        if not button.startswith("["):
+            expect(panel.locator(button)).to_be_enabled(timeout=WAIT_MS)
+        tab_to(page, head, "Shift+Tab")
+        press("Enter")
+        expect(head).to_have_attribute("aria-expanded", "false")
+
+
+def test_a_fault_would_be_found(visit_scripted: Visit) -> None:
+    page = visit_scripted()
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<button></button>')")
+    assert any(fault.startswith("button-name") for fault in faults(page))
