@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from palr.llm.transformers import TransformersLLM
+from palr.recommender import ZERO_SHOT, Recommender, default_mode
 from palr.studio import Studio
 from palr.types import Asked, Item
 
@@ -17,25 +18,25 @@ VISITORS = 5
 def bench_click(
     studio: Studio, domain: str, k: int, say: Callable[[str], None], visitors: int = VISITORS
 ) -> dict[str, Any]:
-    """Whole runs in mode `titles` over 20 picks: p50 of the seconds to the first keyword and to the
-    last card, for picks that the model has not read (``cold``) and has (``read_ahead``).
+    """Whole runs as the page does them over 20 picks, with the domain's own adapter and mode: p50
+    of the seconds to the first keyword and to the last card, for picks that the model has not read
+    (``cold``) and has (``read_ahead``).
 
     ``read_ahead_s`` is what the reading took while the visitor still picked.
     """
-    llm = studio.llm()
-    assert isinstance(llm, TransformersLLM), "the bench times a model in this process"
     recommender = studio.recommender(domain)
+    llm = recommender.model()
     generator = random.Random(0)
     items = studio.retriever(domain, studio.settings.retriever).items
     measured: dict[str, list[tuple[float, float]]] = {"cold": [], "read_ahead": []}
     reading = []
     for number in range(1, visitors + 1):
         picks = generator.sample(items, 20)
-        llm.forget()
+        _forget(recommender)
         measured["cold"].append(_click(studio, domain, picks, k))
-        llm.forget()
+        _forget(recommender)
         begin = time.perf_counter()
-        for _ in recommender.read_ahead(picks, mode="titles", k=k):
+        for _ in recommender.read_ahead(picks, k=k):
             pass
         reading.append(time.perf_counter() - begin)
         measured["read_ahead"].append(_click(studio, domain, picks, k))
@@ -46,13 +47,23 @@ def bench_click(
         "last_card_s": {name: _p50([t[1] for t in times]) for name, times in measured.items()},
         "read_ahead_s": _p50(reading),
         "visitors": visitors,
+        "adapter": llm.adapter,
+        "mode": default_mode(llm),
     }
+
+
+def _forget(recommender: Recommender) -> None:
+    """Drop what was read before, by the model that ranks and by the one that writes the profile."""
+    for adapter in (None, ZERO_SHOT):
+        llm = recommender.model(adapter)
+        assert isinstance(llm, TransformersLLM), "the bench times a model in this process"
+        llm.forget()
 
 
 def _click(studio: Studio, domain: str, picks: Sequence[Item], k: int) -> tuple[float, float]:
     begin = time.perf_counter()
     first = 0.0
-    for trace in studio.recommender(domain).stream(picks, Asked(mode="titles", k=k)):
+    for trace in studio.recommender(domain).stream(picks, Asked(k=k)):
         if not first and trace.profile and trace.profile.keywords:
             first = time.perf_counter() - begin
     return first, time.perf_counter() - begin

@@ -1,15 +1,20 @@
 """Many answers at once, for evaluation: one forward pass advances every one of them.
 
-Prompts are padded on the left, so that the next token of every row stands at the same place. What a
-row has not fed in a step is padded there as well; a mask hides the padding from everything, and
-positions count real tokens only. In float32 each row ranks as it would alone.
+Nothing is padded. The tokens of all rows run as one sequence, so that the weights are read once for
+all of them; attention alone goes row by row, each over keys and values of its own. In float32 each
+row ranks as it would alone.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_ROWS = "palr_rows"  # how transformers calls the attention below
+_PASS = 4096  # tokens in one pass, or one row; a CPU's cache holds no more
+_ROOM = 256  # tokens that a row's keys and values may grow by before they are copied
 
 
 class TransformersBatch:
@@ -19,16 +24,12 @@ class TransformersBatch:
     def __init__(
         self, model: Any, prompts: Sequence[Sequence[int]], marks: Sequence[Sequence[int]] = ()
     ):
-        import torch
-        from transformers import DynamicCache
-
+        _register(model.config)
         self._model = model
         self._pending = [list(prompt) for prompt in prompts]
-        self._cache = DynamicCache(config=model.config)
-        # Over the cache's columns: where a row has a real token.
-        self._real = torch.zeros((len(prompts), 0), dtype=torch.bool, device=model.device)
+        self._memories = [_Memory() for _ in prompts]
         self._logprobs: NDArray[np.float32] | None = None
-        self._marks = [tuple(row) for row in marks]
+        self._marks = [tuple(row) for row in marks or [()] * len(prompts)]
         self._marked: list[NDArray[np.float32]] = []
         self.forward_passes = 0
 
@@ -36,110 +37,220 @@ class TransformersBatch:
         self._pending[row].extend(tokens)
 
     def logprobs(self) -> NDArray[np.float32]:
-        import torch
-
-        if any(self._pending):
-            fresh = [bool(tokens) for tokens in self._pending]
-            tokens, real = self._padded(self._pending)
-            known = self._real.sum(dim=1, keepdim=True)
-            positions = (known + real.cumsum(dim=1) - 1).clamp(min=0)
-            self._real = torch.cat([self._real, real], dim=1)
-            columns, places = self._marked_columns()
-            with torch.inference_mode():
-                out = self._model(
-                    tokens,
-                    attention_mask=self._real.long(),
-                    position_ids=positions,
-                    past_key_values=self._cache,
-                    use_cache=True,
-                    logits_to_keep=torch.tensor([*columns, tokens.shape[1] - 1]).to(tokens.device),
-                )
-                new = torch.log_softmax(out.logits[:, -1].float(), dim=-1).cpu().numpy()
-                for row, wanted in enumerate(places):  # one at a time: the vocabulary is large
-                    logits = out.logits[row, wanted].float()
-                    self._marked.append(torch.log_softmax(logits, dim=-1).cpu().numpy())
-            # A row that had nothing to feed keeps what it knew.
-            old = new if self._logprobs is None else self._logprobs
-            self._logprobs = np.where(np.array(fresh)[:, None], new, old)
-            self._pending = [[] for _ in self._pending]
-            self.forward_passes += 1
+        first = self._logprobs is None
+        for rows in self._passes():
+            self._advance(rows, first)
         assert self._logprobs is not None
         return self._logprobs
+
+    def _passes(self) -> list[list[int]]:
+        """The rows with something pending, as many in a pass as it may hold."""
+        passes: list[list[int]] = []
+        left = 0
+        for row, tokens in enumerate(self._pending):
+            if tokens and (not passes or len(tokens) > left):
+                passes.append([])
+                left = _PASS
+            if tokens:
+                passes[-1].append(row)
+                left -= len(tokens)
+        return passes
+
+    def _advance(self, rows: Sequence[int], first: bool) -> None:
+        spans: list[_Span] = []
+        kept: list[int] = []
+        begin = 0
+        for row in rows:
+            n, memory = len(self._pending[row]), self._memories[row]
+            spans.append(_Span(begin, n, memory, _causal(n, memory.length, self._model.device)))
+            kept += [begin + mark for mark in self._marks[row]] if first else []
+            begin += n
+        ends = [span.begin + span.n - 1 for span in spans]
+        tokens = [token for row in rows for token in self._pending[row]]
+        positions = [span.memory.length + at for span in spans for at in range(span.n)]
+        logprobs = self._forward(tokens, positions, spans, [*kept, *ends])
+        if self._logprobs is None:
+            self._logprobs = np.zeros((len(self._pending), logprobs.shape[1]), np.float32)
+        if first:
+            cuts = np.cumsum([len(self._marks[row]) for row in rows])
+            self._marked += np.split(logprobs[: len(kept)], cuts[:-1])
+        # Laid out anew, since the last answer is the caller's; what fed nothing keeps its own.
+        self._logprobs = self._logprobs.copy()
+        self._logprobs[rows] = logprobs[len(kept) :]
+        for row, span in zip(rows, spans, strict=True):
+            span.memory.length += span.n
+            self._pending[row] = []
 
     def marked(self) -> list[NDArray[np.float32]]:
         self.logprobs()
         return self._marked
 
-    def _marked_columns(self) -> tuple[list[int], list[list[int]]]:
-        """The padded prompts' columns that hold a mark, and where each row's marks are in them."""
-        if self.forward_passes or not self._marks:
-            return [], []
-        width = max(map(len, self._pending))
-        rows = [
-            [width - len(prompt) + mark for mark in marks]
-            for prompt, marks in zip(self._pending, self._marks, strict=True)
-        ]
-        columns = sorted({column for row in rows for column in row})
-        place = {column: at for at, column in enumerate(columns)}
-        return columns, [[place[column] for column in row] for row in rows]
-
     def score(self, continuations: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
         """All continuations of a row run in one sequence, each behind a mask that lets it see the
-        row's prompt and itself only."""
-        import torch
-
+        row's prompt and itself only. They are forgotten afterwards."""
         head = self.logprobs()
-        device, dtype = self._model.device, self._model.dtype
         totals = [[float(head[r, t[0]]) for t in row] for r, row in enumerate(continuations)]
-        inputs, real = self._padded([[i for t in row for i in t[:-1]] for row in continuations])
-        owners, _ = self._padded(
-            [[n for n, t in enumerate(row) for _ in t[:-1]] for row in continuations]
-        )
-        steps, _ = self._padded([list(_steps(row)) for row in continuations])
-        nexts, _ = self._padded([[i for t in row for i in t[1:]] for row in continuations])
-        if inputs.shape[1]:
-            own = (owners[:, :, None] == owners[:, None, :]) & real[:, None, :]
-            own &= steps[:, :, None] >= steps[:, None, :]
-            past = self._real[:, None, :].expand(-1, inputs.shape[1], -1)
-            visible = torch.cat([past, own], dim=2)
-            mask = torch.zeros(visible.shape, dtype=dtype, device=device)
-            mask.masked_fill_(~visible, torch.finfo(dtype).min)
-            known = self._real.sum(dim=1, keepdim=True)
-            with torch.inference_mode():
-                out = self._model(
-                    inputs,
-                    attention_mask=mask[:, None],
-                    position_ids=known + steps,
-                    past_key_values=self._cache,
-                    use_cache=True,
-                )
-                for row in range(len(totals)):  # one row at a time: the vocabulary is large
-                    logprobs = torch.log_softmax(out.logits[row].float(), dim=-1)
-                    chosen = logprobs.gather(1, nexts[row][:, None])[:, 0]
-                    pairs = zip(owners[row].tolist(), chosen.tolist(), strict=True)
-                    for (owner, value), is_real in zip(pairs, real[row].tolist(), strict=True):
-                        totals[row][owner] += value if is_real else 0.0
-            self._cache.crop(-inputs.shape[1])
-            self.forward_passes += 1
+        tokens: list[int] = []
+        nexts: list[int] = []
+        positions: list[int] = []
+        owners: list[tuple[int, int]] = []
+        spans: list[_Span] = []
+        for row, candidates in enumerate(continuations):
+            memory = self._memories[row]
+            owner = [n for n, t in enumerate(candidates) for _ in t[:-1]]
+            steps = [at for t in candidates for at in range(len(t) - 1)]
+            if not owner:
+                continue
+            mask = _apart(owner, steps, memory.length, self._model.device)
+            spans.append(_Span(len(tokens), len(owner), memory, mask))
+            tokens += [token for t in candidates for token in t[:-1]]
+            nexts += [token for t in candidates for token in t[1:]]
+            positions += [memory.length + at for at in steps]
+            owners += [(row, n) for n in owner]
+        if tokens:
+            chosen = self._forward(tokens, positions, spans, range(len(tokens)), nexts)
+            for (row, n), value in zip(owners, chosen, strict=True):
+                totals[row][n] += float(value)
         return [
-            [total / len(tokens) for total, tokens in zip(sums, row, strict=True)]
+            [total / len(t) for total, t in zip(sums, row, strict=True)]
             for sums, row in zip(totals, continuations, strict=True)
         ]
 
-    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
-        """The rows as one tensor, padded with 0 on the left, and where it is real."""
+    def _forward(
+        self,
+        tokens: Sequence[int],
+        positions: Sequence[int],
+        spans: "Sequence[_Span]",
+        keep: Sequence[int],
+        nexts: Sequence[int] | None = None,
+    ) -> NDArray[np.float32]:
+        """Log-probabilities behind the tokens ``keep``, (keep, vocabulary), or of ``nexts`` only,
+        (keep,)."""
         import torch
 
-        width = max(map(len, rows))
-        padded = [[0] * (width - len(row)) + list(row) for row in rows]
-        real = [[False] * (width - len(row)) + [True] * len(row) for row in rows]
         device = self._model.device
-        return (
-            torch.tensor(padded, dtype=torch.long, device=device).reshape(len(rows), width),
-            torch.tensor(real, dtype=torch.bool, device=device).reshape(len(rows), width),
+        with torch.inference_mode():
+            out = self._model(
+                torch.tensor([tokens], device=device),
+                position_ids=torch.tensor([positions], device=device),
+                # Masks are those of the spans; one of four dimensions keeps others from being made.
+                attention_mask=torch.empty((1, 1, 0, 0), device=device),
+                use_cache=False,
+                logits_to_keep=torch.tensor(list(keep), device=device),
+                rows=spans,
+            )
+            self.forward_passes += 1
+            found = np.empty((len(keep),) + (() if nexts else out.logits.shape[2:]), np.float32)
+            for begin in range(0, len(keep), _ROOM):  # piece by piece: the vocabulary is large
+                piece = slice(begin, begin + _ROOM)
+                logprobs = torch.log_softmax(out.logits[0, piece].float(), dim=-1)
+                if nexts:
+                    wanted = torch.tensor(nexts[piece], device=device)[:, None]
+                    logprobs = logprobs.gather(1, wanted)[:, 0]
+                found[piece] = logprobs.cpu().numpy()
+        return found
+
+
+class _Memory:
+    """Keys and values of one row, by layer, each in a tensor (1, heads, room, width) of which the
+    first ``length`` tokens are known."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._layers: dict[int, tuple[Any, Any]] = {}
+
+    def extended(self, layer: int, key: Any, value: Any) -> tuple[Any, Any]:
+        """All that is known and these (1, heads, tokens, width) behind it, which are known only
+        once ``length`` says so."""
+        end = self.length + key.shape[2]
+        kept = self._layers.get(layer)
+        if kept is None or kept[0].shape[2] < end:
+            kept = self._layers[layer] = (
+                self._roomier(kept and kept[0], key, end),
+                self._roomier(kept and kept[1], value, end),
+            )
+        for whole, new in zip(kept, (key, value), strict=True):
+            whole[:, :, self.length : end] = new
+        return kept[0][:, :, :end], kept[1][:, :, :end]
+
+    def _roomier(self, old: Any, new: Any, end: int) -> Any:
+        room = new.new_empty((1, new.shape[1], end + _ROOM, new.shape[3]))
+        if old is not None:
+            room[:, :, : self.length] = old[:, :, : self.length]
+        return room
+
+
+@dataclass(frozen=True)
+class _Span:
+    """The ``n`` tokens from ``begin`` of a pass are those of one row. ``mask`` (n, known + n) says
+    what each may see; None stands for all, or in the first pass of a prompt for all before it.
+    """
+
+    begin: int
+    n: int
+    memory: _Memory
+    mask: Any
+
+    def attend(self, layer: int, query: Any, key: Any, value: Any, scaling: float) -> Any:
+        """Attention of this row: (1, heads, n, width) of the pass's query (1, heads, tokens,
+        width), and of its key and value with fewer heads, each for a group of the query's."""
+        from torch.nn.functional import scaled_dot_product_attention as attention
+
+        own = slice(self.begin, self.begin + self.n)
+        query = query[:, :, own]
+        keys, values = self.memory.extended(layer, key[:, :, own], value[:, :, own])
+        if self.mask is None and self.n > 1:
+            return attention(query, keys, values, is_causal=True, scale=scaling, enable_gqa=True)
+        # A group's queries are laid behind one another, since keys would be copied for each head.
+        groups, heads, mask = query.shape[1] // keys.shape[1], query.shape[1], self.mask
+        query = query.reshape(1, keys.shape[1], groups * self.n, -1)
+        mask = mask if mask is None else mask.repeat(groups, 1)
+        seen = attention(query, keys, values, attn_mask=mask, scale=scaling)
+        return seen.reshape(1, heads, self.n, -1)
+
+
+def _causal(n: int, known: int, device: Any) -> Any:
+    """The mask of ``n`` tokens behind ``known`` others; see `_Span`."""
+    import torch
+
+    if n == 1 or not known:
+        return None
+    return torch.ones((n, known + n), dtype=torch.bool, device=device).tril(known)
+
+
+def _apart(owner: Sequence[int], steps: Sequence[int], known: int, device: Any) -> Any:
+    """The mask of several continuations behind the same ``known`` tokens."""
+    import torch
+
+    owners, at = torch.tensor(owner, device=device), torch.tensor(steps, device=device)
+    visible = (owners[:, None] == owners[None, :]) & (at[:, None] >= at[None, :])
+    everything = torch.ones((len(owner), known), dtype=torch.bool, device=device)
+    return torch.cat([everything, visible], dim=1)
+
+
+def _attention(
+    module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **options: Any
+) -> tuple[Any, None]:
+    """What transformers calls in every layer; passes that are no batch's go on to its own."""
+    import torch
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    spans: Sequence[_Span] | None = options.pop("rows", None)
+    if spans is None:
+        seen: tuple[Any, None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, **options
         )
+        return seen
+    scaling = options["scaling"]
+    parts = [span.attend(module.layer_idx, query, key, value, scaling) for span in spans]
+    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 
 
-def _steps(continuations: Sequence[Sequence[int]]) -> list[int]:
-    """How far each input token stands behind the prompt."""
-    return [at for tokens in continuations for at in range(len(tokens) - 1)]
+def _register(config: Any) -> None:
+    """Have a model that attends by torch's own attention do so by `_attention`."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    AttentionInterface.register(_ROWS, _attention)
+    AttentionMaskInterface.register(_ROWS, sdpa_mask)
+    config._attn_implementation = _ROWS

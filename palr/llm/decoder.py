@@ -145,7 +145,9 @@ class TransformersDecoder:
         begin = self._written
         wanted = [mark - begin for mark in self._marks if begin <= mark < begin + n]
         device = self._model.device
-        keep = torch.tensor([*wanted, n - 1], device=device) if wanted else 1
+        # By index, even where it is the last alone: a slice is not contiguous, and behind it torch
+        # copies the whole of a frozen output layer, as adapters leave it, for every pass.
+        keep = torch.tensor([*wanted, n - 1], device=device)
         with torch.inference_mode():
             tokens = torch.tensor([self._pending[:n]], device=device)
             out = self._model(

@@ -15,7 +15,7 @@ from palr.ranking.modes import get_mode
 from palr.ranking.rank import rank
 from palr.types import Candidate, Prompt, Ranking
 
-BATCH_TOKENS = 8192  # bounds memory: a prompt counts as long as the longest one beside it
+BATCH_TOKENS = 16384  # bounds memory: each token's keys and values are kept
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def rank_each(
 
 
 def batches(jobs: Sequence[Job], batch_tokens: int) -> list[list[Job]]:
-    """Jobs grouped by length, so that little is padded. A prompt above the limit runs alone."""
+    """Jobs of like lengths together. A prompt above the limit runs alone."""
     groups: list[list[Job]] = []
     for job in sorted(jobs, key=_length, reverse=True):
         if groups and (len(groups[-1]) + 1) * _length(groups[-1][0]) <= batch_tokens:

@@ -55,6 +55,22 @@ def test_many_long_continuations_are_scored_in_parts(tiny_llama):
     assert together.forward_passes == 4  # the prompt, and 2,400 tokens at 1,024 or fewer a pass
 
 
+def test_the_output_layer_gets_what_lies_in_one_piece(tiny_llama):
+    """Otherwise torch copies the whole layer where it is frozen, several times a pass's cost."""
+    seen = []
+    handle = tiny_llama.model.lm_head.register_forward_pre_hook(
+        lambda module, inputs: seen.append(inputs[0].is_contiguous())
+    )
+    try:
+        decoder = TransformersDecoder(tiny_llama.model, PROMPT)
+        decoder.logprobs()
+        decoder.feed([1, 2, 3])
+        decoder.logprobs()
+    finally:
+        handle.remove()
+    assert seen == [True, True]
+
+
 @pytest.fixture(params=["float32", "bfloat16"])
 def model(request, tiny_llama):
     """The tiny model in either precision."""
