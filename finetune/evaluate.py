@@ -42,20 +42,21 @@ from palr.evaluation.records import Record
 from palr.evaluation.significance import compare, intervals
 from palr.llm.transformers import TransformersLLM
 from palr.profile import write_profile
-from palr.ranking import DEFAULT_MODE, fit_ranking_prompt, rank
+from palr.ranking import DEFAULT_MODE, Job, fit_ranking_prompt, rank_many
 from palr.ranking.mix import SCORED
 from palr.ranking.modes import get_mode
 from palr.recommender import N_CANDIDATES
 from palr.retrieval import load_retriever
 from palr.retrieval.splits import TrainingData, training_data
 from palr.settings import Settings
-from palr.types import Candidate, Keyword, Profile
+from palr.types import Keyword, Profile, Ranking
 
 if TYPE_CHECKING:
     from palr.catalog import Catalog
 
 TOP = 10
 COMPARED = ("HR@10", "NDCG@10")
+_CHUNK = 64  # lists that are ranked before they are kept
 
 
 @dataclass(frozen=True)
@@ -197,30 +198,43 @@ class Judge:
         kept = Kept(self.folder / f"{part}{'' if shuffle is None else f'-shuffle-{shuffle}'}.jsonl")
         missing = [case for case in wanted if case.user not in kept.orders]
         what = f"{self.contender.name}, {part}" + ("" if shuffle is None else f", order {shuffle}")
-        for done, case in enumerate(missing, start=1):
-            kept.add(self._order(case, part, shuffle))
-            self._bench.progress(what, done, len(missing), "lists")
+        done = 0
+        for begin in range(0, len(missing), _CHUNK):
+            chunk = missing[begin : begin + _CHUNK]
+            jobs = [self._job(at, case, part, shuffle) for at, case in enumerate(chunk)]
+            k = N_CANDIDATES if self.contender.mode in SCORED else TOP
+            since = time.perf_counter()
+            for at, ranking in rank_many(jobs, self.llm, k, self.contender.mode):
+                took, since = time.perf_counter() - since, time.perf_counter()
+                kept.add(self._order(chunk[at], ranking, took))
+                done += 1
+                self._bench.progress(what, done, len(missing), "lists")
         return {case.user: kept.orders[case.user] for case in wanted}
 
-    def _order(self, case: Case, part: Part, shuffle: int | None) -> Order:
-        candidates: Sequence[Candidate] = case.candidates
+    def _job(self, at: int, case: Case, part: Part, shuffle: int | None) -> Job:
+        candidates = case.candidates
         if shuffle is not None:
             rng = np.random.default_rng([self._bench.sampling.seed, shuffle, case.user])
-            candidates = [candidates[at] for at in rng.permutation(len(candidates))]
-        profile = self._profile(case, part)
-        mode, domain = self.contender.mode, self._bench.catalog.domain
-        begin = time.perf_counter()
+            candidates = tuple(candidates[at] for at in rng.permutation(len(candidates)))
         prompt, names = fit_ranking_prompt(
-            domain, case.history[-HISTORY_LIMIT:], profile, candidates, TOP, self.llm, mode
+            self._bench.catalog.domain,
+            case.history[-HISTORY_LIMIT:],
+            self._profile(case, part),
+            candidates,
+            TOP,
+            self.llm,
+            self.contender.mode,
         )
-        k = len(candidates) if mode in SCORED else TOP
-        *_, ranking = rank(prompt, names, candidates, self.llm, k, mode)
+        return Job(at, prompt, names, candidates)
+
+    def _order(self, case: Case, ranking: Ranking, seconds: float) -> Order:
+        scored = self.contender.mode in SCORED
         places = tuple(item.retriever_rank for item in ranking.items)
-        scores = tuple(item.logprob or 0.0 for item in ranking.items) if mode in SCORED else ()
-        known = {candidate.item.id for candidate in candidates}
+        scores = tuple(item.logprob or 0.0 for item in ranking.items) if scored else ()
+        known = {candidate.item.id for candidate in case.candidates}
         top = [item.item.id for item in ranking.items[:TOP]]
-        valid = len(set(top)) == len(top) == min(TOP, len(candidates)) and set(top) <= known
-        return Order(case.user, places, scores, valid, time.perf_counter() - begin)
+        valid = len(set(top)) == len(top) == min(TOP, len(known)) and set(top) <= known
+        return Order(case.user, places, scores, valid, seconds)
 
     def _profile(self, case: Case, part: Part) -> Profile | None:
         """The profile that the base model writes: it is the same for every contender."""

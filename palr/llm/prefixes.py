@@ -6,12 +6,16 @@ other candidates. The pieces that the second shares with an earlier one are take
 A prompt runs in the same pieces whether or not they are known, and a piece is known by where those
 before it ended too. It thus stands for a forward pass of exactly the shape that would run, so that
 reuse changes no bit, in half precision as little as in float32.
+
+All that was made of one model share one cache, since memory is what bounds it.
 """
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,7 +28,7 @@ MAX_BYTES = 256 * 1024 * 1024
 Layers = tuple[tuple[Any, Any], ...]
 """Keys and values of each layer over one piece, tensors of shape (1, heads, tokens, width)."""
 
-_Key = tuple[tuple[int, ...], tuple[int, ...]]
+_Key = tuple[str, tuple[int, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Piece:
     layers: Layers
     logprobs: NDArray[np.float32]
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         layers: int = sum(t.numel() * t.element_size() for pair in self.layers for t in pair)
         return layers + self.logprobs.nbytes
@@ -49,19 +53,25 @@ class PrefixCache:
 
     def __init__(self, max_bytes: int = MAX_BYTES):
         self._max_bytes = max_bytes
-        self._bytes = 0
+        self._wearing = ""
         self._pieces: OrderedDict[_Key, Piece] = OrderedDict()
         self._lock = threading.Lock()
 
+    def with_adapter(self, name: str) -> "PrefixCache":
+        """The same cache for the model with this adapter, which reads everything otherwise."""
+        other = copy.copy(self)
+        other._wearing = name
+        return other
+
     @property
     def bytes(self) -> int:
-        return self._bytes
+        return sum(piece.bytes for piece in self._pieces.values())
 
     def known(self, tokens: Sequence[int], ends: Sequence[int]) -> list[Piece]:
         """The leading pieces of ``tokens`` that are known."""
         found: list[Piece] = []
         with self._lock:
-            keys = _keys(tokens, ends)
+            keys = self._keys(tokens, ends)
             for key in keys:
                 if key not in self._pieces:
                     break
@@ -77,25 +87,23 @@ class PrefixCache:
         if piece.bytes > self._max_bytes:
             return
         with self._lock:
-            *before, key = _keys(tokens, ends)
-            self._forget(key)
+            *before, key = self._keys(tokens, ends)
             self._pieces[key] = piece
-            self._bytes += piece.bytes
+            self._pieces.move_to_end(key)
             for earlier in reversed(before):
                 if earlier in self._pieces:
                     self._pieces.move_to_end(earlier)
-            while self._bytes > self._max_bytes:
-                self._forget(next(iter(self._pieces)))
+            while self.bytes > self._max_bytes:
+                self._pieces.popitem(last=False)
 
     def clear(self) -> None:
+        """Drop what this model has read."""
         with self._lock:
-            self._pieces.clear()
-            self._bytes = 0
+            for key in [key for key in self._pieces if key[0] == self._wearing]:
+                del self._pieces[key]
 
-    def _forget(self, key: _Key) -> None:
-        if key in self._pieces:
-            self._bytes -= self._pieces.pop(key).bytes
-
-
-def _keys(tokens: Sequence[int], ends: Sequence[int]) -> list[_Key]:
-    return [(tuple(tokens[:end]), tuple(ends[:n])) for n, end in enumerate(ends, start=1)]
+    def _keys(self, tokens: Sequence[int], ends: Sequence[int]) -> list[_Key]:
+        return [
+            (self._wearing, tuple(tokens[:end]), tuple(ends[:n]))
+            for n, end in enumerate(ends, start=1)
+        ]

@@ -47,8 +47,14 @@ class Shelf:
                     self._load(adapter)
                 view = _View(self, key, self._plain)
                 modes = adapter.modes if adapter else ()
-                llm = TransformersLLM(view, self._base.tokenizer, self._base.name, key, modes)
-                self._views[key] = llm
+                self._views[key] = TransformersLLM(
+                    view,
+                    self._base.tokenizer,
+                    self._base.name,
+                    key,
+                    modes,
+                    self._base.prefixes.with_adapter(key or ""),
+                )
             return self._views[key]
 
     @contextmanager

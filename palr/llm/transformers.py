@@ -38,6 +38,7 @@ class TransformersLLM:
         name: str,
         adapter: str | None = None,
         modes: tuple[str, ...] = (),
+        prefixes: PrefixCache | None = None,
     ):
         self.name = name
         self.adapter = adapter
@@ -45,7 +46,7 @@ class TransformersLLM:
         self.model = model
         self.tokenizer = tokenizer
         self._block = _BLOCK if model.device.type == "cpu" else _GPU_BLOCK
-        self._prefixes = PrefixCache()
+        self.prefixes = prefixes or PrefixCache()
         self._newline = self._encode("\n")
         self._markup = {t for t in tokenizer.all_special_tokens if len(t) > 1}
         self._ends = {
@@ -143,7 +144,7 @@ class TransformersLLM:
         tokens = self.encode_prompt(text)
         cuts = self._cuts(tokens, beginning) if beginning else ()
         marked = self.marked_tokens(text, marks)
-        return TransformersDecoder(self.model, tokens, self._prefixes, cuts, marked)
+        return TransformersDecoder(self.model, tokens, self.prefixes, cuts, marked)
 
     def marked_tokens(self, text: str, marks: Sequence[int]) -> list[int]:
         """Of each mark, a place in ``text``, the index in `encode_prompt` of the token that holds
@@ -172,7 +173,7 @@ class TransformersLLM:
         cuts = self._cuts(self.encode_prompt(beginning + " x"), beginning)
         if cuts:
             tokens = self.encode_prompt(beginning)[: cuts[-1]]
-            decoder = TransformersDecoder(self.model, tokens, self._prefixes, cuts)
+            decoder = TransformersDecoder(self.model, tokens, self.prefixes, cuts)
             yield from decoder.passes()
             if decoder.forward_passes:
                 yield
@@ -185,7 +186,7 @@ class TransformersLLM:
 
     def forget(self) -> None:
         """Drop what is kept of earlier prompts."""
-        self._prefixes.clear()
+        self.prefixes.clear()
 
     def generate(self, text: str, *, max_tokens: int) -> Generator[str]:
         decoder = self.start(text)

@@ -17,7 +17,7 @@ from palr.settings import Settings
 from palr.studio import Studio
 from palr.ui.keeper import LIMIT
 from palr.ui.page import Page
-from palr.ui.sessions import Sessions
+from palr.ui.sessions import Messages, Sessions
 from palr.ui.theme import FONTS, launch_options
 
 FINISH_SECONDS = 4.0  # for the run that has its turn; containers are killed after ten
@@ -118,7 +118,9 @@ async def _behind_gate(app: Any, rules: Rules) -> AsyncIterator[None]:
     # Here, since what Gradio itself puts around the application would stand before the gate.
     app.middleware_stack = Gate(app.middleware_stack, rules)
     app.state_holder = Sessions()
-    app.state_holder.set_blocks(app.get_blocks())
+    blocks = app.get_blocks()
+    app.state_holder.set_blocks(blocks)
+    blocks._queue.pending_messages_per_session = Messages(blocks._queue, MAX_SESSIONS)
     yield
 
 

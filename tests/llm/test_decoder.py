@@ -153,6 +153,18 @@ def test_the_cache_keeps_its_limit_and_forgets_the_oldest(tiny_llama):
     assert small.known(PROMPT, ends) == []
 
 
+def test_models_with_other_adapters_share_the_room_and_nothing_else(tiny_llama):
+    ends = (20, 40, 60)
+    plain = PrefixCache()
+    other = plain.with_adapter("other")
+    TransformersDecoder(tiny_llama.model, PROMPT, plain, ends).logprobs()
+    assert other.bytes == plain.bytes > 0
+    assert other.known(PROMPT, ends) == []
+    TransformersDecoder(tiny_llama.model, PROMPT, other, ends).logprobs()
+    other.clear()
+    assert len(plain.known(PROMPT, ends)) == 3
+
+
 def test_reading_ahead_is_all_that_a_later_prompt_needs(tiny_llama):
     history = ", ".join(f'"Film {n} (1990)"' for n in range(60))
     beginning = f"User watched {history}."

@@ -176,6 +176,9 @@ def report(account: Account, app: RunningApp, visitors: int, seconds: float) -> 
         "crossed_sessions": account.crossed,
         "lost_sessions": account.lost,
         "errors": dict(account.errors.most_common(10)),
+        "memory_each_30_s_mb": [
+            round(rss / 1e6) for when, rss in account.memory[:: int(WINDOW_SECONDS)]
+        ],
         "memory_after_warm_up_mb": round(settled / 1e6, 1),
         "memory_at_the_end_mb": round(last / 1e6, 1),
         "verdicts": verdicts,

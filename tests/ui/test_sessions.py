@@ -4,7 +4,7 @@ import gradio as gr
 import pytest
 from gradio.state_holder import StateHolder
 
-from palr.ui.sessions import Sessions
+from palr.ui.sessions import Messages, Sessions
 
 
 @pytest.fixture
@@ -39,3 +39,17 @@ def test_no_configuration_is_kept(sessions: Sessions) -> None:
     theirs = StateHolder()  # which is what this is for: once it keeps none, ours can go
     theirs.set_blocks(sessions.blocks)
     assert list(theirs["a"].components)
+
+
+def test_whoever_still_reads_is_not_forgotten(sessions: Sessions) -> None:
+    queue = sessions.blocks.queue()._queue
+    messages = queue.pending_messages_per_session = Messages(queue, 3)
+    for name in "abc":
+        messages[name] = f"for {name}"
+        queue.pending_event_ids_session[name] = {name}
+    assert messages["a"] == "for a"  # stands in line since before the others came
+    messages["d"] = "for d"
+    assert dict(messages) == {"c": "for c", "a": "for a", "d": "for d"}
+    assert list(queue.pending_event_ids_session) == ["a", "c"]
+    with pytest.raises(KeyError):
+        messages["b"]
