@@ -110,7 +110,8 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure the whole pipeline; a killed run goes on where it stopped."""
-    from finetune.evaluate import Contender, Sampling, contender, evaluate, report
+    from finetune.evaluate import evaluate, report
+    from finetune.judge import Contender, Sampling, contender
     from palr.evaluation.records import to_json
 
     settings, catalog = _open(dataset)

@@ -6,22 +6,17 @@ and NDCG only lists that hold it are run. ``valid_share``, popularity lift and t
 positions are over users that were drawn whatever their lists hold.
 """
 
-import hashlib
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.adapters import WEIGHTS, modes
 from finetune.build import chosen_users
+from finetune.judge import TOP, Bench, Contender, Judge, Sampling
 from finetune.lists import (
     Case,
-    Kept,
-    KeptProfiles,
     Order,
     cases,
     fit_mix,
@@ -30,75 +25,26 @@ from finetune.lists import (
     rank_in,
     sample,
 )
-from finetune.record import read_record, sha256, versions
+from finetune.record import read_record, versions
 from palr.data.progress import Progress, silent
-from palr.domains import HISTORY_LIMIT
 from palr.errors import DataError, PalrError
 from palr.evaluation.agreement import kendall_tau, overlap
 from palr.evaluation.kept import KeptRanks, Ranks
 from palr.evaluation.metrics import NOTHING, popularity_lift, summary
-from palr.evaluation.protocol import Part, part_of
+from palr.evaluation.protocol import part_of
 from palr.evaluation.records import Record
 from palr.evaluation.significance import compare, intervals
-from palr.llm.transformers import TransformersLLM
-from palr.profile import write_profile
-from palr.ranking import DEFAULT_MODE, Job, fit_ranking_prompt, rank_many
 from palr.ranking.mix import SCORED
 from palr.ranking.modes import get_mode
 from palr.recommender import N_CANDIDATES
 from palr.retrieval import load_retriever
-from palr.retrieval.splits import TrainingData, training_data
+from palr.retrieval.splits import training_data
 from palr.settings import Settings
-from palr.types import Keyword, Profile, Ranking
 
 if TYPE_CHECKING:
     from palr.catalog import Catalog
 
-TOP = 10
 COMPARED = ("HR@10", "NDCG@10")
-_CHUNK = 64  # lists that are ranked before they are kept
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """Who is asked: ``users`` of the test part (0: all), ``validation`` users for the mix,
-    ``checked`` users whatever their lists hold, ``shuffled`` of these in ``shuffles`` orders."""
-
-    users: int = 1500
-    validation: int = 500
-    checked: int = 100
-    shuffled: int = 40
-    shuffles: int = 5
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A row: the base model, with an adapter's folder or without; ``mode`` is how it is read."""
-
-    name: str
-    adapter: Path | None = None
-    mode: str = DEFAULT_MODE
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all rows share."""
-
-    catalog: "Catalog"
-    data: TrainingData
-    settings: Settings
-    retriever: str
-    sampling: Sampling
-    profile: Literal["none", "llm"]
-    test: list[Case]
-    validation: list[Case]
-    progress: Progress
-    command: str
-
-    @property
-    def folder(self) -> Path:
-        return self.settings.home / "evaluations" / self.data.dataset / "reranking"
 
 
 def evaluate(
@@ -147,109 +93,6 @@ def evaluate(
     for contender in contenders:
         records += _measured(bench, contender, baseline)
     return records
-
-
-def contender(text: str) -> Contender:
-    """A row as the command line names it: ``ROW=FOLDER``, read in the adapter's own first mode, or
-    ``ROW=FOLDER:MODE``.
-
-    Raises:
-        PalrError: the text is malformed, or there is no adapter.
-    """
-    name, equals, place = text.partition("=")
-    place, _, mode = place.partition(":")
-    folder = Path(place)
-    if not equals or not (folder / WEIGHTS).is_file():
-        raise PalrError(f"{text!r} names no adapter: write ROW=FOLDER, a folder with {WEIGHTS}")
-    return Contender(name, folder, get_mode(mode).name if mode else modes(read_record(folder))[0])
-
-
-class Judge:
-    """Asks one contender, unless the answer is kept; loads its model when first needed."""
-
-    def __init__(self, bench: Bench, contender: Contender) -> None:
-        self._bench, self.contender = bench, contender
-        self._llm: TransformersLLM | None = None
-        self._base: TransformersLLM | None = None
-        settings = bench.settings
-        made_of = sha256(contender.adapter / WEIGHTS) if contender.adapter else "zero-shot"
-        parts = [made_of, contender.mode, bench.profile, bench.retriever, bench.data.checksum]
-        parts += [settings.llm, settings.dtype, _retriever_digest(bench)]
-        signature = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:12]
-        self.folder = bench.folder / f"{contender.name}-{signature}"
-        self._profiles = {
-            part: KeptProfiles(bench.folder / f"profiles-{part}.jsonl")
-            for part in ("test", "validation")
-        }
-
-    @property
-    def llm(self) -> TransformersLLM:
-        if self._llm is None:
-            adapter = str(self.contender.adapter or "")
-            self._llm = TransformersLLM.load(
-                self._bench.settings.model_copy(update={"adapter": adapter})
-            )
-        return self._llm
-
-    def orders(
-        self, wanted: Sequence[Case], part: Part, shuffle: int | None = None
-    ) -> dict[int, Order]:
-        """The contender's order of each list; ``shuffle`` numbers a random order of the list."""
-        kept = Kept(self.folder / f"{part}{'' if shuffle is None else f'-shuffle-{shuffle}'}.jsonl")
-        missing = [case for case in wanted if case.user not in kept.orders]
-        what = f"{self.contender.name}, {part}" + ("" if shuffle is None else f", order {shuffle}")
-        done = 0
-        for begin in range(0, len(missing), _CHUNK):
-            chunk = missing[begin : begin + _CHUNK]
-            jobs = [self._job(at, case, part, shuffle) for at, case in enumerate(chunk)]
-            k = N_CANDIDATES if self.contender.mode in SCORED else TOP
-            since = time.perf_counter()
-            for at, ranking in rank_many(jobs, self.llm, k, self.contender.mode):
-                took, since = time.perf_counter() - since, time.perf_counter()
-                kept.add(self._order(chunk[at], ranking, took))
-                done += 1
-                self._bench.progress(what, done, len(missing), "lists")
-        return {case.user: kept.orders[case.user] for case in wanted}
-
-    def _job(self, at: int, case: Case, part: Part, shuffle: int | None) -> Job:
-        candidates = case.candidates
-        if shuffle is not None:
-            rng = np.random.default_rng([self._bench.sampling.seed, shuffle, case.user])
-            candidates = tuple(candidates[at] for at in rng.permutation(len(candidates)))
-        prompt, names = fit_ranking_prompt(
-            self._bench.catalog.domain,
-            case.history[-HISTORY_LIMIT:],
-            self._profile(case, part),
-            candidates,
-            TOP,
-            self.llm,
-            self.contender.mode,
-        )
-        return Job(at, prompt, names, candidates)
-
-    def _order(self, case: Case, ranking: Ranking, seconds: float) -> Order:
-        scored = self.contender.mode in SCORED
-        places = tuple(item.retriever_rank for item in ranking.items)
-        scores = tuple(item.logprob or 0.0 for item in ranking.items) if scored else ()
-        known = {candidate.item.id for candidate in case.candidates}
-        top = [item.item.id for item in ranking.items[:TOP]]
-        valid = len(set(top)) == len(top) == min(TOP, len(known)) and set(top) <= known
-        return Order(case.user, places, scores, valid, seconds)
-
-    def _profile(self, case: Case, part: Part) -> Profile | None:
-        """The profile that the base model writes: it is the same for every contender."""
-        if self._bench.profile == "none":
-            return None
-        kept = self._profiles[part]
-        if case.user not in kept.profiles:
-            if self._base is None:
-                plain = self._bench.settings.model_copy(update={"adapter": ""})
-                self._base = TransformersLLM.load(plain) if self.contender.adapter else self.llm
-            history = case.history[-HISTORY_LIMIT:]
-            *_, profile = write_profile(history, self._bench.catalog, self._base)
-            kept.add(case.user, [keyword.text for keyword in profile.keywords], profile.text)
-        keywords, text = kept.profiles[case.user]
-        return Profile(tuple(Keyword(keyword, ()) for keyword in keywords), text)
 
 
 def _measured(bench: Bench, contender: Contender, baseline: NDArray[np.int64]) -> list[Record]:
@@ -430,15 +273,6 @@ def _seen(bench: Bench, contender: Contender) -> set[int]:
             "holds and may have seen what is asked here; train it again"
         )
     return set(chosen_users(bench.data, manifest.recipe.user_share, manifest.recipe.seed))
-
-
-def _retriever_digest(bench: Bench) -> str:
-    """Stands for the lists themselves: another retriever draws others."""
-    lines = "\n".join(
-        " ".join([str(case.user), *(c.item.id for c in case.candidates)])
-        for case in bench.test[:50]
-    )
-    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def report(records: Sequence[Record], say: Callable[[str], None]) -> None:

@@ -13,7 +13,8 @@ from finetune.adapters import WEIGHTS
 from finetune.build import build, folder
 from finetune.configs import CONFIGS, RECIPES, Config, Loss, Recipe, named
 from finetune.dataset import MANIFEST, read_manifest
-from finetune.evaluate import Contender, contender, evaluate, report
+from finetune.evaluate import evaluate, report
+from finetune.judge import Contender, contender
 from finetune.train import Run, train
 from palr.data.progress import Bars
 from palr.evaluation.records import to_json

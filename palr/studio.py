@@ -227,8 +227,9 @@ class Studio:
         try:
             for domain in DOMAINS:
                 self.catalog(domain).search("a")  # builds the index
-            # The first pass through a model is slow; let it not be a visitor's.
-            next(self.llm().generate("Hello", max_tokens=1), None)
+            # The first passes through a model are slow; let them not be a visitor's.
+            for _ in self.llm().generate("Hello", max_tokens=2):
+                pass
             for domain in DOMAINS:
                 self.retriever(domain, self.settings.retriever)
         except PalrError as error:

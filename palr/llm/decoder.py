@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palr.llm.prefixes import Piece, PrefixCache
+from palr.llm.steps import Steps
 
 LONGEST_PASS = 2048  # tokens; bounds the memory of attention masks
 _SCORED_TOKENS = 1024  # bounds that of logits and masks when many continuations are scored
@@ -18,7 +19,8 @@ class TransformersDecoder:
     The prompt runs in pieces: up to each of ``cuts``, then as few as `LONGEST_PASS` allows.
     ``prefixes`` supplies those that the model has read before; ``reused`` counts their tokens.
     ``marks`` are indices of prompt tokens, ascending, behind which `marked` looks; from the first
-    of them on nothing is reused, since what is kept of a piece is its end.
+    of them on nothing is reused, since what is kept of a piece is its end. ``steps`` run what
+    follows the prompt, where the device has them.
     """
 
     def __init__(
@@ -28,8 +30,11 @@ class TransformersDecoder:
         prefixes: PrefixCache | None = None,
         cuts: Sequence[int] = (),
         marks: Sequence[int] = (),
+        steps: Steps | None = None,
     ):
         self._model = model
+        self._steps = steps
+        self._stepped: list[int] = []  # tokens behind the cache's, which the steps have run
         self._pending = list(prompt)
         self._prefixes = prefixes
         self._cuts = tuple(cuts)
@@ -53,8 +58,8 @@ class TransformersDecoder:
             self._remember()
             if self._pending:
                 yield
-        if self._pending:
-            self._forward(len(self._pending))
+        if self._pending and not self._step():
+            self._settle()
 
     def logprobs(self) -> NDArray[np.float32]:
         for _ in self.passes():
@@ -70,6 +75,7 @@ class TransformersDecoder:
         """See `Decoder.score`. All continuations of a pass run in one sequence, each behind a mask
         that lets it see the prompt and itself only."""
         head = self.logprobs()
+        self._settle()
         batch: list[Sequence[int]] = []
         for continuation in continuations:
             if batch and sum(map(len, batch)) + len(continuation) > _SCORED_TOKENS:
@@ -113,6 +119,25 @@ class TransformersDecoder:
             for n, value in zip(owner, chosen, strict=True):
                 totals[n] += value
         return [t / len(tokens) for t, tokens in zip(totals, continuations, strict=True)]
+
+    def _step(self) -> bool:
+        if self._steps is None:
+            return False
+        logprobs = self._steps.run(self, self._cache, self._stepped, self._pending)
+        if logprobs is None:
+            return False
+        self._logprobs = logprobs
+        self._stepped += self._pending
+        self._pending = []
+        self.forward_passes += 1
+        return True
+
+    def _settle(self) -> None:
+        """Have all tokens in the cache, those too that the steps have run."""
+        self._pending = [*self._stepped, *self._pending]
+        self._stepped = []
+        if self._pending:
+            self._forward(len(self._pending))
 
     @property
     def _written(self) -> int:

@@ -20,11 +20,13 @@ from palr.llm.batch import TransformersBatch
 from palr.llm.decoder import TransformersDecoder, piece_ends
 from palr.llm.prefixes import PrefixCache
 from palr.llm.speed import cpu_speed
+from palr.llm.steps import Steps
 from palr.settings import SMOLLM2, Settings
 
 _SMOLLM2_NAME = "SmolLM2-135M-Instruct"
 _CPU_CONTEXT = 8192
 _BLOCK = 256  # tokens of a prompt's beginning in one pass; shorter passes cost more a token
+_STEP_ROOM = 8192  # tokens whose keys and values a GPU keeps room for beside a prompt's own
 _GPU_BLOCK = 1024  # a pass costs a GPU much the same whether it is short or long
 
 
@@ -47,6 +49,8 @@ class TransformersLLM:
         self.tokenizer = tokenizer
         self._block = _BLOCK if model.device.type == "cpu" else _GPU_BLOCK
         self.prefixes = prefixes or PrefixCache()
+        on_gpu = model.device.type == "cuda"
+        self._steps = Steps(model, min(self.context_length, _STEP_ROOM)) if on_gpu else None
         self._newline = self._encode("\n")
         self._markup = {t for t in tokenizer.all_special_tokens if len(t) > 1}
         self._ends = {
@@ -144,7 +148,7 @@ class TransformersLLM:
         tokens = self.encode_prompt(text)
         cuts = self._cuts(tokens, beginning) if beginning else ()
         marked = self.marked_tokens(text, marks)
-        return TransformersDecoder(self.model, tokens, self.prefixes, cuts, marked)
+        return TransformersDecoder(self.model, tokens, self.prefixes, cuts, marked, self._steps)
 
     def marked_tokens(self, text: str, marks: Sequence[int]) -> list[int]:
         """Of each mark, a place in ``text``, the index in `encode_prompt` of the token that holds

@@ -15,6 +15,7 @@ import gradio as gr
 
 from palr import metrics
 from palr.errors import PalrError
+from palr.serve import process
 from palr.serve.limits import LimitedError, runs_per_minute, visitor_of
 from palr.serve.line import Line, Ticket, in_words
 from palr.serve.logs import log_run
@@ -156,6 +157,7 @@ async def in_threads(pages: Generator[Page]) -> AsyncGenerator[Page]:
     def close() -> None:
         with at_work:
             pages.close()
+        process.give_back()
 
     try:
         while (page := await anyio.to_thread.run_sync(step)) is not None:

@@ -10,7 +10,8 @@ import pytest
 from finetune.adapters import WEIGHTS
 from finetune.build import build, folder
 from finetune.configs import Config
-from finetune.evaluate import Contender, Sampling, contender, evaluate, sensitivity
+from finetune.evaluate import evaluate, sensitivity
+from finetune.judge import Contender, Sampling, contender
 from finetune.lists import MISS, Kept, Order, cases
 from finetune.train import Run, train
 from palr.errors import DataError, PalrError

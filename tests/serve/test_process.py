@@ -31,7 +31,33 @@ libc.fclose(file)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="heaps are counted by glibc")
+_HOLES = """
+import os
+from palr.serve.process import give_back
+
+def resident():
+    with open("/proc/self/statm") as told:
+        return int(told.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+empty = resident()
+laid = [b"x" * 100_000 for _ in range(1500)]
+kept = laid[::20]
+del laid
+with_holes = resident()
+give_back()
+assert with_holes - empty > 100e6, with_holes - empty
+assert resident() - empty < 40e6, resident() - empty
+"""
+
+glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that is asked")
+
+
+@glibc
+def test_holes_between_what_is_kept_are_given_back() -> None:
+    subprocess.run([sys.executable, "-c", _HOLES], check=True, timeout=60)
+
+
+@glibc
 def test_threads_share_few_heaps(tmp_path: Path) -> None:
     def heaps(prepared: str) -> int:
         told = tmp_path / prepared
