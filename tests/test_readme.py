@@ -45,7 +45,7 @@ def ranking_table() -> str:
     heads = [
         "p50, seconds",
         *(f"`{way}`" for way in ways),
-        *("decode speed-up", "ratio to floor", "same items"),
+        *("decode speed-up", "ratio to floor", "same items", "titles in batches"),
         *("click to first words", "click to last card", "read ahead"),
     ]
     rows = [heads, ["---"] * len(heads)]
@@ -60,6 +60,7 @@ def ranking_table() -> str:
                 f"{report['decode_speedup']:.1f}x",
                 f"{report['ratio_to_floor']:.2f}",
                 "yes" if report["identical"] else "not in all prompts",
+                f"{report['throughput']['speedup']['titles']:.1f}x",
                 _seconds(click.get("first_words_s", {}).get("cold")),
                 *(_seconds(click.get("last_card_s", {}).get(k)) for k in ("cold", "read_ahead")),
             ]

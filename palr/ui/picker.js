@@ -11,6 +11,7 @@ const scenes = new Map(); // domain -> {nouns, visitors}
 let suggestions = [];
 let active = -1;
 let asked = 0;
+let refreshed = 0;
 let timer = null;
 let undoValue = null;
 let dragged = null;
@@ -317,6 +318,7 @@ ref.visitors.addEventListener("click", (event) => {
 // ---- what only the server knows: labels, visitors, wording
 
 async function refresh() {
+  const mine = ++refreshed;
   close();
   tell("");
   draw();
@@ -325,18 +327,19 @@ async function refresh() {
   if (scenes.has(asking) && unknown.length === 0) return drawScene();
   try {
     const scene = await server.describe({ domain: asking, picks: unknown });
-    if (asking !== domain()) return;
+    // An answer that came late knows nothing of the picks that are here by now.
+    if (mine !== refreshed) return;
     if (scene.error) return tell(scene.error);
     scenes.set(asking, scene);
     remember(scene.items);
-    const missing = picks().filter((id) => !labels.has(keyOf(id)));
+    const missing = unknown.filter((id) => !labels.has(keyOf(id)));
     drawScene();
     if (missing.length) {
       setPicks(picks().filter((id) => !missing.includes(id)), "");
       tell(`Not in this catalog, and left out: ${many(missing.length, noun)}.`);
     }
   } catch {
-    tell("The catalog did not answer. Is the server still running?");
+    if (mine === refreshed) tell("The catalog did not answer. Is the server still running?");
   }
 }
 

@@ -16,8 +16,14 @@ AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 WAIT_MS = 240_000
 
 
+SETTLED = """() => Promise.all(document.getAnimations()
+  .filter(animation => animation.effect.getComputedTiming().endTime !== Infinity)
+  .map(animation => animation.finished.catch(() => {})))"""
+
+
 def faults(page: Page) -> list[str]:
-    """What axe-core calls serious or critical, with its places."""
+    """What axe-core calls serious or critical, with its places, once nothing fades any more."""
+    page.evaluate(SETTLED)
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
     found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
@@ -27,11 +33,6 @@ def faults(page: Page) -> list[str]:
         for fault in found["violations"]
         if fault["impact"] in ("serious", "critical")
     ]
-
-
-SETTLED = """() => Promise.all(document.getAnimations()
-  .filter(animation => animation.effect.getComputedTiming().endTime !== Infinity)
-  .map(animation => animation.finished))"""
 
 
 def open_everything(page: Page) -> None:
@@ -72,7 +73,6 @@ def test_no_serious_fault_on_any_view(
     page.locator("#recommend").click()
     expect(page.locator("#ranking .stage-done")).to_be_visible(timeout=WAIT_MS)
     expect(page.locator(".card")).to_have_count(10)
-    page.evaluate(SETTLED)  # a card that fades in is pale for a moment
     found["results"] = faults(page)
     page.locator(".pick").last.get_by_role("button", name="Remove").click()
     expect(page.locator(".stale")).to_be_visible()

@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from ..load.app import RunningApp
+from .conftest import Visit
 
 pytestmark = pytest.mark.timeout(900)
 RUN_MS = 240_000
@@ -72,3 +73,30 @@ def test_edit_undo_and_compare(
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
     context.close()
     assert faults == []
+
+
+def test_an_answer_that_comes_late_takes_no_candidates_away(visit_scripted: Visit) -> None:
+    """It was asked for when the list was empty, and knows none of what stands there by now."""
+    page = visit_scripted()
+    config = page.request.get(f"{page.url}config").json()
+    (picker,) = (c["id"] for c in config["components"] if c["props"].get("elem_id") == "picker")
+    held: list[Route] = []
+
+    def answer(route: Route) -> None:
+        other = (route.request.post_data_json or {})["component_id"] != picker
+        held.append(route) if other else route.continue_()
+
+    page.route("**/component_server/", answer)
+    page.get_by_role("radio", name="Beauty").check()
+    page.get_by_role("button", name="Edit and run again").click()
+    page.locator(".visitor").nth(1).click()
+    page.get_by_role("button", name="Recommend").click()
+    rows = page.locator("#edit-candidates .pick-label")
+    expect(rows).to_have_count(50, timeout=RUN_MS)
+    assert len(held) > 1
+    for route in held:
+        with page.expect_response("**/component_server/"):
+            route.continue_()
+        page.evaluate("new Promise(requestAnimationFrame)")  # whatever it sets off is done
+        expect(rows).to_have_count(50)
+    expect(rows.last).not_to_have_text("…")
