@@ -77,7 +77,40 @@ def _seconds(measured: float | None) -> str:
     return "\N{EN DASH}" if measured is None else f"{measured:.2f}"
 
 
-TABLES = {"settings": settings_table, "retrieval": retrieval_table, "ranking": ranking_table}
+def load_table() -> str:
+    visitors, hostile, kills = (
+        json.loads((ROOT / "assets" / "results" / f"{name}.json").read_text())
+        for name in ("visitors", "hostile", "kills")
+    )
+    rows = {
+        f"{visitors['visitors']} visitors for {visitors['seconds'] / 60:.0f} minutes": (
+            f"{visitors['searches']:,} searches, p95 {visitors['search_p95_s'] * 1000:.0f} ms, in "
+            f"the slowest half minute {visitors['search_p95_slowest_30_s'] * 1000:.0f} ms; "
+            f"{visitors['runs']} runs, {visitors['turned_away']:,} turned away within "
+            f"{visitors['turned_away_p95_s'] * 1000:.0f} ms (p95); "
+            f"{sum(visitors['errors'].values())} errors, {visitors['crossed_sessions']} crossed and "
+            f"{visitors['lost_sessions']} lost sessions; "
+            f"{visitors['memory_after_warm_up_mb']:,.0f} MB after warm-up, "
+            f"{visitors['memory_at_the_end_mb']:,.0f} MB at the end"
+        ),
+        f"{hostile['inputs']:,} hostile inputs": (
+            f"{len(hostile['faults'])} faults, slowest answer {hostile['slowest_s'] * 1000:.0f} ms"
+        ),
+        f"{kills['kills']} kills": (
+            f"{len(kills['faults'])} faults, {kills['installations_interrupted']} installations "
+            "interrupted"
+        ),
+    }
+    table = {"Check": "Found", "---": "---", **rows}
+    return "\n".join(f"| {check} | {found} |" for check, found in table.items())
+
+
+TABLES = {
+    "settings": settings_table,
+    "retrieval": retrieval_table,
+    "ranking": ranking_table,
+    "load": load_table,
+}
 
 
 def with_tables(text: str) -> str:

@@ -33,7 +33,7 @@ class Steps:
         self._cache: Any = StaticCache(config=model.config, max_cache_len=room)
         self._lock = threading.Lock()
         self._reader: weakref.ref[object] | None = None
-        self._recorded = recorded
+        self._recorded, self._ready = recorded, False
         self._pass = self.forward
         if recorded:
             self._pass = torch.compile(self.forward, mode="reduce-overhead", dynamic=False)
@@ -59,6 +59,11 @@ class Steps:
             if known == prompt.get_seq_length():
                 self._take(prompt)
             self._reader = weakref.ref(reader)
+            if self._recorded and not self._ready:
+                self._ready = True
+                for each in WIDTHS:  # all at once, so that no later visitor waits for one of them
+                    if known + each <= self._room:
+                        self._logprobs(known, [0] * each, each)
             return self._logprobs(known, tokens, width)
 
     def forward(self, tokens: Any, positions: Any, keep: Any) -> Any:
