@@ -88,8 +88,8 @@ def load_table() -> str:
             f"the slowest half minute {visitors['search_p95_slowest_30_s'] * 1000:.0f} ms; "
             f"{visitors['runs']} runs, {visitors['turned_away']:,} turned away within "
             f"{visitors['turned_away_p95_s'] * 1000:.0f} ms (p95); "
-            f"{sum(visitors['errors'].values())} errors, {visitors['crossed_sessions']} crossed and "
-            f"{visitors['lost_sessions']} lost sessions; "
+            f"{sum(visitors['errors'].values())} errors, {visitors['crossed_sessions']} crossed "
+            f"and {visitors['lost_sessions']} lost sessions; "
             f"{visitors['memory_after_warm_up_mb']:,.0f} MB after warm-up, "
             f"{visitors['memory_at_the_end_mb']:,.0f} MB at the end"
         ),
