@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from palr.data.datasets import DATASETS
 from palr.evaluation.records import read
-from palr.evaluation.report import PAPER_SOURCE, table_2
+from palr.evaluation.report import LABELS, PAPER_SOURCE, table_2
 from palr.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -77,6 +77,31 @@ def _seconds(measured: float | None) -> str:
     return "\N{EN DASH}" if measured is None else f"{measured:.2f}"
 
 
+def reranking_table() -> str:
+    rows = [
+        "| Data set | Row | HR@10 | NDCG@10 | NDCG@10 over the retriever | p | Same top 10, shuffled |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for path in sorted((ROOT / "assets" / "results").glob("palr-*.json")):
+        for record in read(path):
+            if record.part != "test":
+                continue
+            cells = [DATASETS[record.dataset].label, LABELS.get(record.model, record.model)]
+            for name in ("HR@10", "NDCG@10"):
+                low, high = record.intervals[name]
+                cells.append(f"{record.measures[name]:.4f} ± {(high - low) / 2:.4f}")
+            if record.baseline:
+                low, high = record.intervals["delta_NDCG@10"]
+                gain = record.measures["delta_NDCG@10"]
+                cells += [f"{gain:+.4f} [{low:+.4f}, {high:+.4f}]", f"{record.p_value:.2g}"]
+            else:
+                cells += ["\N{EN DASH}"] * 2
+            kept = record.measures.get("overlap@10")
+            cells.append("\N{EN DASH}" if kept is None else f"{kept:.0%}")
+            rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
 def load_table() -> str:
     visitors, hostile, kills = (
         json.loads((ROOT / "assets" / "results" / f"{name}.json").read_text())
@@ -109,6 +134,7 @@ TABLES = {
     "settings": settings_table,
     "retrieval": retrieval_table,
     "ranking": ranking_table,
+    "reranking": reranking_table,
     "load": load_table,
 }
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-_WIDTH, _LEFT, _BAR, _ROW = 720, 250, 340, 30
+_WIDTH, _LEFT, _BAR, _ROW = 770, 300, 340, 30
 _PREFILL, _DECODE, _INK, _FLOOR = "#9db4c0", "#c2542d", "#253237", "#111111"
 _NAMES = {
     "free": "free generation",

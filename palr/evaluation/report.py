@@ -18,6 +18,7 @@ LABELS = {
     **{name: entry.label for name, entry in reversed(RETRIEVERS.items())},
     "palr-v1": "PALR_v1",
     "palr-v2": "PALR_v2",
+    "palr-v2-mix": "PALR_v2, mixed with the retriever's score",
 }
 
 
