@@ -78,10 +78,9 @@ def _seconds(measured: float | None) -> str:
 
 
 def reranking_table() -> str:
-    rows = [
-        "| Data set | Row | HR@10 | NDCG@10 | NDCG@10 over the retriever | p | Same top 10, shuffled |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    heads = ["Data set", "Row", "HR@10", "NDCG@10", "NDCG@10 over the retriever", "p"]
+    heads.append("shuffled, of the top 10 the same")
+    rows = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for path in sorted((ROOT / "assets" / "results").glob("palr-*.json")):
         for record in read(path):
             if record.part != "test":

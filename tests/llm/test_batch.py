@@ -59,3 +59,16 @@ def test_marks_are_read_in_each_row_as_alone(tiny_llama):
 def test_continuations_of_one_token_need_the_prompts_only(batch):
     assert len(batch.score([[[1], [2]], [[1]], [[1]], [[2]]])[0]) == 2
     assert batch.forward_passes == 1
+
+
+def test_what_one_pass_does_not_hold_runs_in_several(tiny_llama):
+    rng = np.random.default_rng(3)
+    prompts = [rng.integers(5, 4000, size=n).tolist() for n in (2500, 2500, 30)]
+    marks = [[0, 2400], [7], [29]]
+    batch = TransformersBatch(tiny_llama.model, prompts, marks)
+    together, marked = batch.logprobs(), batch.marked()
+    assert batch.forward_passes == 2
+    for row, (prompt, places) in enumerate(zip(prompts, marks, strict=True)):
+        alone = TransformersDecoder(tiny_llama.model, prompt, marks=places)
+        assert np.allclose(together[row], alone.logprobs(), atol=1e-4)
+        assert np.allclose(marked[row], alone.marked(), atol=1e-4)
