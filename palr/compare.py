@@ -110,6 +110,6 @@ def variants(
 
 def _set(field: str, value: object) -> Callable[[Asked], Asked]:
     def change(asked: Asked) -> Asked:
-        return replace(asked, **{field: value})  # type: ignore[arg-type]
+        return replace(asked, **{field: value})  # type: ignore[arg-type]  # any field
 
     return change

@@ -115,7 +115,7 @@ class TransformersLLM:
 
     @property
     def gains_by_batches(self) -> bool:
-        return str(self.model.device.type) != "cpu"  # one prompt keeps a CPU busy by itself
+        return str(self.model.device.type) != "cpu"  # there one prompt fills all cores
 
     @property
     def context_length(self) -> int:

@@ -23,6 +23,7 @@ from palr.errors import PalrError
 from palr.grounding import SEPARATOR, select, select_many
 from palr.llm.base import LLM, Batch, TokenLLM
 from palr.prompts import CANDIDATES_INTRO
+from palr.ranking.mix import log_softmax
 from palr.types import Candidate, Prompt, RankedItem, Ranking
 
 Rank = Callable[[Prompt, Sequence[str], Sequence[Candidate], TokenLLM, int], Iterator[Ranking]]
@@ -205,8 +206,7 @@ def _relevance_scores(marked: NDArray[np.float32], llm: TokenLLM) -> list[float]
     """Log-softmax over the list of log p(yes) - log p(no) behind each candidate."""
     yes, no = verdicts(llm)
     odds = marked[:, yes].astype(np.float64) - marked[:, no]
-    shifted = odds - odds.max()
-    return [float(score) for score in shifted - np.log(np.exp(shifted).sum())]
+    return [float(score) for score in log_softmax(odds)]
 
 
 def name_ends(prompt: Prompt, names: Sequence[str]) -> list[int]:

@@ -96,7 +96,7 @@ class Endpoints:
         call.__doc__ = function.__doc__
         call.__annotations__ = {p.name: p.annotation for p in [*own, asker]} | {"return": dict}
         signature = inspect.Signature([*own, asker.replace(default=None)], return_annotation=dict)
-        call.__signature__ = signature  # type: ignore[attr-defined]
+        call.__signature__ = signature  # type: ignore[attr-defined]  # inspect reads it
         return call
 
     def _tool(self, name: str) -> Tool:
