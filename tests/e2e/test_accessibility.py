@@ -15,6 +15,17 @@ pytestmark = pytest.mark.timeout(900)
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 WAIT_MS = 240_000
 
+# Each pair of domain, width and mode once: the rules take seconds on a long page.
+every_view = pytest.mark.parametrize(
+    ("domain", "width", "mode"),
+    [
+        ("Movies", 1280, "light"),
+        ("Movies", 390, "dark"),
+        ("Beauty", 1280, "dark"),
+        ("Beauty", 390, "light"),
+    ],
+)
+
 
 SETTLED = """() => Promise.all(document.getAnimations()
   .filter(animation => animation.effect.getComputedTiming().endTime !== Infinity)
@@ -47,16 +58,7 @@ def open_everything(page: Page) -> None:
     expect(page.locator(".hood details.exchange[open]").last).to_be_visible()
 
 
-# Each pair of domain, width and mode once: the rules take seconds on a long page.
-@pytest.mark.parametrize(
-    ("domain", "width", "mode"),
-    [
-        ("Movies", 1280, "light"),
-        ("Movies", 390, "dark"),
-        ("Beauty", 1280, "dark"),
-        ("Beauty", 390, "light"),
-    ],
-)
+@every_view
 def test_no_serious_fault_on_any_view(
     visit_scripted: Visit, domain: str, width: int, mode: str
 ) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from palr.ui.panels import PANELS
 
 from .conftest import Visit
-from .test_accessibility import faults
+from .test_accessibility import every_view, faults
 from .test_page import overflow
 
 pytestmark = pytest.mark.timeout(1800)
@@ -84,16 +84,7 @@ def test_every_panel_is_used_here() -> None:
     assert set(USES) == set(PANELS)
 
 
-# Each domain in both widths and both modes.
-@pytest.mark.parametrize(
-    ("domain", "width", "mode"),
-    [
-        ("Movies", 1280, "light"),
-        ("Movies", 390, "dark"),
-        ("Beauty", 1280, "dark"),
-        ("Beauty", 390, "light"),
-    ],
-)
+@every_view
 def test_every_panel(
     visit_scripted: Visit, screenshots: Path, domain: str, width: int, mode: str
 ) -> None:
