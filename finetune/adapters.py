@@ -72,6 +72,7 @@ def save(model: Any, record: TrainingRecord, domain: str, folder: Path) -> Train
     record = replace(record, weights_sha256=sha256(folder / WEIGHTS))
     about = {
         "modes": modes(record),
+        "prior": record.config.prior,
         "domain": domain,
         "dataset": record.instructions.dataset,
         "base_model": settings.base_model_name_or_path,

@@ -14,8 +14,9 @@ def card(record: TrainingRecord, base: str) -> str:
         "answer": "cross-entropy of the written names",
         "listwise": "cross-entropy over the candidates' labels",
         "relevance": "cross-entropy over the odds of yes against no behind each candidate",
-        "residual": "cross-entropy over the candidates' labels, on top of the retriever's scores",
     }[config.loss]
+    if config.prior:
+        loss += f", on top of {config.prior:g} times the retriever's scores"
     source = {
         "similar": "the targets with similar negatives",
         "retriever": "drawn by a SASRec that did not learn from the targets",

@@ -48,12 +48,12 @@ class Instructions(Dataset):
         self._config = config
         self._mode = TAUGHT[config.loss]
         self._verdicts = verdicts(llm)
-        if config.loss == "residual":
+        if config.prior:
             bare = next((e for e in examples if e.candidates and not e.scores), None)
             if bare is not None:
                 raise DataError(
-                    "the loss residual needs the retriever's scores, and these instructions lack "
-                    "them: build them with negatives=retriever, or set loss=listwise"
+                    f"beta={config.prior:g} needs the retriever's scores, and these instructions "
+                    "lack them: build them with negatives=retriever, or set beta=0"
                 )
 
     def __len__(self) -> int:
@@ -79,9 +79,9 @@ class Instructions(Dataset):
             return Row(rendered)
         kept = shown[: len(rendered.choices)]
         weights = target_weights(example, kept, self._config.decay)
-        scores = example.scores if self._config.loss == "residual" else ()
-        prior = tuple(self._config.beta * scores[at] for at in kept) if scores else ()
-        return Row(rendered, weights, prior or (0.0,) * len(kept))
+        beta = self._config.prior
+        prior = tuple(beta * example.scores[at] if beta else 0.0 for at in kept)
+        return Row(rendered, weights, prior)
 
 
 def arranged(

@@ -17,12 +17,11 @@ from palr.errors import PalrError
 from palr.settings import SMOLLM2
 
 _STRICT = ConfigDict(extra="forbid")
-Loss = Literal["answer", "listwise", "residual", "relevance"]
+Loss = Literal["answer", "listwise", "relevance"]
 # The ranking mode that each loss teaches, where there are candidates.
 TAUGHT: dict[Loss, str] = {
     "answer": "titles",
     "listwise": "labels",
-    "residual": "labels",
     "relevance": "relevance",
 }
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -72,11 +71,12 @@ class Config:
     """How an adapter is trained.
 
     ``loss`` is that of Recommend_Retrieval: ``answer`` is the paper's cross-entropy of the written
-    names, ``listwise`` that of the candidates' labels, ``residual`` that of label logits plus
-    ``beta`` times the retriever's scores, so that the model learns what the retriever lacks, and
-    ``relevance`` that of the odds of yes against no behind each candidate.
-    Recommend has no list and always takes ``answer``. ``decay`` is the weight of each further
-    target against the one before it.
+    names, ``listwise`` that of the candidates' labels, and ``relevance`` that of the odds of yes
+    against no behind each candidate. Recommend has no list and always takes ``answer``. ``decay``
+    is the weight of each further target against the one before it.
+
+    The last two losses add ``beta`` times the retriever's scores to the model's, so that it learns
+    what the retriever lacks; the adapter is then served with the same sum (`palr.ranking.mix`).
 
     ``lora_layers`` counts from the top; below them nothing is differentiated. ``history`` and
     ``candidates`` (fewest, most) cut prompts in training only: a random part of the list is shown,
@@ -87,7 +87,7 @@ class Config:
     __pydantic_config__ = _STRICT
     base_model: str = SMOLLM2
     loss: Loss = "listwise"
-    beta: float = 1.0
+    beta: float = 0.0
     decay: float = 0.5
     shuffle: bool = False
     history: int = HISTORY_LIMIT
@@ -111,6 +111,11 @@ class Config:
     save_steps: int = 50
     log_steps: int = 5
     seed: int = 0
+
+    @property
+    def prior(self) -> float:
+        """What the retriever's scores count in the adapter's; written names take no scores."""
+        return 0.0 if self.loss == "answer" else self.beta
 
 
 CONFIGS: dict[str, Config] = {

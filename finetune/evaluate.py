@@ -18,6 +18,7 @@ from finetune.judge import TOP, Bench, Contender, Judge, Sampling
 from finetune.lists import (
     Case,
     Order,
+    alone,
     cases,
     fit_mix,
     mixed,
@@ -59,7 +60,8 @@ def evaluate(
     command: str = "",
 ) -> list[Record]:
     """Records of the retriever alone and of every contender; of one that scores all candidates,
-    also mixed with the retriever (``<name>-mix``).
+    also mixed with the retriever (``<name>-mix``), and of one that adds the retriever's scores to
+    its own, also without them (``<name>-alone``).
 
     Rows of users seen and unseen in fine-tuning have the parts ``test-seen`` and ``test-unseen``.
     What was ranked before is taken from the home, so a killed run goes on where it stopped.
@@ -102,36 +104,42 @@ def _measured(bench: Bench, contender: Contender, baseline: NDArray[np.int64]) -
     checked = [case for case in bench.test[: bench.sampling.checked] if case.candidates]
     wanted = list({c.user: c for c in [*checked, *(c for c in bench.test if c.hit)]}.values())
     orders = judge.orders(wanted, "test")
+    valid = float(np.mean([order.valid for order in orders.values()]))
     shuffled = checked[: bench.sampling.shuffled]
-    record = replace(
-        _row(bench, contender.name, orders, checked, baseline, seen),
-        base_model=judge.llm.name,
-        valid_share=float(np.mean([order.valid for order in orders.values()])),
-    )
     ways = [judge.orders(shuffled, "test", n) for n in range(bench.sampling.shuffles)]
-    measures = record.measures | sensitivity(ways)
-    rows = [replace(record, measures=measures)]
-    rows += _apart(bench, rows[0], orders, baseline, seen)
+
+    def rows(name: str, orders: dict[int, Order], more: dict[str, float]) -> list[Record]:
+        record = _row(bench, name, orders, checked, baseline, seen)
+        record = replace(record, base_model=judge.llm.name, valid_share=valid)
+        record = replace(record, measures=record.measures | more)
+        return [record, *_apart(bench, record, orders, baseline, seen)]
+
+    found = rows(contender.name, orders, sensitivity(ways))
     if contender.mode not in SCORED:
-        return rows
+        return found
+    prior = judge.llm.prior
+    own = _own(orders, wanted, prior)
+    if prior:
+        unaided = sensitivity([_own(way, shuffled, prior) for way in ways])
+        found += rows(f"{contender.name}-alone", own, unaided)
     hits = [case for case in bench.validation if case.hit]
     if not hits:
-        return rows
-    known = judge.orders(hits, "validation")
+        return found
+    known = _own(judge.orders(hits, "validation"), hits, prior)
     weights = fit_mix(
         [order_log_odds(known[case.user], case.candidates) for case in hits],
         [case.rank - 1 for case in hits],
     )
-    mix = {case.user: mixed(orders[case.user], case.candidates, weights) for case in wanted}
-    name = f"{contender.name}-mix"
-    both = _row(bench, name, mix, checked, baseline, seen)
-    both = replace(both, base_model=record.base_model, valid_share=record.valid_share)
-    both = replace(
-        both,
-        measures=both.measures
-        | {"mix_model@1": float(weights[0]), "mix_retriever@1": float(weights[1])},
-    )
-    return [*rows, both, *_apart(bench, both, mix, baseline, seen)]
+    mix = {case.user: mixed(own[case.user], case.candidates, weights) for case in wanted}
+    fitted = {"mix_model@1": float(weights[0]), "mix_retriever@1": float(weights[1])}
+    return [*found, *rows(f"{contender.name}-mix", mix, fitted)]
+
+
+def _own(orders: dict[int, Order], asked: Sequence[Case], prior: float) -> dict[int, Order]:
+    """The orders of the model's own scores."""
+    if not prior:
+        return orders
+    return {case.user: alone(orders[case.user], case.candidates, prior) for case in asked}
 
 
 def sensitivity(ways: Sequence[dict[int, Order]]) -> dict[str, float]:

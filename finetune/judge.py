@@ -101,6 +101,8 @@ class Judge:
         settings = bench.settings
         made_of = sha256(contender.adapter / WEIGHTS) if contender.adapter else "zero-shot"
         parts = [made_of, contender.mode, bench.profile, bench.retriever, bench.data.checksum]
+        if contender.adapter:
+            parts.append(f"{read_record(contender.adapter).config.prior:g}")
         parts += [settings.llm, settings.dtype, _retriever_digest(bench)]
         signature = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:12]
         self.folder = bench.folder / f"{contender.name}-{signature}"

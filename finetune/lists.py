@@ -6,7 +6,7 @@ that is killed loses at most the list it was at.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,6 +150,27 @@ def mixed(order: Order, candidates: Sequence[Candidate], weights: NDArray[np.flo
     """The candidates by the weighted sum of the model's and the retriever's log-probabilities."""
     best = best_first(order_log_odds(order, candidates), weights)
     return Order(order.user, tuple(at + 1 for at in best), (), order.valid, order.seconds)
+
+
+def alone(order: Order, candidates: Sequence[Candidate], prior: float) -> Order:
+    """The order of the model's own scores, without those of the retriever's that ``prior`` added
+    (`palr.ranking.mix.on_prior`).
+
+    >>> from palr.types import Item
+    >>> candidates = [Candidate(Item("a", "A"), 1, 3.0), Candidate(Item("b", "B"), 2, 1.0)]
+    >>> alone(Order(0, (1, 2), (-0.3, -1.3), True, 0.0), candidates, prior=1.0).places
+    (2, 1)
+    """
+    own = [
+        score - prior * candidates[place - 1].score
+        for place, score in zip(order.places, order.scores, strict=True)
+    ]
+    best = sorted(range(len(own)), key=lambda at: (-own[at], order.places[at]))
+    return replace(
+        order,
+        places=tuple(order.places[at] for at in best),
+        scores=tuple(own[at] for at in best),
+    )
 
 
 def order_log_odds(order: Order, candidates: Sequence[Candidate]) -> NDArray[np.float64]:

@@ -20,13 +20,13 @@ def answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return each.sum(dim=1) / answered.sum(dim=1).clamp(min=1)
 
 
-def choice_logits(logits: Tensor, choices: Tensor, prior: Tensor) -> Tensor:
-    """Logits of the label tokens where the answer begins, plus the prior: (rows, choices).
+def choice_logits(logits: Tensor, choices: Tensor) -> Tensor:
+    """Logits of the label tokens where the answer begins: (rows, choices).
 
     ``logits`` is (rows, width, vocabulary); padding of ``choices`` gets minus infinity.
     """
     picked = logits[:, -1].gather(1, choices.clamp(min=0)).float()
-    return (picked + prior).masked_fill(choices == NO_CHOICE, float("-inf"))
+    return picked.masked_fill(choices == NO_CHOICE, float("-inf"))
 
 
 def kept_columns(marks: Tensor, length: int, width: int) -> Tensor:

@@ -23,8 +23,8 @@ class Point:
     """Means over the steps since the point before.
 
     ``ndcg`` is that of the model's order of the labels before it learnt from the example, and
-    ``ndcg_listed`` that of the order of the list, both over the candidates shown; None where no
-    list was labelled.
+    ``ndcg_listed`` that of the retriever's scores, or of the list's own order where these take no
+    part; both over the candidates shown, None where no list was labelled.
     """
 
     step: int

@@ -4,14 +4,13 @@ Each step is a command of its own; this is their order. A step that was done is 
 retriever and finished adapters lie in the home, and so does every list that was ranked.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finetune.adapters import WEIGHTS
 from finetune.build import build, folder
-from finetune.configs import CONFIGS, RECIPES, Config, Loss, Recipe, named
+from finetune.configs import CONFIGS, RECIPES, Recipe, named, with_changes
 from finetune.dataset import MANIFEST, read_manifest
 from finetune.evaluate import evaluate, report
 from finetune.judge import Contender, contender
@@ -31,12 +30,13 @@ EXPECTED: dict[str, str] = {
     "llama-7b-fsdp": "some hours on four GPUs of 40 GB, some 40 USD where they are rented",
 }
 
-# The adapters: which instructions each learns from, and by which loss.
+# The adapters: which instructions each learns from, and what is laid over the configuration.
 # PALR_v1 knows the task Recommend only; it learns to write titles.
-# PALR_v2 selects from candidates, here from lists that a retriever drew.
-STEPS: tuple[tuple[str, str, Loss], ...] = (
-    ("palr-v1", "palr-v1", "answer"),
-    ("palr-v2", "palr-v2-drawn", "relevance"),
+# PALR_v2 selects from candidates, here from lists that a retriever drew: in random order, so that
+# there is nothing to follow but the names, and on top of the retriever's scores.
+STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("palr-v1", "palr-v1", ("loss=answer",)),
+    ("palr-v2", "palr-v2-drawn", ("loss=relevance", "beta=1", "shuffle=true")),
 )
 
 
@@ -48,16 +48,16 @@ def reproduce(
     say: Callable[[str], None],
 ) -> None:
     """Run all steps; see `STEPS` and `EXPECTED`. Errors are those of the steps."""
-    chosen = named(CONFIGS, config)
+    named(CONFIGS, config)
     say(f"{config} on {catalog.dataset}: {EXPECTED[config]}")
     rows = [Contender("zero-shot")]
-    for name, recipe, loss in STEPS:
+    for name, recipe, changes in STEPS:
         # 1. Instruction data out of the training part (section 3.3 of the paper).
         with Bars() as bars:
             _built(catalog, settings, recipe, named(RECIPES, recipe), bars)
         # 2. A LoRA adapter over the base model.
         out = settings.home / "adapters" / f"{name}-{catalog.dataset}"
-        _trained(catalog, settings, name, recipe, config, replace(chosen, loss=loss), out, say)
+        _trained(catalog, settings, recipe, config, changes, out, say)
         rows.append(contender(f"{name}={out}"))
     # 3. The whole pipeline on the test part, misses counted as zero.
     with Bars() as bars:
@@ -78,20 +78,20 @@ def _built(catalog: "Catalog", settings: Settings, name: str, recipe: Recipe, ba
 def _trained(
     catalog: "Catalog",
     settings: Settings,
-    name: str,
     recipe: str,
     config_name: str,
-    config: Config,
+    changes: Sequence[str],
     out: Path,
     say: Callable[[str], None],
 ) -> None:
     if (out / WEIGHTS).is_file():
         say(f"{out} is there already; remove it to train it again")
         return
-    change = "" if config == CONFIGS[config_name] else f" --set loss={config.loss}"
+    config = with_changes(named(CONFIGS, config_name), changes)
+    laid_over = "".join(f" --set {change}" for change in changes)
     command = (
         f"python -m finetune train --dataset {catalog.dataset} --config {config_name} "
-        f"--instructions {recipe} --name {out.name}{change}"
+        f"--instructions {recipe} --name {out.name}{laid_over}"
     )
     instructions = folder(settings, catalog.dataset, recipe)
     train(Run(out.name, config_name, config, instructions, out, command), catalog, settings)

@@ -158,7 +158,7 @@ def arguments(config: Config, out: Path, device: torch.device, quiet: bool) -> d
         "lr_scheduler_type": "cosine",
         "warmup_steps": config.warmup,  # below one: a share of all steps
         "weight_decay": config.weight_decay,
-        "bf16": device.type == "cuda",
+        "bf16": device.type == "cuda" or config.dtype == "bfloat16",
         "use_cpu": device.type == "cpu",
         "activation_checkpointing": config.gradient_checkpointing and not config.fsdp,
         "fsdp": config.fsdp,
@@ -252,14 +252,15 @@ class RankingTrainer(Trainer):
             scored = (
                 relevance_logits(logits[listed], columns, marks[listed], inputs["verdicts"])
                 if judged
-                else choice_logits(logits[listed], choices[listed], inputs["prior"][listed])
+                else choice_logits(logits[listed], choices[listed])
             )
+            prior = inputs["prior"][listed]
+            scored = scored + prior
             losses.append(listwise_loss(scored, weights))
-            self._gains += zip(
-                _gains(first_target_ranks(scored.detach(), weights)),
-                _gains(weights.argmax(dim=1) + 1),
-                strict=True,
-            )
+            as_listed = -torch.arange(weights.shape[1], device=weights.device).expand_as(prior)
+            given = torch.where(scored.isinf(), scored, prior if prior.any() else as_listed)
+            ranks = (first_target_ranks(order.detach(), weights) for order in (scored, given))
+            self._gains += zip(*map(_gains, ranks), strict=True)
         if not listed.all():
             losses.append(answer_loss(logits[~listed][:, -width:], labels[~listed]))
         loss = torch.cat(losses).mean()
@@ -271,7 +272,7 @@ class RankingTrainer(Trainer):
         return (loss, logits) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log with the mean NDCG@10 of the model's order and of the list's own."""
+        """Log with the mean NDCG@10 of the model's order and of the retriever's."""
         if self._gains and "loss" in logs:
             own, listed = (
                 sum(column) / len(self._gains) for column in zip(*self._gains, strict=True)

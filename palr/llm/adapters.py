@@ -4,12 +4,14 @@ A folder with an adapter may hold ``palr.json`` beside ``adapter_config.json``:
 
     {"modes": ["labels"], "domain": "movies", "base_model": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 
-names the ranking modes that it was trained for, the best first, and what it was trained on. Those
-that lie in ``assets/adapters`` and ``PALR_HOME/adapters`` can be chosen on the page; they need the
-whole note.
+names the ranking modes that it was trained for, the best first, and what it was trained on.
+``"prior": 1.0`` says that it was trained on top of the retriever's scores, and how much they count
+(`palr.ranking.mix.on_prior`). Those that lie in ``assets/adapters`` and ``PALR_HOME/adapters`` can
+be chosen on the page; they need the whole note.
 """
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +27,13 @@ ROWS = ("v1", "v2")  # of the paper's table: without and with candidates in the 
 
 @dataclass(frozen=True)
 class Adapter:
-    """An adapter's folder and what its note says; ``modes`` are the best first."""
+    """An adapter's folder and what its note says; ``modes`` are the best first, ``prior`` is what
+    the retriever's log-probabilities count in its scores."""
 
     name: str
     folder: Path
     modes: tuple[str, ...]
+    prior: float = 0.0
     domain: str = ""
     base_model: str = ""
     dataset: str = ""
@@ -86,6 +90,7 @@ def read_adapter(folder: Path) -> Adapter:
             folder.name,
             folder,
             _modes(note),
+            _prior(note),
             note["domain"],
             note["base_model"],
             note.get("dataset", ""),
@@ -114,7 +119,7 @@ def configured(settings: Settings) -> Adapter | None:
             f"the adapter {adapter} does not load over {settings.llm}: {reason}. Check that "
             "PALR_ADAPTER is a PEFT folder or hub id that was trained on this PALR_LLM"
         ) from error
-    return Adapter(Path(adapter).name, folder, trained_modes(adapter))
+    return Adapter(Path(adapter).name, folder, *trained_for(adapter))
 
 
 def base_name(settings: Settings) -> str:
@@ -124,17 +129,18 @@ def base_name(settings: Settings) -> str:
     return Path(settings.llm).name if Path(settings.llm).is_dir() else settings.llm
 
 
-def trained_modes(adapter: str) -> tuple[str, ...]:
-    """Modes that the adapter (folder or hub id) names; empty where it has no note.
+def trained_for(adapter: str) -> tuple[tuple[str, ...], float]:
+    """Modes and prior that the adapter (folder or hub id) names; empty and 0 where it has no note.
 
     Raises:
         LLMError: the note does not say what it should.
     """
     path = _note(adapter)
     if path is None:
-        return ()
+        return (), 0.0
     try:
-        return _modes(_read(path))
+        note = _read(path)
+        return _modes(note), _prior(note)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LLMError(
             f'{NOTE} of the adapter {adapter} is damaged ({error}): write {{"modes": ["titles"]}} '
@@ -156,6 +162,13 @@ def _modes(note: dict[str, Any]) -> tuple[str, ...]:
     if not (isinstance(modes, list) and all(isinstance(mode, str) for mode in modes)):
         raise TypeError("modes is no list of names")
     return tuple(modes)
+
+
+def _prior(note: dict[str, Any]) -> float:
+    prior = note.get("prior", 0.0)
+    if isinstance(prior, bool) or not isinstance(prior, int | float) or not 0 <= prior < math.inf:
+        raise TypeError("prior is no weight")
+    return float(prior)
 
 
 def _folder(adapter: str) -> Path:

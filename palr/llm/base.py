@@ -83,6 +83,12 @@ class TokenLLM(LLM, Protocol):
     """A model whose decoding is ours to steer."""
 
     @property
+    def prior(self) -> float:
+        """What the retriever's log-probabilities count in the scores of the adapter, which was
+        trained on top of them; 0 where it was not."""
+        ...
+
+    @property
     def gains_by_batches(self) -> bool:
         """Whether many prompts take less time together than one after the other."""
         ...

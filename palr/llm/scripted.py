@@ -27,6 +27,7 @@ class ScriptedLLM:
     name = "scripted"
     adapter: str | None = None
     modes: tuple[str, ...] = ()
+    prior = 0.0
     gains_by_batches = False
 
     def __init__(

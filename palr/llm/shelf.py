@@ -46,13 +46,11 @@ class Shelf:
                 if adapter is not None:
                     self._load(adapter)
                 view = _View(self, key, self._plain)
-                modes = adapter.modes if adapter else ()
                 self._views[key] = TransformersLLM(
                     view,
                     self._base.tokenizer,
                     self._base.name,
-                    key,
-                    modes,
+                    adapter,
                     self._base.prefixes.with_adapter(key or ""),
                 )
             return self._views[key]

@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from palr.errors import LLMError
-from palr.llm.adapters import configured
+from palr.llm.adapters import Adapter, configured
 from palr.llm.base import Batch
 from palr.llm.batch import TransformersBatch
 from palr.llm.decoder import TransformersDecoder, piece_ends
@@ -38,13 +38,13 @@ class TransformersLLM:
         model: Any,
         tokenizer: Any,
         name: str,
-        adapter: str | None = None,
-        modes: tuple[str, ...] = (),
+        adapter: Adapter | None = None,
         prefixes: PrefixCache | None = None,
     ):
         self.name = name
-        self.adapter = adapter
-        self.modes = modes
+        self.adapter = adapter.name if adapter else None
+        self.modes = adapter.modes if adapter else ()
+        self.prior = adapter.prior if adapter else 0.0
         self.model = model
         self.tokenizer = tokenizer
         self._block = _BLOCK if model.device.type == "cpu" else _GPU_BLOCK

@@ -77,6 +77,23 @@ def mixed_ranking(ranking: Ranking, candidates: Sequence[Candidate], k: int) -> 
     return replace(ranking, items=tuple(items))
 
 
+def on_prior(
+    scores: Sequence[float], candidates: Sequence[Candidate], prior: float
+) -> Sequence[float]:
+    """A model's scores of ``candidates`` on top of the retriever's, as its adapter learnt them:
+
+        log softmax_i(score_i + prior * r_i),  r_i = the retriever's score
+
+    The scores of a retriever that is trained by a softmax loss are log-probabilities but for a
+    constant, which the softmax takes out. Without a prior they come back as they are.
+    """
+    if not prior:
+        return scores
+    retriever = np.array([candidate.score for candidate in candidates], np.float64)
+    summed = log_softmax(np.array(scores, np.float64) + prior * retriever)
+    return [float(score) for score in summed]
+
+
 def log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log-probabilities of values (n,)."""
     shifted = values - values.max()

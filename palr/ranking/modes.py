@@ -23,7 +23,7 @@ from palr.errors import PalrError
 from palr.grounding import SEPARATOR, select, select_many
 from palr.llm.base import LLM, Batch, TokenLLM
 from palr.prompts import CANDIDATES_INTRO
-from palr.ranking.mix import log_softmax
+from palr.ranking.mix import log_softmax, on_prior
 from palr.types import Candidate, Prompt, RankedItem, Ranking
 
 Rank = Callable[[Prompt, Sequence[str], Sequence[Candidate], TokenLLM, int], Iterator[Ranking]]
@@ -113,7 +113,7 @@ def _labels(
     decoder = llm.start(prompt.text, prompt.beginning)
     for _ in decoder.passes():
         yield Ranking()
-    used, scores = _label_scores(names, llm, decoder.logprobs())
+    used, scores = _label_scores(names, candidates, llm, decoder.logprobs())
     yield by_score(scores, used, candidates, k, decoder.forward_passes)
 
 
@@ -126,16 +126,20 @@ def _labels_batch(
 ) -> list[Ranking]:
     rankings = []
     for row, logprobs in enumerate(batch.logprobs()):
-        used, scores = _label_scores(names[row], llm, logprobs)
+        used, scores = _label_scores(names[row], candidates[row], llm, logprobs)
         rankings.append(by_score(scores, used, candidates[row], k, batch.forward_passes))
     return rankings
 
 
 def _label_scores(
-    names: Sequence[str], llm: TokenLLM, logprobs: NDArray[np.float32]
-) -> tuple[tuple[str, ...], list[float]]:
+    names: Sequence[str],
+    candidates: Sequence[Candidate],
+    llm: TokenLLM,
+    logprobs: NDArray[np.float32],
+) -> tuple[tuple[str, ...], Sequence[float]]:
     used = labels(llm, len(names))
-    return used, [float(logprobs[llm.encode_answer(label)[0]]) for label in used]
+    scores = [float(logprobs[llm.encode_answer(label)[0]]) for label in used]
+    return used, on_prior(scores, candidates[: len(used)], llm.prior)
 
 
 def _likelihood(
@@ -177,7 +181,7 @@ def _relevance(
     decoder = llm.start(prompt.text, prompt.beginning, name_ends(prompt, names))
     for _ in decoder.passes():
         yield Ranking()
-    scores = _relevance_scores(decoder.marked(), llm)
+    scores = _relevance_scores(decoder.marked(), candidates, llm)
     yield by_score(scores, names, candidates, k, decoder.forward_passes)
 
 
@@ -190,7 +194,11 @@ def _relevance_batch(
 ) -> list[Ranking]:
     return [
         by_score(
-            _relevance_scores(marked, llm), names[row], candidates[row], k, batch.forward_passes
+            _relevance_scores(marked, candidates[row], llm),
+            names[row],
+            candidates[row],
+            k,
+            batch.forward_passes,
         )
         for row, marked in enumerate(batch.marked())
     ]
@@ -202,11 +210,14 @@ def verdicts(llm: TokenLLM) -> tuple[int, int]:
     return yes, no
 
 
-def _relevance_scores(marked: NDArray[np.float32], llm: TokenLLM) -> list[float]:
-    """Log-softmax over the list of log p(yes) - log p(no) behind each candidate."""
+def _relevance_scores(
+    marked: NDArray[np.float32], candidates: Sequence[Candidate], llm: TokenLLM
+) -> Sequence[float]:
+    """Log-softmax over the list of log p(yes) - log p(no) behind each candidate, on the prior."""
     yes, no = verdicts(llm)
     odds = marked[:, yes].astype(np.float64) - marked[:, no]
-    return [float(score) for score in log_softmax(odds)]
+    scores = [float(score) for score in log_softmax(odds)]
+    return on_prior(scores, candidates[: len(scores)], llm.prior)
 
 
 def name_ends(prompt: Prompt, names: Sequence[str]) -> list[int]:

@@ -40,7 +40,7 @@ def home(tmp_path_factory, films, base_folder) -> Settings:
 def adapter(home, films, base_folder, small_recipe) -> Path:
     recipe = replace(small_recipe, tasks=("Recommend_Retrieval",), negatives="retriever")
     build(films, home, "drawn", recipe)
-    config = Config(base_model=str(base_folder), dtype="float32", max_steps=3, accumulate=2)
+    config = Config(base_model=str(base_folder), dtype="float32", max_steps=3, accumulate=2, beta=1.0)
     out = home.home / "adapters" / "palr-v2"
     instructions = folder(home, films.dataset, "drawn")
     train(Run("palr-v2", "x", config, instructions, out), films, home, quiet=True)
@@ -64,6 +64,7 @@ def test_every_row_is_over_all_sampled_users(films, home, adapter):
         ("sasrec", "test"),
         ("zero-shot", "test"),
         ("palr-v2", "test"),
+        ("palr-v2-alone", "test"),
         ("palr-v2-mix", "test"),
     ]
     assert all(record.n_users == 30 for record in records if record.part == "test")
@@ -74,7 +75,7 @@ def test_every_row_is_over_all_sampled_users(films, home, adapter):
             assert record.p_value is not None
             assert record.base_model == Path(home.llm).name
     # No order of what was retrieved can find what was not.
-    for model in ("zero-shot", "palr-v2", "palr-v2-mix"):
+    for model in ("zero-shot", "palr-v2", "palr-v2-alone", "palr-v2-mix"):
         found_at_all = found[model, "test"].measures["HR@50"]
         assert found_at_all == found["sasrec", "test"].measures["HR@50"]
     apart = [found["palr-v2", part].n_users for part in ("test-seen", "test-unseen")]

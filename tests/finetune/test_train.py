@@ -35,6 +35,7 @@ from finetune.train import (
     train,
 )
 from palr.errors import DataError, LLMError, PalrError
+from palr.llm.adapters import read_adapter
 from palr.llm.transformers import TransformersLLM
 
 LISTED = Example(
@@ -102,7 +103,7 @@ def test_a_batch_has_the_losses_of_its_rows(films, tiny_llama):
         }
         with torch.inference_mode():
             logits = tiny_llama.model(**seen, logits_to_keep=batch["labels"].shape[1]).logits
-        scored = choice_logits(logits, batch["choices"], batch["prior"])
+        scored = choice_logits(logits, batch["choices"]) + batch["prior"]
         return [
             listwise_loss(scored[at : at + 1], batch["weights"][at : at + 1]).item()
             if batch["weights"][at].sum() > 0
@@ -129,7 +130,7 @@ def test_listwise_loss_by_hand():
     logits[0, -1, [4, 5, 6]] = torch.tensor([1.0, 2.0, 3.0])
     choices = torch.tensor([[4, 5, 6], [4, 5, NO_CHOICE]])
     prior = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
-    scored = choice_logits(logits, choices, prior)
+    scored = choice_logits(logits, choices) + prior
     assert scored[0].tolist() == [1.0, 2.0, 3.0]
     assert scored[1].tolist() == [1.0, 0.0, float("-inf")]
     weights = torch.tensor([[0.0, 0.25, 0.75], [0.0, 1.0, 0.0]])
@@ -171,12 +172,15 @@ def test_padding_moves_the_marks(films, tiny_llama):
     assert [*losses[0], *losses[1]] == pytest.approx(losses[2], rel=1e-4)
 
 
-def test_residual_adds_the_retrievers_scores(films, tiny_llama):
-    batch = batch_of([LISTED], films, tiny_llama, Config(loss="residual", beta=0.5))
+@pytest.mark.parametrize("loss", ["listwise", "relevance"])
+def test_beta_adds_the_retrievers_scores(films, tiny_llama, loss):
+    config = Config(loss=loss, beta=0.5)
+    batch = batch_of([LISTED], films, tiny_llama, config)
     assert batch["prior"][0].tolist() == [2.5, 2.0, 1.5, 1.0, 0.5]
     bare = replace(LISTED, scores=())
     with pytest.raises(DataError, match="negatives=retriever"):
-        batch_of([bare], films, tiny_llama, Config(loss="residual"))
+        batch_of([bare], films, tiny_llama, config)
+    batch_of([bare], films, tiny_llama, replace(config, loss="answer"))
 
 
 def test_lists_are_cut_around_the_answer_and_arranged_anew_each_epoch(films, tiny_llama):
@@ -229,6 +233,7 @@ def test_a_run_leaves_an_adapter_that_serves(run, films, own_settings, tiny_llam
     about = json.loads((run.out / "palr.json").read_text())
     assert about == {
         "modes": ["labels", "titles", "likelihood"],
+        "prior": 0.0,
         "domain": "movies",
         "dataset": "ml-100k",
         "base_model": Path(run.config.base_model).name,
@@ -263,16 +268,25 @@ def test_training_learns(films, own_settings, quick, tmp_path, small_recipe):
     assert record.curve[0].ndcg_listed > 0
 
 
-@pytest.mark.parametrize("loss", ["answer", "residual", "relevance"])
-def test_every_loss_runs(films, own_settings, quick, tmp_path, small_recipe, loss):
+@pytest.mark.parametrize(
+    ("loss", "beta", "modes"),
+    [
+        ("answer", 0.0, ["titles", "likelihood"]),
+        ("listwise", 1.0, ["labels"]),
+        ("relevance", 0.0, ["relevance"]),
+        ("relevance", 0.5, ["relevance"]),
+    ],
+)
+def test_every_loss_runs(films, own_settings, quick, tmp_path, small_recipe, loss, beta, modes):
     recipe = replace(small_recipe, tasks=("Recommend_Retrieval",), negatives="retriever")
     build(films, own_settings, "drawn", replace(recipe, user_share=1.0))
     place = folder(own_settings, "ml-100k", "drawn")
-    run = Run("x", "x", replace(quick, loss=loss, max_steps=1), place, tmp_path / "a")
+    config = replace(quick, loss=loss, beta=beta, max_steps=1)
+    run = Run("x", "x", config, place, tmp_path / "a")
     record = train(run, films, own_settings, quiet=True)
     assert record.steps == 1
-    wanted = {"answer": ["titles", "likelihood"], "residual": ["labels"]}.get(loss, [loss])
-    assert json.loads((run.out / "palr.json").read_text())["modes"] == wanted
+    adapter = read_adapter(run.out)
+    assert (list(adapter.modes), adapter.prior) == (modes, beta)
 
 
 def _train(threads: int, *given: object) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from palr.errors import LLMError
 from palr.llm import load_llm
-from palr.llm.adapters import trained_modes
+from palr.llm.adapters import trained_for
 from palr.llm.transformers import TransformersLLM
 from palr.settings import Settings
 
@@ -105,23 +105,42 @@ def test_an_adapter_is_loaded_named_and_changes_the_answer(settings, tmp_path, t
     assert not (plain == llm.start("x").logprobs()).all()
 
 
-def test_an_adapter_says_which_modes_it_was_trained_for(settings, tmp_path, tiny_llama):
+def test_an_adapter_says_what_it_was_trained_for(settings, tmp_path, tiny_llama):
     base = save_tiny(tmp_path / "base", tiny_llama)
     adapter = save_adapter(tmp_path / "palr-v2", tiny_llama, scale=1.0)
-    assert load(settings, llm=str(base), adapter=str(adapter)).modes == ()
+
+    def said() -> tuple[tuple[str, ...], float]:
+        llm = load(settings, llm=str(base), adapter=str(adapter))
+        return llm.modes, llm.prior
+
+    assert said() == ((), 0.0)
     (adapter / "palr.json").write_text('{"modes": ["labels", "titles"], "trained_with": "x"}')
-    assert load(settings, llm=str(base), adapter=str(adapter)).modes == ("labels", "titles")
+    assert said() == (("labels", "titles"), 0.0)
+    (adapter / "palr.json").write_text('{"modes": ["relevance"], "prior": 0.5}')
+    assert said() == (("relevance",), 0.5)
 
 
-@pytest.mark.parametrize("note", ["", "[]", "{}", '{"modes": "labels"}', '{"modes": [1]}'])
+@pytest.mark.parametrize(
+    "note",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"modes": "labels"}',
+        '{"modes": [1]}',
+        '{"modes": ["labels"], "prior": "1"}',
+        '{"modes": ["labels"], "prior": -1}',
+        '{"modes": ["labels"], "prior": NaN}',
+    ],
+)
 def test_a_damaged_note_of_an_adapter_names_the_remedy(tmp_path, note):
     (tmp_path / "palr.json").write_text(note)
     with pytest.raises(LLMError, match="ranking modes it was trained for, or remove"):
-        trained_modes(str(tmp_path))
+        trained_for(str(tmp_path))
 
 
 def test_an_adapter_of_the_hub_needs_no_note():
-    assert trained_modes("nobody/no-such-adapter") == ()
+    assert trained_for("nobody/no-such-adapter") == ((), 0.0)
 
 
 def test_the_measurement_of_the_cpu_is_kept_in_the_home(settings, tmp_path, tiny_llama):

@@ -7,7 +7,7 @@ import pytest
 
 from palr.errors import PalrError
 from palr.llm.scripted import ScriptedLLM
-from palr.ranking.mix import log_odds, mixed_ranking, scored_mode
+from palr.ranking.mix import log_odds, mixed_ranking, on_prior, scored_mode
 from palr.types import Candidate, Item, RankedItem, Ranking
 
 FOUND = [
@@ -57,6 +57,12 @@ def test_equal_scores_of_the_retriever_leave_the_model_its_order():
 def test_log_odds_are_probabilities_of_the_list():
     features = log_odds([2, 1], [0.0, 0.0], [1.0, 1.0])
     assert np.allclose(np.exp(features), 0.5)
+
+
+def test_a_prior_adds_the_retrievers_scores():
+    # 1 + 0.5 * 4, 2 + 0.5 * 2, 3 + 0.5 * 0: all alike.
+    assert on_prior([1.0, 2.0, 3.0], FOUND, 0.5) == pytest.approx([-math.log(3)] * 3)
+    assert on_prior([1.0, 2.0, 3.0], FOUND, 0.0) == [1.0, 2.0, 3.0]
 
 
 def test_a_mix_needs_scores():

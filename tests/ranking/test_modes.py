@@ -102,6 +102,16 @@ def test_the_candidate_with_the_most_of_a_yes_comes_first():
     assert prompt.text == run(ScriptedLLM("C"), FILMS[3:13], "labels", k=3)[0].text
 
 
+@pytest.mark.parametrize("mode", ["labels", "relevance"])
+def test_scores_lie_on_the_adapters_prior(mode):
+    llm = ScriptedLLM("C" if mode == "labels" else '"Film 5 (1995)"')
+    _, plain = run(llm, FILMS[3:13], mode)
+    assert plain.items[0].item.id == "5"
+    llm.prior = 100.0  # drowns whatever the model says
+    _, drowned = run(llm, FILMS[3:13], mode)
+    assert [ranked.retriever_rank for ranked in drowned.items] == list(range(1, 11))
+
+
 def test_names_end_where_the_list_names_them():
     # The history names film 4 too, and two candidates have one name.
     twins = [FILMS[4], FILMS[4], FILMS[5]]
