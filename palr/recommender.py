@@ -25,6 +25,7 @@ from palr.ranking import (
     ranking_beginning,
     scored_mode,
 )
+from palr.ranking.modes import get_mode
 from palr.retrieval.base import Retriever, retrieve, scored
 from palr.types import Asked, Candidate, Item, Profile, RankedItem, Ranking, Recommendation
 
@@ -187,7 +188,7 @@ class Recommender:
                 mode = asked.mode or default_mode(llm)
                 mode = scored_mode(asked.mode, llm) if asked.ranker == "mix" else mode
                 trace = replace(trace, llm=_llm_name(llm), adapter=llm.adapter, mode=mode)
-                trace = replace(trace, notes=(*trace.notes, *_untrained(llm, mode)))
+                trace = replace(trace, notes=(*trace.notes, *_of_adapter(llm, mode)))
                 clock.restart()  # waiting for the model to load is not part of the profile's time
                 deadline = time.monotonic() + (math.inf if patience is None else patience)
             for profile in _until(deadline, self._profiles(shown, asked, llm, earlier)):
@@ -318,11 +319,14 @@ def _same_profile(earlier: Recommendation, shown: Sequence[Item], llm: LLM) -> b
     )
 
 
-def _untrained(llm: LLM, mode: str) -> tuple[str, ...]:
-    if not llm.modes or mode in llm.modes:
-        return ()
-    trained = " and ".join(repr(name) for name in llm.modes)
-    return (f"the adapter {llm.adapter} was trained for {trained}, not for {mode!r}",)
+def _of_adapter(llm: LLM, mode: str) -> tuple[str, ...]:
+    notes = []
+    if isinstance(llm, TokenLLM) and llm.prior and get_mode(mode).labelled:
+        notes.append(f"the adapter {llm.adapter} ranks on top of the retriever's scores")
+    if llm.modes and mode not in llm.modes:
+        trained = " and ".join(repr(name) for name in llm.modes)
+        notes.append(f"the adapter {llm.adapter} was trained for {trained}, not for {mode!r}")
+    return tuple(notes)
 
 
 def _on_newcomers(retriever: Retriever, candidates: Sequence[Candidate]) -> tuple[str, ...]:
