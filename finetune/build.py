@@ -13,6 +13,7 @@ from finetune.configs import Recipe
 from finetune.dataset import EXAMPLES, Manifest, write_examples, write_manifest
 from finetune.negatives import Similar, similar_negatives
 from finetune.tasks import Cut, Example, cut_at, recommend, recommend_retrieval
+from finetune.teacher import Teacher, taught
 from palr.data.progress import Progress, silent
 from palr.errors import DataError
 from palr.llm.base import LLM
@@ -109,10 +110,24 @@ def _examples(
         from finetune.drawn import drawn, prefix_retriever
 
         model = prefix_retriever(data, users, recipe, settings, quiet=progress is silent)
-        yield from drawn(model, data.split, users, recipe)
+        lists = drawn(model, data.split, users, recipe)
+        if recipe.teacher:
+            lists = iter(taught(_teacher(catalog, data, users, recipe, settings), list(lists)))
+        yield from lists
         if recipe.tasks == ("Recommend_Retrieval",):
             return
     yield from paper_examples(Material(catalog, data), users, recipe, progress)
+
+
+def _teacher(
+    catalog: "Catalog", data: TrainingData, users: Sequence[int], recipe: Recipe, settings: Settings
+) -> Teacher:
+    from finetune.drawn import truncated
+    from palr.retrieval.semantic import load
+
+    counts = np.bincount(np.concatenate(truncated(data.split, users, recipe.held_back).train))
+    popularity = {data.item_ids[at]: int(count) for at, count in enumerate(counts)}
+    return Teacher(catalog, load(catalog, settings).vectors, popularity)
 
 
 class Material:

@@ -38,7 +38,8 @@ class Recipe:
     in turn. ``window`` is how many of the items that follow count as targets there. Lists shorter
     than ``enrich_below`` are enriched; items of the answer change places with the history's at the
     rate ``swap``. ``profile`` is put into the prompts of a ``profile_share`` of the examples:
-    ``keywords`` are the best supported ones and need no model, ``llm`` is what is served.
+    ``keywords`` are the best supported ones and need no model, ``llm`` is what is served. With
+    ``teacher``, drawn lists carry soft targets (`finetune.teacher`).
     """
 
     __pydantic_config__ = _STRICT
@@ -55,6 +56,7 @@ class Recipe:
     profile_share: float = 0.5
     held_back: int = 10
     window: int = 1
+    teacher: bool = False
     retriever_epochs: int | None = None
     seed: int = 0
 
@@ -62,7 +64,9 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "palr-v1": Recipe(tasks=("Recommend",)),
     "palr-v2": Recipe(),
-    "palr-v2-drawn": Recipe(tasks=("Recommend_Retrieval",), negatives="retriever", window=3),
+    "palr-v2-drawn": Recipe(
+        tasks=("Recommend_Retrieval",), negatives="retriever", window=3, teacher=True
+    ),
 }
 
 
@@ -77,6 +81,7 @@ class Config:
 
     The last two losses add ``beta`` times the retriever's scores to the model's, so that it learns
     what the retriever lacks; the adapter is then served with the same sum (`palr.ranking.mix`).
+    ``soft`` is the share of a teacher's distribution in what they learn, against the targets.
 
     ``lora_layers`` counts from the top; below them nothing is differentiated. ``history`` and
     ``candidates`` (fewest, most) cut prompts in training only: a random part of the list is shown,
@@ -88,6 +93,7 @@ class Config:
     base_model: str = SMOLLM2
     loss: Loss = "listwise"
     beta: float = 0.0
+    soft: float = 0.0
     decay: float = 0.5
     shuffle: bool = False
     history: int = HISTORY_LIMIT

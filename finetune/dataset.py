@@ -106,6 +106,7 @@ def _fault(example: Example, known: Set[str]) -> str:
         return "a candidate is listed twice"
     if not set(example.answer) <= set(example.candidates):
         return "the candidates do not hold the whole answer"
-    if example.scores and len(example.scores) != len(example.candidates):
-        return "there must be one score for each candidate, or none"
+    for given in (example.scores, example.soft):
+        if given and len(given) != len(example.candidates):
+            return "there must be one score for each candidate, or none"
     return ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.adapters import WEIGHTS
 from finetune.build import chosen_users
 from finetune.judge import TOP, Bench, Contender, Judge, Sampling
 from finetune.lists import (
@@ -26,7 +27,7 @@ from finetune.lists import (
     rank_in,
     sample,
 )
-from finetune.record import read_record, versions
+from finetune.record import read_record, sha256, versions
 from palr.data.progress import Progress, silent
 from palr.errors import DataError, PalrError
 from palr.evaluation.agreement import kendall_tau, overlap
@@ -104,13 +105,14 @@ def _measured(bench: Bench, contender: Contender, baseline: NDArray[np.int64]) -
     checked = [case for case in bench.test[: bench.sampling.checked] if case.candidates]
     wanted = list({c.user: c for c in [*checked, *(c for c in bench.test if c.hit)]}.values())
     orders = judge.orders(wanted, "test")
+    worn = sha256(contender.adapter / WEIGHTS) if contender.adapter else None
     valid = float(np.mean([order.valid for order in orders.values()]))
     shuffled = checked[: bench.sampling.shuffled]
     ways = [judge.orders(shuffled, "test", n) for n in range(bench.sampling.shuffles)]
 
     def rows(name: str, orders: dict[int, Order], more: dict[str, float]) -> list[Record]:
         record = _row(bench, name, orders, checked, baseline, seen)
-        record = replace(record, base_model=judge.llm.name, valid_share=valid)
+        record = replace(record, base_model=judge.llm.name, adapter_sha256=worn, valid_share=valid)
         record = replace(record, measures=record.measures | more)
         return [record, *_apart(bench, record, orders, baseline, seen)]
 

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from finetune.logit import fit_logit
 from palr.errors import RetrieverUnavailableError
 from palr.evaluation.metrics import DEEPEST
 from palr.evaluation.protocol import Part, part_of
-from palr.ranking.mix import best_first, log_odds, log_softmax
+from palr.ranking.mix import best_first, log_odds
 from palr.retrieval.base import Retriever, retrieve
 from palr.retrieval.splits import TrainingData
 from palr.types import Candidate, Item
@@ -178,24 +179,7 @@ def order_log_odds(order: Order, candidates: Sequence[Candidate]) -> NDArray[np.
     return log_odds(order.places, order.scores, [candidate.score for candidate in candidates])
 
 
-def fit_mix(
-    features: Sequence[NDArray[np.float64]], targets: Sequence[int], steps: int = 30
-) -> NDArray[np.float64]:
-    """Weights (2,) under which the targets are likeliest: a conditional logit (McFadden 1974).
-
-    ``features[n]`` is (candidates, 2), ``targets[n]`` the position of the target among them.
-    Newton's method from the retriever alone; a small ridge keeps it finite.
-    """
-    weights, ridge = np.array([0.0, 1.0]), 1e-3
-    for _ in range(steps):
-        gradient, hessian = -ridge * weights, ridge * np.eye(2)
-        for rows, target in zip(features, targets, strict=True):
-            p = np.exp(log_softmax(rows @ weights))
-            mean = p @ rows
-            gradient = gradient + rows[target] - mean
-            hessian = hessian + (rows - mean).T @ ((rows - mean) * p[:, None])
-        step = np.linalg.solve(hessian, gradient)
-        weights = weights + step
-        if np.abs(step).max() < 1e-8:
-            break
-    return weights
+def fit_mix(features: Sequence[NDArray[np.float64]], targets: Sequence[int]) -> NDArray[np.float64]:
+    """Weights (2,) of `order_log_odds` under which the targets, positions in the retriever's order,
+    are likeliest."""
+    return fit_logit(features, targets, np.array([0.0, 1.0]))  # from the retriever alone

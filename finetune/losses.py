@@ -54,7 +54,6 @@ def listwise_loss(logits: Tensor, weights: Tensor) -> Tensor:
     return -(weights * logprobs.masked_fill(weights == 0, 0.0)).sum(dim=1)
 
 
-def first_target_ranks(logits: Tensor, weights: Tensor) -> Tensor:
-    """Rank of the target that weighs most, from 1; ties count against it: (rows,)."""
-    target = logits.gather(1, weights.argmax(dim=1, keepdim=True))
-    return (logits >= target).sum(dim=1)
+def target_ranks(logits: Tensor, targets: Tensor) -> Tensor:
+    """Rank of each row's target, from 1; ties count against it: (rows,)."""
+    return (logits >= logits.gather(1, targets[:, None])).sum(dim=1)

@@ -20,12 +20,14 @@ from palr.types import Candidate, Item, Keyword, Profile, Prompt
 @dataclass(frozen=True)
 class Rendered:
     """``answer`` is what is to be written, empty for a labelled prompt; ``choices`` are the label
-    tokens of the candidates shown, empty for a written answer. ``marks`` are the indices of the
-    prompt's tokens behind which the candidates are judged, in the mode relevance."""
+    tokens of the candidates shown, empty for a written answer, and ``shown`` their positions in the
+    example. ``marks`` are the indices of the prompt's tokens behind which the candidates are
+    judged, in the mode relevance."""
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...] = ()
     choices: tuple[int, ...] = ()
+    shown: tuple[int, ...] = ()
     marks: tuple[int, ...] = ()
 
 
@@ -74,10 +76,11 @@ def render(
         return render(example, catalog, llm, mode, fewer, k)
     tokens = tuple(llm.encode_prompt(prompt.text))
     if labelled:
-        choices = tuple(llm.encode_answer(marks[at])[0] for at in shown[: len(names)])
+        kept = tuple(shown[: len(names)])
+        choices = tuple(llm.encode_answer(marks[at])[0] for at in kept)
         places = get_mode(mode).marks
         ends = llm.marked_tokens(prompt.text, places(prompt, names)) if places else []
-        return Rendered(tokens, choices=choices, marks=tuple(ends))
+        return Rendered(tokens, choices=choices, shown=kept, marks=tuple(ends))
     return Rendered(tokens, _answer([called[item] for item in example.answer], llm))
 
 

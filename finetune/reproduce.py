@@ -33,10 +33,10 @@ EXPECTED: dict[str, str] = {
 # The adapters: which instructions each learns from, and what is laid over the configuration.
 # PALR_v1 knows the task Recommend only; it learns to write titles.
 # PALR_v2 selects from candidates, here from lists that a retriever drew: in random order, so that
-# there is nothing to follow but the names, and on top of the retriever's scores.
+# there is nothing to follow but the names, on top of the retriever's scores, and with a teacher.
 STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("palr-v1", "palr-v1", ("loss=answer",)),
-    ("palr-v2", "palr-v2-drawn", ("loss=relevance", "beta=1", "shuffle=true")),
+    ("palr-v2", "palr-v2-drawn", ("loss=relevance", "beta=0.8", "soft=0.7", "shuffle=true")),
 )
 
 

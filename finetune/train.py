@@ -26,10 +26,10 @@ from finetune.dataset import EXAMPLES, Manifest, read_examples, read_manifest
 from finetune.losses import (
     answer_loss,
     choice_logits,
-    first_target_ranks,
     kept_columns,
     listwise_loss,
     relevance_logits,
+    target_ranks,
 )
 from finetune.record import Point, TrainingRecord, commit, versions
 from palr.errors import DataError, PalrError
@@ -248,7 +248,7 @@ class RankingTrainer(Trainer):
         listed = inputs["weights"].sum(dim=1) > 0
         losses = []
         if listed.any():
-            weights = inputs["weights"][listed]
+            weights, targets = inputs["weights"][listed], inputs["target"][listed]
             scored = (
                 relevance_logits(logits[listed], columns, marks[listed], inputs["verdicts"])
                 if judged
@@ -259,7 +259,7 @@ class RankingTrainer(Trainer):
             losses.append(listwise_loss(scored, weights))
             as_listed = -torch.arange(weights.shape[1], device=weights.device).expand_as(prior)
             given = torch.where(scored.isinf(), scored, prior if prior.any() else as_listed)
-            ranks = (first_target_ranks(order.detach(), weights) for order in (scored, given))
+            ranks = (target_ranks(order.detach(), targets) for order in (scored, given))
             self._gains += zip(*map(_gains, ranks), strict=True)
         if not listed.all():
             losses.append(answer_loss(logits[~listed][:, -width:], labels[~listed]))

@@ -13,6 +13,8 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
+from finetune.adapters import WEIGHTS
+from finetune.record import read_record, sha256
 from palr.data.datasets import DATASETS
 from palr.evaluation.records import read
 from palr.evaluation.report import LABELS, PAPER_SOURCE, table_2
@@ -92,7 +94,9 @@ def reranking_table() -> str:
             if record.baseline:
                 low, high = record.intervals["delta_NDCG@10"]
                 gain = record.measures["delta_NDCG@10"]
-                cells += [f"{gain:+.4f} [{low:+.4f}, {high:+.4f}]", f"{record.p_value:.2g}"]
+                share = gain / (record.measures["NDCG@10"] - gain)
+                cells.append(f"{gain:+.4f} [{low:+.4f}, {high:+.4f}], {share:+.1%}")
+                cells.append(f"{record.p_value:.2g}")
             else:
                 cells += ["\N{EN DASH}"] * 2
             kept = record.measures.get("overlap@10")
@@ -175,6 +179,18 @@ def test_shipped_weights_were_measured_as_they_are_shipped():
         assert record.training.weights_sha256 == run["weights_sha256"]
         for name in ("HR@10", "NDCG@10", "HR@50"):
             assert record.measures[name] == pytest.approx(run["test"][name], abs=1e-4)
+
+
+def test_shipped_adapters_were_measured_as_they_are_shipped():
+    found = sorted((ROOT / "assets" / "adapters").glob("*/record.json"))
+    assert found
+    for path in found:
+        record = read_record(path.parent)
+        assert sha256(path.parent / WEIGHTS) == record.weights_sha256
+        assert (path.parent / WEIGHTS).stat().st_size <= 16 * 2**20
+        dataset = record.instructions.dataset
+        rows = read(ROOT / "assets" / "results" / f"palr-{dataset}.json")
+        assert record.weights_sha256 in {row.adapter_sha256 for row in rows}
 
 
 def test_the_papers_column_names_its_source():

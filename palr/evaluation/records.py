@@ -42,8 +42,9 @@ class Record:
     ``delta_HR@10`` and ``delta_NDCG@10``; ``p_value`` is of the latter. ``seed`` is 0 for a model
     that draws nothing. ``unserved`` users had no answer and count as misses. ``seconds`` is the
     time to score and rank all users. ``data_checksum`` is of the 5-core
-    (`palr.retrieval.splits.TrainingData`). ``base_model`` and ``valid_share`` are those of a
-    language model that ranks: its name, and the share of its answers that named only candidates.
+    (`palr.retrieval.splits.TrainingData`). ``base_model``, ``adapter_sha256`` and ``valid_share``
+    are those of a language model that ranks: its name, the checksum of the adapter's weights, and
+    the share of its answers that named only candidates.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -68,6 +69,7 @@ class Record:
     baseline: str | None = None
     p_value: float | None = None
     base_model: str | None = None
+    adapter_sha256: str | None = None
     valid_share: float | None = None
 
     @property

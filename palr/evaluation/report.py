@@ -18,7 +18,8 @@ LABELS = {
     **{name: entry.label for name, entry in reversed(RETRIEVERS.items())},
     "palr-v1": "PALR_v1",
     "palr-v2": "PALR_v2",
-    "palr-v2-mix": "PALR_v2, mixed with the retriever's score",
+    "palr-v2-alone": "PALR_v2, without the retriever's score",
+    "palr-v2-mix": "PALR_v2, mixed with the retriever's score by weights fitted on validation",
 }
 
 

@@ -213,6 +213,7 @@ GOOD |= {"candidates": ["2", "3"]}
         (json.dumps(GOOD | {"candidates": ["3"]}), "do not hold the whole answer"),
         (json.dumps(GOOD | {"candidates": ["2", "2"]}), "listed twice"),
         (json.dumps(GOOD | {"scores": [1.0]}), "one score for each"),
+        (json.dumps(GOOD | {"soft": [1.0]}), "one score for each"),
         (json.dumps(GOOD | {"task": "Recommend"}), "has no candidates"),
         ("", "JSON"),
     ],

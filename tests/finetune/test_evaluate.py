@@ -40,7 +40,8 @@ def home(tmp_path_factory, films, base_folder) -> Settings:
 def adapter(home, films, base_folder, small_recipe) -> Path:
     recipe = replace(small_recipe, tasks=("Recommend_Retrieval",), negatives="retriever")
     build(films, home, "drawn", recipe)
-    config = Config(base_model=str(base_folder), dtype="float32", max_steps=3, accumulate=2, beta=1.0)
+    config = Config(base_model=str(base_folder), dtype="float32", max_steps=3, accumulate=2)
+    config = replace(config, beta=1.0)
     out = home.home / "adapters" / "palr-v2"
     instructions = folder(home, films.dataset, "drawn")
     train(Run("palr-v2", "x", config, instructions, out), films, home, quiet=True)

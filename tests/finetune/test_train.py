@@ -1,6 +1,7 @@
 """Training on a tiny random LLaMA, through the code that trains the real ones."""
 
 import json
+import math
 import multiprocessing
 import time
 from dataclasses import replace
@@ -18,10 +19,10 @@ from finetune.configs import CONFIGS, Config, Recipe
 from finetune.losses import (
     answer_loss,
     choice_logits,
-    first_target_ranks,
     kept_columns,
     listwise_loss,
     relevance_logits,
+    target_ranks,
 )
 from finetune.record import Point, loss_curve, read_record
 from finetune.tasks import Example
@@ -138,7 +139,7 @@ def test_listwise_loss_by_hand():
     assert listwise_loss(scored, weights).tolist() == pytest.approx(
         [0.25 * 1.4076 + 0.75 * 0.4076, 1.3133], abs=1e-4
     )
-    assert first_target_ranks(scored, weights).tolist() == [1, 2]
+    assert target_ranks(scored, torch.tensor([2, 1])).tolist() == [1, 2]
 
 
 def test_relevance_is_read_behind_each_mark():
@@ -181,6 +182,18 @@ def test_beta_adds_the_retrievers_scores(films, tiny_llama, loss):
     with pytest.raises(DataError, match="negatives=retriever"):
         batch_of([bare], films, tiny_llama, config)
     batch_of([bare], films, tiny_llama, replace(config, loss="answer"))
+
+
+def test_a_teachers_distribution_softens_the_target(films, tiny_llama):
+    soft = replace(LISTED, soft=(0.0, 0.0, 0.0, math.log(2), math.log(3)))
+    config = Config(soft=0.5, decay=0.0)
+    batch = batch_of([soft], films, tiny_llama, config)
+    # Half of (1, 1, 1, 2, 3) / 8 and half of the target, the fourth.
+    wanted = [1 / 16, 1 / 16, 1 / 16, 2 / 16 + 1 / 2, 3 / 16]
+    assert batch["weights"][0].tolist() == pytest.approx(wanted)
+    assert batch["target"].tolist() == [3]
+    with pytest.raises(DataError, match="teacher=true"):
+        batch_of([LISTED], films, tiny_llama, config)
 
 
 def test_lists_are_cut_around_the_answer_and_arranged_anew_each_epoch(films, tiny_llama):

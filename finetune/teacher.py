@@ -1,0 +1,80 @@
+"""Soft targets: how likely a simple model finds each candidate of a drawn list.
+
+One target among fifty candidates says little, and a small language model needs many thousand lists
+before it notices that what a user turns to is like what he turned to before. A conditional logit
+over a handful of features notices at once, and its distribution over the list tells the language
+model something about every candidate (distillation, Hinton et al. 2015):
+
+    q_i = softmax_i(w . x_i),   x_i = (retriever's score, closeness to the last item of the history,
+                                       to the closest, mean of the three closest,
+                                       keywords shared with the last item, log(1 + popularity))
+
+Closeness is the cosine of all-MiniLM-L6-v2 vectors. Features and fit know the training part alone,
+and popularity not even the targets.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.logit import fit_logit
+from finetune.tasks import Example
+
+if TYPE_CHECKING:
+    from palr.catalog import Catalog
+
+FEATURES = ("retriever", "last", "closest", "three closest", "keywords", "popularity")
+_CLOSEST = 3
+
+
+class Teacher:
+    """``vectors`` are unit vectors (items, dimensions) of the catalog's items in their order,
+    ``popularity`` the users of each item that is known, by id."""
+
+    def __init__(
+        self, catalog: "Catalog", vectors: NDArray[np.float32], popularity: dict[str, int]
+    ) -> None:
+        self._row = {item.id: at for at, item in enumerate(catalog.items)}
+        self._keywords = [frozenset(item.keywords) for item in catalog.items]
+        self._vectors, self._popularity = vectors, popularity
+
+    def features(self, example: Example) -> NDArray[np.float64]:
+        """(candidates, len(`FEATURES`)) of an example whose list a retriever drew."""
+        history = [self._row[item] for item in example.history]
+        listed = [self._row[item] for item in example.candidates]
+        closeness = np.sort(self._vectors[listed] @ self._vectors[history].T, axis=1)
+        last = self._vectors[listed] @ self._vectors[history[-1]]
+        own = self._keywords[history[-1]]
+        return np.stack(
+            [
+                np.array(example.scores, np.float64),
+                last,
+                closeness[:, -1],
+                closeness[:, -_CLOSEST:].mean(axis=1),
+                [len(own & self._keywords[at]) for at in listed],
+                [np.log1p(self._popularity.get(item, 0)) for item in example.candidates],
+            ],
+            axis=1,
+        )
+
+    def fit(self, examples: Sequence[Example]) -> NDArray[np.float64]:
+        """Weights (len(`FEATURES`),) under which the next items are likeliest."""
+        start = np.zeros(len(FEATURES))
+        start[0] = 1.0
+        return fit_logit(
+            [self.features(example) for example in examples],
+            [example.candidates.index(example.answer[0]) for example in examples],
+            start,
+        )
+
+
+def taught(teacher: Teacher, examples: Sequence[Example]) -> list[Example]:
+    """The examples with the teacher's log-odds of each candidate (`Example.soft`)."""
+    weights = teacher.fit(examples)
+    return [
+        replace(example, soft=tuple(np.round(teacher.features(example) @ weights, 4).tolist()))
+        for example in examples
+    ]
