@@ -14,6 +14,7 @@ def card(record: TrainingRecord, base: str) -> str:
         "answer": "cross-entropy of the written names",
         "listwise": "cross-entropy over the candidates' labels",
         "relevance": "cross-entropy over the odds of yes against no behind each candidate",
+        "distilled": "squared difference of the odds of yes against no and a teacher's",
     }[config.loss]
     if config.prior:
         loss += f", on top of {config.prior:g} times the retriever's scores"

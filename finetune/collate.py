@@ -21,7 +21,6 @@ from finetune.tasks import Example
 from palr.catalog import Catalog
 from palr.errors import DataError
 from palr.llm.transformers import TransformersLLM
-from palr.ranking.mix import log_softmax
 from palr.ranking.modes import verdicts
 
 IGNORED = -100  # a position that is not predicted
@@ -30,12 +29,14 @@ NO_CHOICE = -1
 
 @dataclass(frozen=True)
 class Row:
-    """A rendered example with what the listwise losses need: of each choice what it should weigh
-    and the retriever's part of its score, and which choice is the next item."""
+    """A rendered example with what the losses over candidates need: of each choice what it should
+    weigh, the retriever's part of its score and the teacher's, and which choice is the next item.
+    """
 
     rendered: Rendered
     weights: tuple[float, ...] = ()
     prior: tuple[float, ...] = ()
+    soft: tuple[float, ...] = ()
     target: int = 0
 
 
@@ -58,10 +59,10 @@ class Instructions(Dataset):
                     f"beta={config.prior:g} needs the retriever's scores, and these instructions "
                     "lack them: build them with negatives=retriever, or set beta=0"
                 )
-        if config.soft and any(e.candidates and not e.soft for e in examples):
+        if config.loss == "distilled" and any(e.candidates and not e.soft for e in examples):
             raise DataError(
-                f"soft={config.soft:g} needs a teacher's targets, and these instructions lack "
-                "them: build them with negatives=retriever and teacher=true, or set soft=0"
+                "the loss distilled needs a teacher's targets, and these instructions lack them: "
+                "build them with negatives=retriever and teacher=true, or set loss=relevance"
             )
 
     def __len__(self) -> int:
@@ -90,7 +91,8 @@ class Instructions(Dataset):
         beta = self._config.prior
         prior = tuple(beta * example.scores[at] if beta else 0.0 for at in kept)
         first = kept.index(example.candidates.index(example.answer[0]))
-        return Row(rendered, softened(weights, example, kept, self._config.soft), prior, first)
+        soft = tuple(example.soft[at] if example.soft else 0.0 for at in kept)
+        return Row(rendered, weights, prior, soft, first)
 
 
 def arranged(
@@ -133,21 +135,6 @@ def target_weights(example: Example, shown: Sequence[int], decay: float) -> tupl
     return tuple(weight / sum(weights) for weight in weights)
 
 
-def softened(
-    weights: tuple[float, ...], example: Example, shown: Sequence[int], share: float
-) -> tuple[float, ...]:
-    """A ``share`` of the teacher's distribution over the choices shown, the rest of ``weights``.
-
-    >>> example = Example("Recommend_Retrieval", 0, ("h",), ("b",), ("a", "b", "c"), soft=(1, 1, 9))
-    >>> softened((0.0, 1.0), example, [0, 1], share=0.5)
-    (0.25, 0.75)
-    """
-    if not share:
-        return weights
-    taught = np.exp(log_softmax(np.array([example.soft[at] for at in shown], np.float64)))
-    return tuple(float(w) for w in share * taught + (1 - share) * np.array(weights))
-
-
 @dataclass(frozen=True)
 class Collator:
     """Rows into one batch of tensors; ``pad`` may be any token, since it is masked."""
@@ -156,9 +143,9 @@ class Collator:
 
     def __call__(self, features: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """``input_ids`` (rows, length), with ``attention_mask`` and ``position_ids`` where there is
-        padding; ``labels`` (rows, width); ``choices``, ``weights``, ``prior`` (rows, choices);
-        ``marks`` (rows, choices), columns of the padded row; ``target`` (rows,), a choice;
-        ``verdicts`` (2,)."""
+        padding; ``labels`` (rows, width); ``choices``, ``weights``, ``prior``, ``soft`` (rows,
+        choices); ``marks`` (rows, choices), columns of the padded row; ``target`` (rows,), a
+        choice; ``verdicts`` (2,)."""
         rows: list[Row] = [feature["row"] for feature in features]
         inputs = [[*row.rendered.prompt, *row.rendered.answer[:-1]] for row in rows]
         length = max(map(len, inputs))
@@ -170,6 +157,7 @@ class Collator:
             "choices": _right([row.rendered.choices for row in rows], n, NO_CHOICE),
             "weights": _right([row.weights for row in rows], n, 0.0),
             "prior": _right([row.prior for row in rows], n, 0.0),
+            "soft": _right([row.soft for row in rows], n, 0.0),
             "marks": _right([_columns(row, length) for row in rows], n, NO_CHOICE),
             "target": torch.tensor([row.target for row in rows]),
             "verdicts": torch.tensor(features[0]["verdicts"]),

@@ -17,12 +17,13 @@ from palr.errors import PalrError
 from palr.settings import SMOLLM2
 
 _STRICT = ConfigDict(extra="forbid")
-Loss = Literal["answer", "listwise", "relevance"]
+Loss = Literal["answer", "listwise", "relevance", "distilled"]
 # The ranking mode that each loss teaches, where there are candidates.
 TAUGHT: dict[Loss, str] = {
     "answer": "titles",
     "listwise": "labels",
     "relevance": "relevance",
+    "distilled": "relevance",
 }
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -75,13 +76,14 @@ class Config:
     """How an adapter is trained.
 
     ``loss`` is that of Recommend_Retrieval: ``answer`` is the paper's cross-entropy of the written
-    names, ``listwise`` that of the candidates' labels, and ``relevance`` that of the odds of yes
-    against no behind each candidate. Recommend has no list and always takes ``answer``. ``decay``
-    is the weight of each further target against the one before it.
+    names, ``listwise`` that of the candidates' labels, ``relevance`` that of the odds of yes
+    against no behind each candidate, and ``distilled`` the squared difference of these odds and of
+    what a teacher finds. Recommend has no list and always takes ``answer``. ``decay`` is the weight
+    of each further target against the one before it.
 
-    The last two losses add ``beta`` times the retriever's scores to the model's, so that it learns
-    what the retriever lacks; the adapter is then served with the same sum (`palr.ranking.mix`).
-    ``soft`` is the share of a teacher's distribution in what they learn, against the targets.
+    ``listwise`` and ``relevance`` add ``beta`` times the retriever's scores to the model's, so that
+    it learns what the retriever lacks, as the teacher has it; the adapter is then served with this
+    sum (`palr.ranking.mix`).
 
     ``lora_layers`` counts from the top; below them nothing is differentiated. ``history`` and
     ``candidates`` (fewest, most) cut prompts in training only: a random part of the list is shown,
@@ -93,7 +95,6 @@ class Config:
     base_model: str = SMOLLM2
     loss: Loss = "listwise"
     beta: float = 0.0
-    soft: float = 0.0
     decay: float = 0.5
     shuffle: bool = False
     history: int = HISTORY_LIMIT

@@ -54,6 +54,20 @@ def listwise_loss(logits: Tensor, weights: Tensor) -> Tensor:
     return -(weights * logprobs.masked_fill(weights == 0, 0.0)).sum(dim=1)
 
 
+def distilled_loss(logits: Tensor, soft: Tensor) -> Tensor:
+    """Mean over a row's choices of the squared difference to ``soft`` (rows, choices), a value for
+    each row.
+
+    A constant added to all choices of a row changes no order, so both are centred first. Padding is
+    where ``logits`` is minus infinity.
+    """
+    real = ~logits.isinf()
+    n = real.sum(dim=1, keepdim=True)
+    apart = torch.where(real, logits - soft, 0.0)
+    centred = torch.where(real, apart - apart.sum(dim=1, keepdim=True) / n, 0.0)
+    return (centred**2).sum(dim=1) / n[:, 0]
+
+
 def target_ranks(logits: Tensor, targets: Tensor) -> Tensor:
     """Rank of each row's target, from 1; ties count against it: (rows,)."""
     return (logits >= logits.gather(1, targets[:, None])).sum(dim=1)

@@ -36,7 +36,7 @@ EXPECTED: dict[str, str] = {
 # there is nothing to follow but the names, on top of the retriever's scores, and with a teacher.
 STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("palr-v1", "palr-v1", ("loss=answer",)),
-    ("palr-v2", "palr-v2-drawn", ("loss=relevance", "beta=0.8", "soft=0.7", "shuffle=true")),
+    ("palr-v2", "palr-v2-drawn", ("loss=distilled", "beta=0.8", "shuffle=true")),
 )
 
 

@@ -33,9 +33,9 @@ class Example:
 
     ``user`` is the user's position in the split. ``history`` runs oldest first, ``answer`` in the
     order in which it is to be written; ``candidates`` hold all of the answer. ``scores`` are the
-    retriever's, one for each candidate, empty where no retriever drew the list; ``soft`` are a
-    teacher's log-odds (`finetune.teacher`), empty where none taught. ``keywords`` and ``text`` are
-    the profile; both are empty where the prompt shows none.
+    retriever's, one for each candidate, empty where no retriever drew the list; ``soft`` is
+    what a teacher finds in each (`finetune.teacher`), empty where none taught. ``keywords`` and
+    ``text`` are the profile; both are empty where the prompt shows none.
     """
 
     task: Task

@@ -1,16 +1,17 @@
-"""Soft targets: how likely a simple model finds each candidate of a drawn list.
+"""Soft targets: what a simple model finds in each candidate of a drawn list.
 
 One target among fifty candidates says little, and a small language model needs many thousand lists
 before it notices that what a user turns to is like what he turned to before. A conditional logit
-over a handful of features notices at once, and its distribution over the list tells the language
-model something about every candidate (distillation, Hinton et al. 2015):
+over a handful of features notices at once, and has something to say about every candidate
+(distillation, Hinton et al. 2015):
 
-    q_i = softmax_i(w . x_i),   x_i = (retriever's score, closeness to the last item of the history,
-                                       to the closest, mean of the three closest,
-                                       keywords shared with the last item, log(1 + popularity))
+    p(i) = softmax_i(v r_i + w . x_i),   r_i = the retriever's score
+    x_i = (closeness to the last item of the history, to the closest, mean of the three closest,
+           keywords shared with the last item, log(1 + popularity))
 
-Closeness is the cosine of all-MiniLM-L6-v2 vectors. Features and fit know the training part alone,
-and popularity not even the targets.
+What the language model is to learn is w . x_i, which the retriever lacks. Closeness is the cosine
+of all-MiniLM-L6-v2 vectors. Features and fit know the training part alone, and popularity not even
+the targets.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from finetune.tasks import Example
 if TYPE_CHECKING:
     from palr.catalog import Catalog
 
-FEATURES = ("retriever", "last", "closest", "three closest", "keywords", "popularity")
+FEATURES = ("last", "closest", "three closest", "keywords", "popularity")
 _CLOSEST = 3
 
 
@@ -42,7 +43,7 @@ class Teacher:
         self._vectors, self._popularity = vectors, popularity
 
     def features(self, example: Example) -> NDArray[np.float64]:
-        """(candidates, len(`FEATURES`)) of an example whose list a retriever drew."""
+        """(candidates, len(`FEATURES`)) of an example with candidates."""
         history = [self._row[item] for item in example.history]
         listed = [self._row[item] for item in example.candidates]
         closeness = np.sort(self._vectors[listed] @ self._vectors[history].T, axis=1)
@@ -50,7 +51,6 @@ class Teacher:
         own = self._keywords[history[-1]]
         return np.stack(
             [
-                np.array(example.scores, np.float64),
                 last,
                 closeness[:, -1],
                 closeness[:, -_CLOSEST:].mean(axis=1),
@@ -61,19 +61,21 @@ class Teacher:
         )
 
     def fit(self, examples: Sequence[Example]) -> NDArray[np.float64]:
-        """Weights (len(`FEATURES`),) under which the next items are likeliest."""
-        start = np.zeros(len(FEATURES))
-        start[0] = 1.0
+        """Weights (1 + len(`FEATURES`),) under which the next items are likeliest, the first that
+        of the retriever's score; its lists must have been drawn by one."""
         return fit_logit(
-            [self.features(example) for example in examples],
+            [
+                np.column_stack([np.array(example.scores, np.float64), self.features(example)])
+                for example in examples
+            ],
             [example.candidates.index(example.answer[0]) for example in examples],
-            start,
+            np.array([1.0] + [0.0] * len(FEATURES)),  # from the retriever alone
         )
 
 
 def taught(teacher: Teacher, examples: Sequence[Example]) -> list[Example]:
-    """The examples with the teacher's log-odds of each candidate (`Example.soft`)."""
-    weights = teacher.fit(examples)
+    """The examples with what the teacher finds in each candidate (`Example.soft`)."""
+    weights = teacher.fit(examples)[1:]
     return [
         replace(example, soft=tuple(np.round(teacher.features(example) @ weights, 4).tolist()))
         for example in examples

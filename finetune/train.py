@@ -26,6 +26,7 @@ from finetune.dataset import EXAMPLES, Manifest, read_examples, read_manifest
 from finetune.losses import (
     answer_loss,
     choice_logits,
+    distilled_loss,
     kept_columns,
     listwise_loss,
     relevance_logits,
@@ -79,6 +80,7 @@ def train(run: Run, catalog: "Catalog", settings: Settings, quiet: bool = False)
         args=TrainingArguments(**arguments(config, checkpoints, llm.model.device, quiet)),
         train_dataset=dataset,
         data_collator=Collator(pad_token(llm.tokenizer)),
+        distilled=config.loss == "distilled",
     )
     trainer.add_callback(_Epochs(dataset))
     resume = last_checkpoint(checkpoints)
@@ -219,8 +221,9 @@ class RankingTrainer(Trainer):
     """A Trainer whose loss is ours; it also counts tokens and, before each example is learnt from,
     how well the model orders its candidates."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, distilled: bool = False, **options: Any) -> None:
         super().__init__(**options)
+        self.distilled = distilled
         self.tokens = 0
         self._gains: list[tuple[float, float]] = []
         self.model_accepts_loss_kwargs = False  # the loss is a mean over rows
@@ -254,9 +257,13 @@ class RankingTrainer(Trainer):
                 if judged
                 else choice_logits(logits[listed], choices[listed])
             )
-            prior = inputs["prior"][listed]
+            prior, own = inputs["prior"][listed], scored
             scored = scored + prior
-            losses.append(listwise_loss(scored, weights))
+            losses.append(
+                distilled_loss(own, inputs["soft"][listed])
+                if self.distilled
+                else listwise_loss(scored, weights)
+            )
             as_listed = -torch.arange(weights.shape[1], device=weights.device).expand_as(prior)
             given = torch.where(scored.isinf(), scored, prior if prior.any() else as_listed)
             ranks = (target_ranks(order.detach(), targets) for order in (scored, given))

@@ -23,11 +23,11 @@ EXAMPLE = Example("Recommend_Retrieval", 0, ("seen", "last"), ("near",), ("far",
 
 
 def test_features_by_hand():
-    assert len(FEATURES) == 6
+    assert len(FEATURES) == 5
     far, near = TEACHER.features(EXAMPLE)
-    # Retriever's score; closeness to the last, to the closest, mean of both; keywords; popularity.
-    assert far == pytest.approx([2, 0, 0, -0.5, 2, 0])
-    assert near == pytest.approx([1, 0.8, 0.8, 0.7, 1, np.log(4)])
+    # Closeness to the last, to the closest, mean of both; keywords; popularity.
+    assert far == pytest.approx([0, 0, -0.5, 2, 0])
+    assert near == pytest.approx([0.8, 0.8, 0.7, 1, np.log(4)])
 
 
 def test_it_prefers_what_was_chosen():

@@ -1,7 +1,6 @@
 """Training on a tiny random LLaMA, through the code that trains the real ones."""
 
 import json
-import math
 import multiprocessing
 import time
 from dataclasses import replace
@@ -19,6 +18,7 @@ from finetune.configs import CONFIGS, Config, Recipe
 from finetune.losses import (
     answer_loss,
     choice_logits,
+    distilled_loss,
     kept_columns,
     listwise_loss,
     relevance_logits,
@@ -184,13 +184,19 @@ def test_beta_adds_the_retrievers_scores(films, tiny_llama, loss):
     batch_of([bare], films, tiny_llama, replace(config, loss="answer"))
 
 
-def test_a_teachers_distribution_softens_the_target(films, tiny_llama):
-    soft = replace(LISTED, soft=(0.0, 0.0, 0.0, math.log(2), math.log(3)))
-    config = Config(soft=0.5, decay=0.0)
-    batch = batch_of([soft], films, tiny_llama, config)
-    # Half of (1, 1, 1, 2, 3) / 8 and half of the target, the fourth.
-    wanted = [1 / 16, 1 / 16, 1 / 16, 2 / 16 + 1 / 2, 3 / 16]
-    assert batch["weights"][0].tolist() == pytest.approx(wanted)
+def test_distilled_loss_by_hand():
+    logits = torch.tensor([[3.0, 1.0, 2.0], [5.0, 1.0, float("-inf")]])
+    soft = torch.tensor([[1.0, 0.0, 2.0], [1.0, 1.0, 0.0]])
+    # Apart by (2, 1, 0), centred (1, 0, -1); and by (4, 0), centred (2, -2).
+    assert distilled_loss(logits, soft).tolist() == pytest.approx([2 / 3, 4.0])
+    assert distilled_loss(soft + 7.0, soft).tolist() == pytest.approx([0.0, 0.0])
+
+
+def test_a_teachers_targets_are_needed(films, tiny_llama):
+    config = Config(loss="distilled", beta=0.5)
+    taught = replace(LISTED, soft=(0.0, 1.0, 2.0, 3.0, 4.0))
+    batch = batch_of([taught], films, tiny_llama, config)
+    assert batch["soft"].tolist() == [[0.0, 1.0, 2.0, 3.0, 4.0]]
     assert batch["target"].tolist() == [3]
     with pytest.raises(DataError, match="teacher=true"):
         batch_of([LISTED], films, tiny_llama, config)
@@ -279,6 +285,21 @@ def test_training_learns(films, own_settings, quick, tmp_path, small_recipe):
     assert losses[-1] < losses[0] - 0.3
     assert record.curve[-1].ndcg > record.curve[0].ndcg
     assert record.curve[0].ndcg_listed > 0
+
+
+def test_it_learns_from_a_teacher(films, settings, own_settings, quick, tmp_path, small_recipe):
+    own_settings.home.mkdir()
+    (own_settings.home / "models").symlink_to(settings.home / "models")  # of sentences
+    recipe = replace(small_recipe, tasks=("Recommend_Retrieval",), negatives="retriever")
+    build(films, own_settings, "taught", replace(recipe, user_share=1.0, teacher=True))
+    config = replace(quick, loss="distilled", beta=0.5, max_steps=24, log_steps=6)
+    config = replace(config, lora_layers=None, accumulate=1, batch_size=8, save_steps=100)
+    config = replace(config, learning_rate=3e-2)
+    place = folder(own_settings, "ml-100k", "taught")
+    record = train(Run("x", "x", config, place, tmp_path / "a"), films, own_settings, quiet=True)
+    losses = [point.loss for point in record.curve]
+    assert losses[-1] < 0.8 * losses[0]
+    assert read_adapter(tmp_path / "a").prior == 0.5
 
 
 @pytest.mark.parametrize(
