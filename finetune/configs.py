@@ -82,8 +82,8 @@ class Config:
     of each further target against the one before it.
 
     ``listwise`` and ``relevance`` add ``beta`` times the retriever's scores to the model's, so that
-    it learns what the retriever lacks, as the teacher has it; the adapter is then served with this
-    sum (`palr.ranking.mix`).
+    it learns what the retriever lacks; a teacher knows it apart. The adapter is served with the sum
+    (`palr.ranking.mix`).
 
     ``lora_layers`` counts from the top; below them nothing is differentiated. ``history`` and
     ``candidates`` (fewest, most) cut prompts in training only: a random part of the list is shown,
@@ -126,17 +126,19 @@ class Config:
 
 
 CONFIGS: dict[str, Config] = {
-    # Two cores: the backward pass stops below the top layers, and prompts are short.
+    # Two cores: the backward pass stops below the top layers, prompts are short, and a teacher says
+    # something of every candidate. For the instructions palr-v2-drawn.
     "smollm2-135m-cpu": Config(
-        loss="relevance",
+        loss="distilled",
+        beta=0.8,
+        shuffle=True,
         history=10,
         candidates=(16, 32),
         learning_rate=1e-3,
-        accumulate=4,
+        accumulate=2,
         lora_layers=12,
-        max_steps=400,
+        max_steps=500,
         save_steps=25,
-        dtype="float32",
     ),
     "smollm2-135m-gpu": Config(batch_size=16, accumulate=1, group_by_length=True, epochs=3),
     # One 24 GB GPU.

@@ -77,7 +77,9 @@ def train(run: Run, catalog: "Catalog", settings: Settings, quiet: bool = False)
     checkpoints = settings.home / "checkpoints" / f"{run.name}-{_signature(run, manifest)}"
     trainer = RankingTrainer(
         model=model,
-        args=TrainingArguments(**arguments(config, checkpoints, llm.model.device, quiet)),
+        args=TrainingArguments(
+            **arguments(config, checkpoints, llm.model.device, llm.model.dtype, quiet)
+        ),
         train_dataset=dataset,
         data_collator=Collator(pad_token(llm.tokenizer)),
         distilled=config.loss == "distilled",
@@ -147,7 +149,9 @@ def pad_token(tokenizer: Any) -> int:
     return 0
 
 
-def arguments(config: Config, out: Path, device: torch.device, quiet: bool) -> dict[str, Any]:
+def arguments(
+    config: Config, out: Path, device: torch.device, dtype: torch.dtype, quiet: bool
+) -> dict[str, Any]:
     """The configuration in the words of the transformers Trainer."""
     wrapped = {"transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"], "fsdp_version": 2}
     return {
@@ -160,7 +164,7 @@ def arguments(config: Config, out: Path, device: torch.device, quiet: bool) -> d
         "lr_scheduler_type": "cosine",
         "warmup_steps": config.warmup,  # below one: a share of all steps
         "weight_decay": config.weight_decay,
-        "bf16": device.type == "cuda" or config.dtype == "bfloat16",
+        "bf16": device.type == "cuda" or dtype == torch.bfloat16,
         "use_cpu": device.type == "cpu",
         "activation_checkpointing": config.gradient_checkpointing and not config.fsdp,
         "fsdp": config.fsdp,

@@ -414,7 +414,8 @@ def test_the_fsdp_configuration_is_one_that_accelerate_takes(tmp_path):
     from transformers import TrainingArguments
 
     config = CONFIGS["llama-7b-fsdp"]
-    chosen = TrainingArguments(**arguments(config, tmp_path, torch.device("cpu"), quiet=True))
+    cpu, dtype = torch.device("cpu"), torch.float32
+    chosen = TrainingArguments(**arguments(config, tmp_path, cpu, dtype, quiet=True))
     plugin = FullyShardedDataParallelPlugin(**chosen.fsdp_plugin_args)
     assert plugin.fsdp_version == 2
     assert plugin.transformer_cls_names_to_wrap == ["LlamaDecoderLayer"]
