@@ -89,6 +89,25 @@ def train(
 
 
 @app.command()
+def calibrate(
+    dataset: DatasetName,
+    adapter: Annotated[Path, typer.Argument(help="Folder of the adapter.")],
+    retriever: Annotated[str, typer.Option(help="The retriever before the model.")] = "sasrec",
+    validation: Annotated[int, typer.Option(min=1, help="Validation users to ask.")] = 500,
+    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
+) -> None:
+    """Weigh an adapter's scores against the retriever's, for serving."""
+    from finetune.calibrate import calibrate
+    from finetune.judge import Sampling
+
+    settings, catalog = _open(dataset)
+    sampling = Sampling(validation=validation, seed=seed)
+    with Bars() as bars:
+        prior = calibrate(catalog, settings, adapter, retriever, sampling, bars)
+    typer.echo(f"{adapter}: the retriever's scores count {prior:g} times the model's")
+
+
+@app.command()
 def evaluate(
     dataset: DatasetName,
     adapter: Annotated[

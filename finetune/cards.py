@@ -17,7 +17,7 @@ def card(record: TrainingRecord, base: str) -> str:
         "distilled": "squared difference of the odds of yes against no and a teacher's",
     }[config.loss]
     if config.prior:
-        loss += f"; ranks on top of {config.prior:g} times the retriever's scores"
+        loss += "; ranks on top of the retriever's scores (`prior` in palr.json)"
     source = {
         "similar": "the targets with similar negatives",
         "retriever": "drawn by a SASRec that did not learn from the targets",

@@ -19,7 +19,6 @@ from finetune.judge import TOP, Bench, Contender, Judge, Sampling
 from finetune.lists import (
     Case,
     Order,
-    alone,
     cases,
     fit_mix,
     mixed,
@@ -70,16 +69,34 @@ def evaluate(
     Raises:
         PalrError: an adapter is damaged or made from other data, or two rows have one name.
     """
-    sampling = sampling or Sampling()
     names = [contender.name for contender in contenders]
     if len({*names, retriever}) <= len(names):
         raise PalrError(f"two rows have one name: {', '.join([retriever, *names])}")
+    sampling = sampling or Sampling()
+    bench = opened(catalog, settings, retriever, sampling, profile, progress, command)
+    baseline = np.array([case.rank for case in bench.test], np.int64)
+    records = [_alone(bench, baseline)]
+    for contender in contenders:
+        records += _measured(bench, contender, baseline)
+    return records
+
+
+def opened(
+    catalog: "Catalog",
+    settings: Settings,
+    retriever: str,
+    sampling: Sampling,
+    profile: Literal["none", "llm"],
+    progress: Progress = silent,
+    command: str = "",
+) -> Bench:
+    """What all rows share, with the lists of the sampled users."""
     data = training_data(catalog)
     served = load_retriever(retriever, catalog, settings)
     n = len(data.split.train)
     users = sample(n, sampling.users or n, sampling.seed)
     others = sample(n, sampling.validation, sampling.seed + 1)
-    bench = Bench(
+    return Bench(
         catalog,
         data,
         settings,
@@ -91,22 +108,18 @@ def evaluate(
         progress,
         command,
     )
-    baseline = np.array([case.rank for case in bench.test], np.int64)
-    records = [_alone(bench, baseline)]
-    for contender in contenders:
-        records += _measured(bench, contender, baseline)
-    return records
 
 
 def _measured(bench: Bench, contender: Contender, baseline: NDArray[np.int64]) -> list[Record]:
     get_mode(contender.mode)
     seen = _seen(bench, contender)
     judge = Judge(bench, contender)
+    prior = judge.llm.prior
     checked = [case for case in bench.test[: bench.sampling.checked] if case.candidates]
     wanted = list({c.user: c for c in [*checked, *(c for c in bench.test if c.hit)]}.values())
-    orders = judge.orders(wanted, "test")
+    own = judge.orders(wanted, "test")
     worn = sha256(contender.adapter / WEIGHTS) if contender.adapter else None
-    valid = float(np.mean([order.valid for order in orders.values()]))
+    valid = float(np.mean([order.valid for order in own.values()]))
     shuffled = checked[: bench.sampling.shuffled]
     ways = [judge.orders(shuffled, "test", n) for n in range(bench.sampling.shuffles)]
 
@@ -116,32 +129,38 @@ def _measured(bench: Bench, contender: Contender, baseline: NDArray[np.int64]) -
         record = replace(record, measures=record.measures | more)
         return [record, *_apart(bench, record, orders, baseline, seen)]
 
-    found = rows(contender.name, orders, sensitivity(ways))
-    if contender.mode not in SCORED:
+    name = contender.name
+    if not prior:
+        found = rows(name, own, sensitivity(ways))
+    else:
+        given = np.array([1.0, prior])
+        served = [_mixed(orders, shuffled, given) for orders in ways]
+        found = rows(name, _mixed(own, wanted, given), sensitivity(served))
+        found += rows(f"{name}-alone", own, sensitivity(ways))
+    weights = mix_weights(judge) if contender.mode in SCORED else None
+    if weights is None:
         return found
-    prior = judge.llm.prior
-    own = _own(orders, wanted, prior)
-    if prior:
-        unaided = sensitivity([_own(way, shuffled, prior) for way in ways])
-        found += rows(f"{contender.name}-alone", own, unaided)
-    hits = [case for case in bench.validation if case.hit]
+    fitted = {"mix_model@1": float(weights[0]), "mix_retriever@1": float(weights[1])}
+    return [*found, *rows(f"{name}-mix", _mixed(own, wanted, weights), fitted)]
+
+
+def mix_weights(judge: Judge) -> NDArray[np.float64] | None:
+    """What the model's and the retriever's scores should count, fitted on the validation lists that
+    hold their target; None where there is none."""
+    hits = [case for case in judge.bench.validation if case.hit]
     if not hits:
-        return found
-    known = _own(judge.orders(hits, "validation"), hits, prior)
-    weights = fit_mix(
+        return None
+    known = judge.orders(hits, "validation")
+    return fit_mix(
         [order_log_odds(known[case.user], case.candidates) for case in hits],
         [case.rank - 1 for case in hits],
     )
-    mix = {case.user: mixed(own[case.user], case.candidates, weights) for case in wanted}
-    fitted = {"mix_model@1": float(weights[0]), "mix_retriever@1": float(weights[1])}
-    return [*found, *rows(f"{contender.name}-mix", mix, fitted)]
 
 
-def _own(orders: dict[int, Order], asked: Sequence[Case], prior: float) -> dict[int, Order]:
-    """The orders of the model's own scores."""
-    if not prior:
-        return orders
-    return {case.user: alone(orders[case.user], case.candidates, prior) for case in asked}
+def _mixed(
+    orders: dict[int, Order], asked: Sequence[Case], weights: NDArray[np.float64]
+) -> dict[int, Order]:
+    return {case.user: mixed(orders[case.user], case.candidates, weights) for case in asked}
 
 
 def sensitivity(ways: Sequence[dict[int, Order]]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from finetune.adapters import WEIGHTS, modes
-from finetune.lists import Case, Kept, KeptProfiles, Order
+from finetune.lists import Case, Kept, KeptProfiles, Order, alone
 from finetune.record import read_record, sha256
 from palr.data.progress import Progress
 from palr.domains import HISTORY_LIMIT
@@ -95,14 +95,12 @@ class Judge:
     """Asks one contender, unless the answer is kept; loads its model when first needed."""
 
     def __init__(self, bench: Bench, contender: Contender) -> None:
-        self._bench, self.contender = bench, contender
+        self.bench, self.contender = bench, contender
         self._llm: TransformersLLM | None = None
         self._base: TransformersLLM | None = None
         settings = bench.settings
         made_of = sha256(contender.adapter / WEIGHTS) if contender.adapter else "zero-shot"
         parts = [made_of, contender.mode, bench.profile, bench.retriever, bench.data.checksum]
-        if contender.adapter:
-            parts.append(f"{read_record(contender.adapter).config.prior:g}")
         parts += [settings.llm, settings.dtype, _retriever_digest(bench)]
         signature = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:12]
         self.folder = bench.folder / f"{contender.name}-{signature}"
@@ -116,14 +114,15 @@ class Judge:
         if self._llm is None:
             adapter = str(self.contender.adapter or "")
             self._llm = TransformersLLM.load(
-                self._bench.settings.model_copy(update={"adapter": adapter})
+                self.bench.settings.model_copy(update={"adapter": adapter})
             )
         return self._llm
 
     def orders(
         self, wanted: Sequence[Case], part: Part, shuffle: int | None = None
     ) -> dict[int, Order]:
-        """The contender's order of each list; ``shuffle`` numbers a random order of the list."""
+        """The order of each list by the model's own scores, whatever its adapter adds to them
+        (`palr.ranking.mix.on_prior`); ``shuffle`` numbers a random order of the list."""
         kept = Kept(self.folder / f"{part}{'' if shuffle is None else f'-shuffle-{shuffle}'}.jsonl")
         missing = [case for case in wanted if case.user not in kept.orders]
         what = f"{self.contender.name}, {part}" + ("" if shuffle is None else f", order {shuffle}")
@@ -137,16 +136,16 @@ class Judge:
                 took, since = time.perf_counter() - since, time.perf_counter()
                 kept.add(self._order(chunk[at], ranking, took))
                 done += 1
-                self._bench.progress(what, done, len(missing), "lists")
+                self.bench.progress(what, done, len(missing), "lists")
         return {case.user: kept.orders[case.user] for case in wanted}
 
     def _job(self, at: int, case: Case, part: Part, shuffle: int | None) -> Job:
         candidates = case.candidates
         if shuffle is not None:
-            rng = np.random.default_rng([self._bench.sampling.seed, shuffle, case.user])
+            rng = np.random.default_rng([self.bench.sampling.seed, shuffle, case.user])
             candidates = tuple(candidates[at] for at in rng.permutation(len(candidates)))
         prompt, names = fit_ranking_prompt(
-            self._bench.catalog.domain,
+            self.bench.catalog.domain,
             case.history[-HISTORY_LIMIT:],
             self._profile(case, part),
             candidates,
@@ -163,19 +162,20 @@ class Judge:
         known = {candidate.item.id for candidate in case.candidates}
         top = [item.item.id for item in ranking.items[:TOP]]
         valid = len(set(top)) == len(top) == min(TOP, len(known)) and set(top) <= known
-        return Order(case.user, places, scores, valid, seconds)
+        order = Order(case.user, places, scores, valid, seconds)
+        return alone(order, case.candidates, self.llm.prior) if scored else order
 
     def _profile(self, case: Case, part: Part) -> Profile | None:
         """The profile that the base model writes: it is the same for every contender."""
-        if self._bench.profile == "none":
+        if self.bench.profile == "none":
             return None
         kept = self._profiles[part]
         if case.user not in kept.profiles:
             if self._base is None:
-                plain = self._bench.settings.model_copy(update={"adapter": ""})
+                plain = self.bench.settings.model_copy(update={"adapter": ""})
                 self._base = TransformersLLM.load(plain) if self.contender.adapter else self.llm
             history = case.history[-HISTORY_LIMIT:]
-            *_, profile = write_profile(history, self._bench.catalog, self._base)
+            *_, profile = write_profile(history, self.bench.catalog, self._base)
             kept.add(case.user, [keyword.text for keyword in profile.keywords], profile.text)
         keywords, text = kept.profiles[case.user]
         return Profile(tuple(Keyword(keyword, ()) for keyword in keywords), text)

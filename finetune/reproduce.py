@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from finetune.adapters import WEIGHTS
 from finetune.build import build, folder
+from finetune.calibrate import calibrate
 from finetune.configs import CONFIGS, RECIPES, Recipe, named, with_changes
 from finetune.dataset import MANIFEST, read_manifest
 from finetune.evaluate import evaluate, report
 from finetune.judge import Contender, contender
+from finetune.record import read_record
 from finetune.train import Run, train
 from palr.data.progress import Bars
 from palr.evaluation.records import to_json
@@ -58,6 +60,9 @@ def reproduce(
         # 2. A LoRA adapter over the base model.
         out = settings.home / "adapters" / f"{name}-{catalog.dataset}"
         _trained(catalog, settings, recipe, config, changes, out, say)
+        if read_record(out).config.prior:
+            with Bars() as bars:
+                calibrate(catalog, settings, out, progress=bars)
         rows.append(contender(f"{name}={out}"))
     # 3. The whole pipeline on the test part, misses counted as zero.
     with Bars() as bars:

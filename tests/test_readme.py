@@ -80,7 +80,7 @@ def _seconds(measured: float | None) -> str:
 
 
 def reranking_table() -> str:
-    heads = ["Data set", "Row", "HR@10", "NDCG@10", "NDCG@10 over the retriever", "p"]
+    heads = ["Data set", "Row", "Users", "HR@10", "NDCG@10", "NDCG@10 over the retriever", "p"]
     heads.append("shuffled, of the top 10 the same")
     rows = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for path in sorted((ROOT / "assets" / "results").glob("palr-*.json")):
@@ -88,6 +88,7 @@ def reranking_table() -> str:
             if record.part != "test":
                 continue
             cells = [DATASETS[record.dataset].label, LABELS.get(record.model, record.model)]
+            cells.append(f"{record.n_users:,}")
             for name in ("HR@10", "NDCG@10"):
                 low, high = record.intervals[name]
                 cells.append(f"{record.measures[name]:.4f} ± {(high - low) / 2:.4f}")

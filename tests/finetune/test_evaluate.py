@@ -9,13 +9,15 @@ import pytest
 
 from finetune.adapters import WEIGHTS
 from finetune.build import build, folder
+from finetune.calibrate import calibrate
 from finetune.configs import Config
-from finetune.evaluate import evaluate, sensitivity
-from finetune.judge import Contender, Sampling, contender
+from finetune.evaluate import evaluate, opened, sensitivity
+from finetune.judge import Contender, Judge, Sampling, contender
 from finetune.lists import MISS, Kept, Order, cases
 from finetune.train import Run, train
 from palr.errors import DataError, PalrError
 from palr.evaluation.metrics import summary
+from palr.llm.adapters import read_adapter
 from palr.retrieval import load_retriever
 from palr.retrieval.splits import training_data
 from palr.retrieval.train import train as train_retriever
@@ -85,6 +87,31 @@ def test_every_row_is_over_all_sampled_users(films, home, adapter):
     gain = found["palr-v2", "test"].measures["delta_NDCG@10"]
     both = [found[model, "test"].measures["NDCG@10"] for model in ("palr-v2", "sasrec")]
     assert gain == pytest.approx(both[0] - both[1])
+
+
+def test_calibration_writes_what_the_mix_would_fit(films, home, adapter, tmp_path):
+    folder_ = tmp_path / "palr-v2"
+    shutil.copytree(adapter, folder_)
+    bench = opened(films, home, "sasrec", SAMPLING, "none")
+    path = Judge(bench, contender(f"calibrated={folder_}")).folder / "validation.jsonl"
+
+    def ranked(sees_the_target: bool) -> None:
+        """Kept orders of a model that knows every target, or knows nothing."""
+        path.unlink(missing_ok=True)
+        for case in bench.validation:
+            if case.hit:
+                others = [c.rank for c in case.candidates if c.rank != case.rank]
+                scores = (float(sees_the_target), *(0.0 for _ in others))
+                Kept(path).add(Order(case.user, (case.rank, *others), scores, True, 0.0))
+
+    ranked(sees_the_target=False)
+    with pytest.raises(PalrError, match="train it longer"):
+        calibrate(films, home, folder_, sampling=SAMPLING)
+    assert read_adapter(folder_).prior == 1.0
+    ranked(sees_the_target=True)
+    prior = calibrate(films, home, folder_, sampling=SAMPLING)
+    assert read_adapter(folder_).prior == prior < 1
+    path.unlink()
 
 
 def test_a_target_is_never_put_into_the_candidates(films, home):
