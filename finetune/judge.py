@@ -103,7 +103,7 @@ class Judge:
         parts = [made_of, contender.mode, bench.profile, bench.retriever, bench.data.checksum]
         parts += [settings.llm, settings.dtype, _retriever_digest(bench)]
         signature = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:12]
-        self.folder = bench.folder / f"{contender.name}-{signature}"
+        self.folder = bench.folder / signature
         self._profiles = {
             part: KeptProfiles(bench.folder / f"profiles-{part}.jsonl")
             for part in ("test", "validation")

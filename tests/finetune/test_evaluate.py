@@ -141,7 +141,7 @@ def test_the_retrievers_row_is_its_own_order(films, home):
 def test_what_was_ranked_is_not_ranked_again(films, home):
     one = [Contender("once", mode="labels")]
     evaluate(films, home, one, sampling=SAMPLING, profile="none")
-    (place,) = (home.home / "evaluations" / films.dataset / "reranking").glob("once-*")
+    place = Judge(opened(films, home, "sasrec", SAMPLING, "none"), *one).folder
     path = place / "test.jsonl"
     before = path.read_bytes()
     again = evaluate(films, home, one, sampling=SAMPLING, profile="none")
