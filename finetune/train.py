@@ -16,23 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_pt_utils import LengthGroupedSampler
+from transformers import TrainingArguments
 
 from finetune import adapters
 from finetune.collate import Collator, Instructions
 from finetune.configs import Config
 from finetune.dataset import EXAMPLES, Manifest, read_examples, read_manifest
-from finetune.losses import (
-    answer_loss,
-    choice_logits,
-    distilled_loss,
-    kept_columns,
-    listwise_loss,
-    relevance_logits,
-    target_ranks,
-)
 from finetune.record import Point, TrainingRecord, commit, versions
+from finetune.trainer import Epochs, RankingTrainer
 from palr.errors import DataError, PalrError
 from palr.llm.transformers import TransformersLLM
 from palr.settings import Settings
@@ -84,7 +75,7 @@ def train(run: Run, catalog: "Catalog", settings: Settings, quiet: bool = False)
         data_collator=Collator(pad_token(llm.tokenizer)),
         distilled=config.loss == "distilled",
     )
-    trainer.add_callback(_Epochs(dataset))
+    trainer.add_callback(Epochs(dataset))
     resume = last_checkpoint(checkpoints)
     begin = time.monotonic()
     with memory_guard(config):
@@ -219,100 +210,6 @@ def memory_advice(config: Config) -> str:
     if config.dtype != "int4":
         wishes.append("dtype=int4")
     return f"out of memory with batch_size=1: set {', then '.join(wishes)} (with --set)"
-
-
-class RankingTrainer(Trainer):
-    """A Trainer whose loss is ours; it also counts tokens and, before each example is learnt from,
-    how well the model orders its candidates."""
-
-    def __init__(self, distilled: bool = False, **options: Any) -> None:
-        super().__init__(**options)
-        self.distilled = distilled
-        self.tokens = 0
-        self._gains: list[tuple[float, float]] = []
-        self.model_accepts_loss_kwargs = False  # the loss is a mean over rows
-
-    def compute_loss(
-        self,
-        model: Any,
-        inputs: dict[str, torch.Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Any:
-        """Mean over the rows: listwise where a row has choices, else that of the answer."""
-        labels, choices = inputs["labels"], inputs["choices"]
-        seen = {
-            name: inputs[name]
-            for name in ("input_ids", "attention_mask", "position_ids")
-            if name in inputs
-        }
-        mask = seen.get("attention_mask")
-        self.tokens += int(mask.sum()) if mask is not None else seen["input_ids"].numel()
-        marks, (length, width) = inputs["marks"], (seen["input_ids"].shape[1], labels.shape[1])
-        columns = kept_columns(marks, length, width)
-        judged = len(columns) > width
-        logits = model(**seen, logits_to_keep=columns if judged else width, use_cache=False).logits
-        listed = inputs["weights"].sum(dim=1) > 0
-        losses = []
-        if listed.any():
-            weights, targets = inputs["weights"][listed], inputs["target"][listed]
-            scored = (
-                relevance_logits(logits[listed], columns, marks[listed], inputs["verdicts"])
-                if judged
-                else choice_logits(logits[listed], choices[listed])
-            )
-            prior, own = inputs["prior"][listed], scored
-            scored = scored + prior
-            losses.append(
-                distilled_loss(own, inputs["soft"][listed])
-                if self.distilled
-                else listwise_loss(scored, weights)
-            )
-            as_listed = -torch.arange(weights.shape[1], device=weights.device).expand_as(prior)
-            given = torch.where(scored.isinf(), scored, prior if prior.any() else as_listed)
-            ranks = (target_ranks(order.detach(), targets) for order in (scored, given))
-            self._gains += zip(*map(_gains, ranks), strict=True)
-        if not listed.all():
-            losses.append(answer_loss(logits[~listed][:, -width:], labels[~listed]))
-        loss = torch.cat(losses).mean()
-        if not torch.isfinite(loss):
-            raise PalrError(
-                f"the training loss became {loss.item()} in step {self.state.global_step + 1}: "
-                f"lower learning_rate (now {self.args.learning_rate:g}) with --set"
-            )
-        return (loss, logits) if return_outputs else loss
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log with the mean NDCG@10 of the model's order and of the retriever's."""
-        if self._gains and "loss" in logs:
-            own, listed = (
-                sum(column) / len(self._gains) for column in zip(*self._gains, strict=True)
-            )
-            logs |= {"ndcg": round(own, 4), "ndcg_listed": round(listed, 4)}
-            self._gains = []
-        super().log(logs, start_time)
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        if not self.train_dataset.grouped:
-            return super()._get_train_sampler(train_dataset)
-        size = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return LengthGroupedSampler(size, lengths=self.train_dataset.lengths())
-
-
-class _Epochs(TrainerCallback):
-    """Tell the data which epoch it is, so that lists are arranged anew."""
-
-    def __init__(self, dataset: Instructions) -> None:
-        self._dataset = dataset
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._dataset.epoch = int(state.epoch or 0)
-
-
-def _gains(ranks: torch.Tensor) -> list[float]:
-    """NDCG@10 of each rank (see `palr.evaluation.metrics`)."""
-    gains = torch.where(ranks <= 10, 1 / torch.log2(ranks.float() + 1), 0.0)
-    return [float(gain) for gain in gains]
 
 
 def _points(history: list[dict[str, Any]]) -> Iterator[Point]:

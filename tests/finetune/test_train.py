@@ -6,26 +6,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from finetune import adapters
 from finetune.build import build, folder
-from finetune.collate import IGNORED, NO_CHOICE, Collator, Instructions, arranged
 from finetune.configs import CONFIGS, Config, Recipe
-from finetune.losses import (
-    answer_loss,
-    choice_logits,
-    distilled_loss,
-    kept_columns,
-    listwise_loss,
-    relevance_logits,
-    target_ranks,
-)
 from finetune.record import Point, loss_curve, read_record
-from finetune.tasks import Example
 from finetune.train import (
     Run,
     arguments,
@@ -39,16 +27,6 @@ from palr.errors import DataError, LLMError, PalrError
 from palr.llm.adapters import read_adapter
 from palr.llm.transformers import TransformersLLM
 
-LISTED = Example(
-    "Recommend_Retrieval",
-    user=0,
-    history=("1", "2", "3"),
-    answer=("7", "5"),
-    candidates=("4", "5", "6", "7", "8"),
-    scores=(5.0, 4.0, 3.0, 2.0, 1.0),
-)
-OPEN = Example("Recommend", 0, ("1",), ("2", "3"))
-
 
 @pytest.fixture
 def instructions(films, own_settings, small_recipe) -> Path:
@@ -59,166 +37,6 @@ def instructions(films, own_settings, small_recipe) -> Path:
 @pytest.fixture
 def run(instructions, quick, tmp_path) -> Run:
     return Run("palr-v2", "smollm2-135m-cpu", quick, instructions, tmp_path / "adapter", "make it")
-
-
-def batch_of(examples, catalog, llm, config):
-    data = Instructions(examples, catalog, llm, config)
-    return Collator(pad_token(llm.tokenizer))([data[at] for at in range(len(data))])
-
-
-# What is learnt from
-
-
-def test_the_loss_covers_the_answer_only(films, tiny_llama):
-    batch = batch_of([OPEN], films, tiny_llama, Config())
-    answer = batch["labels"][0]
-    text = tiny_llama.tokenizer.decode(answer)
-    assert text == '"Film C2 (1972)", "Film D3 (1973)"<|im_end|>'
-    assert (answer != IGNORED).all()
-    # Logits are only made at the last places: the first of them sees the prompt and nothing more.
-    whole = tiny_llama.tokenizer.decode(batch["input_ids"][0])
-    assert whole.endswith('"Film C2 (1972)", "Film D3 (1973)"')
-    prompt = batch["input_ids"][0][: -(len(answer) - 1)]
-    assert tiny_llama.tokenizer.decode(prompt).endswith("assistant\n")
-
-
-def test_the_prompt_has_no_part_in_the_loss(films, tiny_llama):
-    batch = batch_of([OPEN], films, tiny_llama, Config())
-    width = batch["labels"].shape[1]
-    with torch.inference_mode():
-        logits = tiny_llama.model(batch["input_ids"]).logits
-    expected = torch.nn.functional.cross_entropy(logits[0, -width:], batch["labels"][0])
-    assert answer_loss(logits[:, -width:], batch["labels"]).item() == pytest.approx(
-        expected.item(), rel=1e-5
-    )
-
-
-def test_a_batch_has_the_losses_of_its_rows(films, tiny_llama):
-    examples = [OPEN, LISTED, replace(OPEN, answer=("4", "5", "6"))]
-
-    def losses(batch):
-        seen = {
-            name: batch[name]
-            for name in ("input_ids", "attention_mask", "position_ids")
-            if name in batch
-        }
-        with torch.inference_mode():
-            logits = tiny_llama.model(**seen, logits_to_keep=batch["labels"].shape[1]).logits
-        scored = choice_logits(logits, batch["choices"]) + batch["prior"]
-        return [
-            listwise_loss(scored[at : at + 1], batch["weights"][at : at + 1]).item()
-            if batch["weights"][at].sum() > 0
-            else answer_loss(logits[at : at + 1], batch["labels"][at : at + 1]).item()
-            for at in range(len(logits))
-        ]
-
-    together = losses(batch_of(examples, films, tiny_llama, Config()))
-    alone = [losses(batch_of([e], films, tiny_llama, Config()))[0] for e in examples]
-    assert together == pytest.approx(alone, rel=1e-4)
-    assert "attention_mask" not in batch_of([OPEN], films, tiny_llama, Config())
-
-
-def test_labels_are_judged_where_the_answer_begins(films, tiny_llama):
-    batch = batch_of([LISTED], films, tiny_llama, Config(decay=0.5))
-    assert batch["weights"][0].tolist() == pytest.approx([0, 1 / 3, 0, 2 / 3, 0])
-    assert batch["labels"].tolist() == [[IGNORED]]
-    assert batch["prior"].tolist() == [[0.0] * 5]
-    assert tiny_llama.tokenizer.decode(batch["input_ids"][0]).endswith("assistant\n")
-
-
-def test_listwise_loss_by_hand():
-    logits = torch.zeros(2, 3, 10)
-    logits[0, -1, [4, 5, 6]] = torch.tensor([1.0, 2.0, 3.0])
-    choices = torch.tensor([[4, 5, 6], [4, 5, NO_CHOICE]])
-    prior = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
-    scored = choice_logits(logits, choices) + prior
-    assert scored[0].tolist() == [1.0, 2.0, 3.0]
-    assert scored[1].tolist() == [1.0, 0.0, float("-inf")]
-    weights = torch.tensor([[0.0, 0.25, 0.75], [0.0, 1.0, 0.0]])
-    # log softmax of (1, 2, 3) is (-2.4076, -1.4076, -0.4076); of (1, 0) it is (-0.3133, -1.3133).
-    assert listwise_loss(scored, weights).tolist() == pytest.approx(
-        [0.25 * 1.4076 + 0.75 * 0.4076, 1.3133], abs=1e-4
-    )
-    assert target_ranks(scored, torch.tensor([2, 1])).tolist() == [1, 2]
-
-
-def test_relevance_is_read_behind_each_mark():
-    columns = kept_columns(torch.tensor([[2, 5], [4, NO_CHOICE]]), length=8, width=1)
-    assert columns.tolist() == [2, 4, 5, 7]
-    logits = torch.zeros(2, 4, 10)  # rows, columns, vocabulary
-    logits[0, 0, 3], logits[0, 2, 6] = 2.0, 1.0
-    logits[1, 1, 3] = 4.0
-    marks = torch.tensor([[2, 5], [4, NO_CHOICE]])
-    odds = relevance_logits(logits, columns, marks, torch.tensor([3, 6]))
-    assert odds.tolist() == [[2.0, -1.0], [4.0, float("-inf")]]
-
-
-def test_padding_moves_the_marks(films, tiny_llama):
-    config = Config(loss="relevance")
-    longer = replace(LISTED, history=(*LISTED.history, "9", "10"))
-    batch = batch_of([LISTED, longer], films, tiny_llama, config)
-    for row, marks in zip(batch["input_ids"], batch["marks"], strict=True):
-        ends = [tiny_llama.tokenizer.decode(row[mark - 1 : mark + 1]) for mark in marks]
-        assert all('"' in end for end in ends), ends
-    losses = []
-    for examples in ([LISTED], [longer], [LISTED, longer]):
-        batch = batch_of(examples, films, tiny_llama, config)
-        columns = kept_columns(batch["marks"], batch["input_ids"].shape[1], 1)
-        seen = ("input_ids", "attention_mask", "position_ids")
-        inputs = {name: batch[name] for name in seen if name in batch}
-        with torch.inference_mode():
-            logits = tiny_llama.model(**inputs, logits_to_keep=columns).logits
-        odds = relevance_logits(logits, columns, batch["marks"], batch["verdicts"])
-        losses.append(listwise_loss(odds, batch["weights"]).tolist())
-    assert [*losses[0], *losses[1]] == pytest.approx(losses[2], rel=1e-4)
-
-
-@pytest.mark.parametrize("loss", ["listwise", "relevance"])
-def test_beta_adds_the_retrievers_scores(films, tiny_llama, loss):
-    config = Config(loss=loss, beta=0.5)
-    batch = batch_of([LISTED], films, tiny_llama, config)
-    assert batch["prior"][0].tolist() == [2.5, 2.0, 1.5, 1.0, 0.5]
-    bare = replace(LISTED, scores=())
-    with pytest.raises(DataError, match="negatives=retriever"):
-        batch_of([bare], films, tiny_llama, config)
-    batch_of([bare], films, tiny_llama, replace(config, loss="answer"))
-
-
-def test_distilled_loss_by_hand():
-    logits = torch.tensor([[3.0, 1.0, 2.0], [5.0, 1.0, float("-inf")]])
-    soft = torch.tensor([[1.0, 0.0, 2.0], [1.0, 1.0, 0.0]])
-    # Apart by (2, 1, 0), centred (1, 0, -1); and by (4, 0), centred (2, -2).
-    assert distilled_loss(logits, soft).tolist() == pytest.approx([2 / 3, 4.0])
-    assert distilled_loss(soft + 7.0, soft).tolist() == pytest.approx([0.0, 0.0])
-
-
-def test_a_teachers_targets_are_needed(films, tiny_llama):
-    config = Config(loss="distilled", beta=0.5)
-    taught = replace(LISTED, soft=(0.0, 1.0, 2.0, 3.0, 4.0))
-    batch = batch_of([taught], films, tiny_llama, config)
-    assert batch["soft"].tolist() == [[0.0, 1.0, 2.0, 3.0, 4.0]]
-    assert batch["target"].tolist() == [3]
-    with pytest.raises(DataError, match="teacher=true"):
-        batch_of([LISTED], films, tiny_llama, config)
-
-
-def test_lists_are_cut_around_the_answer_and_arranged_anew_each_epoch(films, tiny_llama):
-    config = Config(candidates=(3, 3), history=2)
-    shown = {tuple(arranged(LISTED, config, np.random.default_rng(seed))[1]) for seed in range(30)}
-    assert shown == {(0, 1, 3), (1, 2, 3), (1, 3, 4)}
-    example, _ = arranged(LISTED, config, np.random.default_rng(0))
-    assert example.history == ("2", "3")
-    assert example.candidates == LISTED.candidates
-    shuffled, _ = arranged(LISTED, Config(shuffle=True), np.random.default_rng(1))
-    assert shuffled.candidates != LISTED.candidates
-    scored = dict(zip(LISTED.candidates, LISTED.scores, strict=True))
-    assert shuffled.scores == tuple(scored[item] for item in shuffled.candidates)
-
-    data = Instructions([LISTED] * 8, films, tiny_llama, Config(shuffle=True))
-    first = [data[at]["row"].rendered for at in range(8)]
-    assert first == [data[at]["row"].rendered for at in range(8)]
-    data.epoch = 1
-    assert first != [data[at]["row"].rendered for at in range(8)]
 
 
 def test_nothing_is_kept_below_the_lowest_adapted_layer(quick, own_settings):
