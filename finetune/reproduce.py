@@ -50,7 +50,7 @@ def reproduce(
     say: Callable[[str], None],
 ) -> None:
     """Run all steps; see `STEPS` and `EXPECTED`. Errors are those of the steps."""
-    named(CONFIGS, config)
+    named(CONFIGS, config)  # before an hour is spent on data
     say(f"{config} on {catalog.dataset}: {EXPECTED[config]}")
     rows = [Contender("zero-shot")]
     for name, recipe, changes in STEPS:

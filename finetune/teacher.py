@@ -60,23 +60,17 @@ class Teacher:
             axis=1,
         )
 
-    def fit(self, examples: Sequence[Example]) -> NDArray[np.float64]:
-        """Weights (1 + len(`FEATURES`),) under which the next items are likeliest, the first that
-        of the retriever's score; its lists must have been drawn by one."""
-        return fit_logit(
-            [
-                np.column_stack([np.array(example.scores, np.float64), self.features(example)])
-                for example in examples
-            ],
-            [example.candidates.index(example.answer[0]) for example in examples],
-            np.array([1.0] + [0.0] * len(FEATURES)),  # from the retriever alone
-        )
-
 
 def taught(teacher: Teacher, examples: Sequence[Example]) -> list[Example]:
-    """The examples with what the teacher finds in each candidate (`Example.soft`)."""
-    weights = teacher.fit(examples)[1:]
+    """The examples, whose lists a retriever drew, with what the teacher finds in each candidate
+    (`Example.soft`) once it is fitted to their next items."""
+    found = [teacher.features(example) for example in examples]
+    weights = fit_logit(
+        [np.column_stack([e.scores, rows]) for e, rows in zip(examples, found, strict=True)],
+        [example.candidates.index(example.answer[0]) for example in examples],
+        np.array([1.0] + [0.0] * len(FEATURES)),  # from the retriever alone
+    )
     return [
-        replace(example, soft=tuple(np.round(teacher.features(example) @ weights, 4).tolist()))
-        for example in examples
+        replace(example, soft=tuple(np.round(rows @ weights[1:], 4).tolist()))
+        for example, rows in zip(examples, found, strict=True)
     ]

@@ -57,13 +57,13 @@ class RankingTrainer(Trainer):
         losses = []
         if listed.any():
             weights, targets = inputs["weights"][listed], inputs["target"][listed]
-            scored = (
+            own = (
                 relevance_logits(logits[listed], columns, marks[listed], inputs["verdicts"])
                 if judged
                 else choice_logits(logits[listed], choices[listed])
             )
-            prior, own = inputs["prior"][listed], scored
-            scored = scored + prior
+            prior = inputs["prior"][listed]
+            scored = own + prior
             losses.append(
                 distilled_loss(own, inputs["soft"][listed])
                 if self.distilled
