@@ -14,7 +14,7 @@ from finetune.evaluate import mix_weights, opened
 from finetune.judge import Judge, Sampling, contender
 from palr.data.progress import Progress, silent
 from palr.errors import PalrError
-from palr.ranking.mix import SCORED
+from palr.ranking.modes import get_mode
 from palr.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def calibrate(
             adds nothing to the retriever.
     """
     chosen = contender(f"calibrated={folder}")
-    if chosen.mode not in SCORED:
-        raise PalrError(f"{folder} ranks by {chosen.mode!r}, which gives no scores to be weighed")
+    if not get_mode(chosen.mode).on_prior:
+        raise PalrError(f"{folder} ranks by {chosen.mode!r}, which takes no scores of a retriever")
     sampling = sampling or Sampling()
     bench = opened(catalog, settings, retriever, sampling, "none", progress)
     weights = mix_weights(Judge(bench, chosen))

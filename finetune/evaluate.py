@@ -114,7 +114,7 @@ def _measured(bench: Bench, contender: Contender, baseline: NDArray[np.int64]) -
     get_mode(contender.mode)
     seen = _seen(bench, contender)
     judge = Judge(bench, contender)
-    prior = judge.llm.prior
+    prior = judge.prior
     checked = [case for case in bench.test[: bench.sampling.checked] if case.candidates]
     wanted = list({c.user: c for c in [*checked, *(c for c in bench.test if c.hit)]}.values())
     own = judge.orders(wanted, "test")

@@ -21,7 +21,7 @@ from palr.llm.transformers import TransformersLLM
 from palr.profile import write_profile
 from palr.ranking import DEFAULT_MODE, Job, fit_ranking_prompt, rank_many
 from palr.ranking.mix import SCORED
-from palr.ranking.modes import get_mode
+from palr.ranking.modes import get_mode, prior_of
 from palr.recommender import N_CANDIDATES
 from palr.retrieval.splits import TrainingData
 from palr.settings import Settings
@@ -81,14 +81,16 @@ def contender(text: str) -> Contender:
     ``ROW=FOLDER:MODE``.
 
     Raises:
-        PalrError: the text is malformed, or there is no adapter.
+        PalrError: the text is malformed, there is no adapter, or the mode is unknown.
     """
     name, equals, place = text.partition("=")
     place, _, mode = place.partition(":")
     folder = Path(place)
     if not equals or not (folder / WEIGHTS).is_file():
         raise PalrError(f"{text!r} names no adapter: write ROW=FOLDER, a folder with {WEIGHTS}")
-    return Contender(name, folder, get_mode(mode).name if mode else modes(read_record(folder))[0])
+    if mode:
+        get_mode(mode)
+    return Contender(name, folder, mode or modes(read_record(folder))[0])
 
 
 class Judge:
@@ -117,6 +119,11 @@ class Judge:
                 self.bench.settings.model_copy(update={"adapter": adapter})
             )
         return self._llm
+
+    @property
+    def prior(self) -> float:
+        """What the retriever's scores count where the contender is served."""
+        return prior_of(self.llm, self.contender.mode)
 
     def orders(
         self, wanted: Sequence[Case], part: Part, shuffle: int | None = None
@@ -163,7 +170,7 @@ class Judge:
         top = [item.item.id for item in ranking.items[:TOP]]
         valid = len(set(top)) == len(top) == min(TOP, len(known)) and set(top) <= known
         order = Order(case.user, places, scores, valid, seconds)
-        return alone(order, case.candidates, self.llm.prior) if scored else order
+        return alone(order, case.candidates, self.prior) if self.prior else order
 
     def _profile(self, case: Case, part: Part) -> Profile | None:
         """The profile that the base model writes: it is the same for every contender."""

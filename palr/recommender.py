@@ -25,7 +25,7 @@ from palr.ranking import (
     ranking_beginning,
     scored_mode,
 )
-from palr.ranking.modes import get_mode
+from palr.ranking.modes import prior_of
 from palr.retrieval.base import Retriever, retrieve, scored
 from palr.types import Asked, Candidate, Item, Profile, RankedItem, Ranking, Recommendation
 
@@ -321,7 +321,7 @@ def _same_profile(earlier: Recommendation, shown: Sequence[Item], llm: LLM) -> b
 
 def _of_adapter(llm: LLM, mode: str) -> tuple[str, ...]:
     notes = []
-    if isinstance(llm, TokenLLM) and llm.prior and get_mode(mode).labelled:
+    if prior_of(llm, mode):
         notes.append(f"the adapter {llm.adapter} ranks on top of the retriever's scores")
     if llm.modes and mode not in llm.modes:
         trained = " and ".join(repr(name) for name in llm.modes)

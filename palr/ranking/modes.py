@@ -35,7 +35,8 @@ RankBatch = Callable[
 @dataclass(frozen=True)
 class Mode:
     """``labelled`` prompts name each candidate by a label of `labels`; ``by_label`` says that the
-    answer is a label too, which a `LabelLLM` can tell.
+    answer is a label too, which a `LabelLLM` can tell. ``on_prior`` says that the scores lie on the
+    adapter's prior (`palr.ranking.mix.on_prior`).
 
     ``rank`` yields its ranking before each forward pass too, so that it can be stopped there;
     ``rank_batch`` reads the rankings of many prompts, behind which a batch stands, with the
@@ -48,6 +49,7 @@ class Mode:
     rank_batch: RankBatch
     labelled: bool = False
     by_label: bool = False
+    on_prior: bool = False
     marks: Callable[[Prompt, Sequence[str]], list[int]] | None = None
 
 
@@ -56,6 +58,11 @@ def get_mode(name: str) -> Mode:
     if name not in MODES:
         raise PalrError(f"unknown ranking mode {name!r}; choose one of: {', '.join(MODES)}")
     return MODES[name]
+
+
+def prior_of(llm: LLM, mode: str) -> float:
+    """What the retriever's scores count in those of this mode; 0 where they take no part."""
+    return llm.prior if isinstance(llm, TokenLLM) and get_mode(mode).on_prior else 0.0
 
 
 def labels(llm: LLM, n: int) -> tuple[str, ...]:
@@ -246,6 +253,7 @@ MODES: dict[str, Mode] = {
         _labels_batch,
         labelled=True,
         by_label=True,
+        on_prior=True,
     ),
     "likelihood": Mode(
         "Title likelihood", "how likely each whole title is", _likelihood, _likelihood_batch
@@ -256,6 +264,7 @@ MODES: dict[str, Mode] = {
         _relevance,
         _relevance_batch,
         labelled=True,
+        on_prior=True,
         marks=name_ends,
     ),
 }

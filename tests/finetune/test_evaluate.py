@@ -89,6 +89,20 @@ def test_every_row_is_over_all_sampled_users(films, home, adapter):
     assert gain == pytest.approx(both[0] - both[1])
 
 
+def test_a_mode_without_a_prior_ranks_by_its_own_scores(films, home, adapter):
+    small = replace(SAMPLING, users=10, validation=0)
+    records = evaluate(
+        films, home, [contender(f"x={adapter}:likelihood")], sampling=small, profile="none"
+    )
+    assert {record.model for record in records} == {"sasrec", "x"}
+    judge = Judge(
+        opened(films, home, "sasrec", small, "none"), contender(f"x={adapter}:likelihood")
+    )
+    assert judge.llm.prior == 1.0
+    for order in Kept(judge.folder / "test.jsonl").orders.values():
+        assert max(order.scores) <= 0  # log-probabilities, nothing taken off
+
+
 def test_calibration_writes_what_the_mix_would_fit(films, home, adapter, tmp_path):
     folder_ = tmp_path / "palr-v2"
     shutil.copytree(adapter, folder_)
