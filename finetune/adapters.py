@@ -13,6 +13,7 @@ from typing import Any
 from finetune.cards import card
 from finetune.configs import TAUGHT, Config
 from finetune.record import CURVE, RECORD, TrainingRecord, loss_curve, sha256
+from palr.errors import PalrError
 from palr.ranking import DEFAULT_MODE
 from palr.ranking.modes import get_mode
 from palr.settings import SMOLLM2
@@ -22,9 +23,13 @@ HUB_IDS = {SMOLLM2: "HuggingFaceTB/SmolLM2-135M-Instruct"}
 
 
 def with_lora(model: Any, config: Config) -> Any:
-    """A PEFT model with LoRA on the top ``config.lora_layers`` layers.
+    """A PEFT model with LoRA on the top ``config.lora_layers`` layers, or with that of
+    ``config.start``.
 
     The embeddings need no gradient, so autograd keeps nothing of the layers below.
+
+    Raises:
+        PalrError: ``config.start`` holds no adapter, or one of another base.
     """
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
@@ -38,6 +43,8 @@ def with_lora(model: Any, config: Config) -> Any:
         )
     elif config.gradient_checkpointing:
         model.enable_input_require_grads()
+    if config.start:
+        return _continued(model, config.start)
     lora = LoraConfig(
         r=config.lora_rank,
         lora_alpha=config.lora_alpha,
@@ -47,6 +54,17 @@ def with_lora(model: Any, config: Config) -> Any:
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, lora)
+
+
+def _continued(model: Any, folder: str) -> Any:
+    from peft import PeftModel
+
+    if not (Path(folder) / WEIGHTS).is_file():
+        raise PalrError(f"start={folder} holds no {WEIGHTS}; name the folder of an adapter")
+    try:
+        return PeftModel.from_pretrained(model, folder, is_trainable=True)
+    except (ValueError, RuntimeError) as error:  # made for another base
+        raise PalrError(f"cannot go on from the adapter in {folder}: {error}") from error
 
 
 def save(model: Any, record: TrainingRecord, domain: str, folder: Path) -> TrainingRecord:

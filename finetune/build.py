@@ -125,9 +125,8 @@ def _teacher(
     from finetune.drawn import truncated
     from palr.retrieval.semantic import load
 
-    counts = np.bincount(np.concatenate(truncated(data.split, users, recipe.held_back).train))
-    popularity = {data.item_ids[at]: int(count) for at, count in enumerate(counts)}
-    return Teacher(catalog, load(catalog, settings).vectors, popularity)
+    known = truncated(data.split, users, recipe.held_back).train
+    return Teacher(catalog, load(catalog, settings).vectors, data.item_ids, known)
 
 
 class Material:

@@ -49,6 +49,7 @@ A LoRA adapter that ranks candidates for a user, after
 | Profile in the prompt | {recipe.profile}{_share(record)} |
 | LoRA | rank {config.lora_rank} on {layers}, {record.parameters:,} parameters |
 | Loss | {loss} |
+| Started from | {_start(record)} |
 | Steps | {record.steps:,} of {batch} examples, learning rate {config.learning_rate:g} |
 | Last loss | {last} |
 | Time | {record.seconds / 60:.0f} minutes on {record.device}, {record.dtype} |
@@ -69,3 +70,9 @@ base model prefer, and has no use outside ranking candidates of this kind.
 def _share(record: TrainingRecord) -> str:
     recipe = record.instructions.recipe
     return "" if recipe.profile == "none" else f", in {recipe.profile_share:.0%} of the examples"
+
+
+def _start(record: TrainingRecord) -> str:
+    if not record.start_sha256:
+        return "random LoRA weights"
+    return f"an adapter whose weights have the SHA-256 {record.start_sha256}"

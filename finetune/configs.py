@@ -88,11 +88,13 @@ class Config:
     ``lora_layers`` counts from the top; below them nothing is differentiated. ``history`` and
     ``candidates`` (fewest, most) cut prompts in training only: a random part of the list is shown,
     with the labels that its candidates have in the whole. ``shuffle`` puts the list into a new
-    random order each epoch.
+    random order each epoch. ``start`` is the folder of an adapter to go on from; its LoRA settings
+    count, not those here.
     """
 
     __pydantic_config__ = _STRICT
     base_model: str = SMOLLM2
+    start: str = ""
     loss: Loss = "listwise"
     beta: float = 0.0
     decay: float = 0.5

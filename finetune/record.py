@@ -39,7 +39,7 @@ class TrainingRecord:
 
     ``commit`` is that of the code, empty outside a git checkout. ``tokens`` counts what went
     through the model, padding left out; ``seconds`` and ``tokens`` are those of the last start
-    where a run was resumed.
+    where a run was resumed. ``start_sha256`` is that of the weights it went on from.
     """
 
     name: str
@@ -60,6 +60,7 @@ class TrainingRecord:
     resumed_at: int = 0
     peak_memory_mb: int | None = None
     weights_sha256: str = ""
+    start_sha256: str = ""
 
     @property
     def tokens_per_second(self) -> float:

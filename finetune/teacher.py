@@ -7,11 +7,13 @@ over a handful of features notices at once, and has something to say about every
 
     p(i) = softmax_i(v r_i + w . x_i),   r_i = the retriever's score
     x_i = (closeness to the last item of the history, to the closest, mean of the three closest,
-           keywords shared with the last item, log(1 + popularity))
+           keywords shared with the last item, log(1 + popularity), log(1 + recent popularity),
+           log(LEAST + how much the history's items go together with i))
 
 What the language model is to learn is w . x_i, which the retriever lacks. Closeness is the cosine
-of all-MiniLM-L6-v2 vectors. Features and fit know the training part alone, and popularity not even
-the targets.
+of all-MiniLM-L6-v2 vectors, and what goes together is told by EASE (`finetune.ease`). Recent is
+what is among the last `RECENT` items of a user. Features and fit know the training part alone, and
+what is counted there not even the targets.
 """
 
 from collections.abc import Sequence
@@ -21,26 +23,48 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.ease import ease
 from finetune.logit import fit_logit
 from finetune.tasks import Example
 
 if TYPE_CHECKING:
     from palr.catalog import Catalog
 
-FEATURES = ("last", "closest", "three closest", "keywords", "popularity")
+FEATURES = (
+    "last",
+    "closest",
+    "three closest",
+    "keywords",
+    "popularity",
+    "recent popularity",
+    "together",
+)
+RECENT = 10
+LEAST = 0.03
 _CLOSEST = 3
 
 
 class Teacher:
-    """``vectors`` are unit vectors (items, dimensions) of the catalog's items in their order,
-    ``popularity`` the users of each item that is known, by id."""
+    """``vectors`` are unit vectors (items, dimensions) of the catalog's items in their order;
+    ``sequences`` what users chose before any target, oldest first, as indices of ``known``."""
 
     def __init__(
-        self, catalog: "Catalog", vectors: NDArray[np.float32], popularity: dict[str, int]
+        self,
+        catalog: "Catalog",
+        vectors: NDArray[np.float32],
+        known: Sequence[str],
+        sequences: Sequence[NDArray[np.int64]],
     ) -> None:
         self._row = {item.id: at for at, item in enumerate(catalog.items)}
         self._keywords = [frozenset(item.keywords) for item in catalog.items]
-        self._vectors, self._popularity = vectors, popularity
+        self._vectors = vectors
+        self._column = {item: at for at, item in enumerate(known)}
+        recent = [sequence[-RECENT:] for sequence in sequences]
+        self._popularity, self._recent = (
+            np.bincount(np.concatenate(chosen), minlength=len(known))
+            for chosen in (sequences, recent)
+        )
+        self._together = ease(sequences, len(known))
 
     def features(self, example: Example) -> NDArray[np.float64]:
         """(candidates, len(`FEATURES`)) of an example with candidates."""
@@ -49,13 +73,18 @@ class Teacher:
         closeness = np.sort(self._vectors[listed] @ self._vectors[history].T, axis=1)
         last = self._vectors[listed] @ self._vectors[history[-1]]
         own = self._keywords[history[-1]]
+        chosen = [self._column[item] for item in example.history]
+        columns = [self._column[item] for item in example.candidates]
+        together = self._together[np.ix_(chosen, columns)].sum(axis=0)
         return np.stack(
             [
                 last,
                 closeness[:, -1],
                 closeness[:, -_CLOSEST:].mean(axis=1),
                 [len(own & self._keywords[at]) for at in listed],
-                [np.log1p(self._popularity.get(item, 0)) for item in example.candidates],
+                np.log1p(self._popularity[columns]),
+                np.log1p(self._recent[columns]),
+                np.log(LEAST + np.maximum(together, 0)),
             ],
             axis=1,
         )

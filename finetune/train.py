@@ -22,7 +22,7 @@ from finetune import adapters
 from finetune.collate import Collator, Instructions
 from finetune.configs import Config
 from finetune.dataset import EXAMPLES, Manifest, read_examples, read_manifest
-from finetune.record import Point, TrainingRecord, commit, versions
+from finetune.record import Point, TrainingRecord, commit, sha256, versions
 from finetune.trainer import Epochs, RankingTrainer
 from palr.errors import DataError, PalrError
 from palr.llm.transformers import TransformersLLM
@@ -98,6 +98,7 @@ def train(run: Run, catalog: "Catalog", settings: Settings, quiet: bool = False)
         curve=tuple(_points(trainer.state.log_history)),
         resumed_at=int(resume.name.rpartition("-")[2]) if resume else 0,
         peak_memory_mb=_peak_memory(),
+        start_sha256=sha256(Path(config.start) / adapters.WEIGHTS) if config.start else "",
     )
     if trainer.is_world_process_zero():
         record = adapters.save(model, record, catalog.domain.key, run.out)

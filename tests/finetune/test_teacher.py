@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from finetune.tasks import Example
-from finetune.teacher import FEATURES, Teacher, taught
+from finetune.teacher import FEATURES, LEAST, RECENT, Teacher, taught
 from palr.catalog import Catalog
 from palr.domains import MOVIES
 from palr.types import Item
@@ -16,18 +16,24 @@ ITEMS = (
     Item("last", "Last", keywords=("Crime", "Drama")),
     Item("near", "Near", keywords=("Drama",)),
     Item("far", "Far", keywords=("Crime", "Drama")),
+    *(Item(f"other {n}", f"Other {n}") for n in range(RECENT)),
 )
-VECTORS = np.array([[1, 0], [0, 1], [0.6, 0.8], [-1, 0]], np.float32)
-TEACHER = Teacher(Catalog("ml-100k", MOVIES, ITEMS), VECTORS, {"near": 3})
+VECTORS = np.array([[1, 0], [0, 1], [0.6, 0.8], [-1, 0]] + [[0, 1]] * RECENT, np.float32)
+# Three users chose seen and near, one far and then enough others.
+SEQUENCES = [np.array([0, 2])] * 3 + [np.arange(3, len(ITEMS))]
+KNOWN = [item.id for item in ITEMS]
+TEACHER = Teacher(Catalog("ml-100k", MOVIES, ITEMS), VECTORS, KNOWN, SEQUENCES)
 EXAMPLE = Example("Recommend_Retrieval", 0, ("seen", "last"), ("near",), ("far", "near"), (2, 1))
 
 
 def test_features_by_hand():
-    assert len(FEATURES) == 5
+    assert len(FEATURES) == 7
     far, near = TEACHER.features(EXAMPLE)
-    # Closeness to the last, to the closest, mean of both; keywords; popularity.
-    assert far == pytest.approx([0, 0, -0.5, 2, 0])
-    assert near == pytest.approx([0.8, 0.8, 0.7, 1, np.log(4)])
+    # Closeness to the last, to the closest, mean of both; keywords; popularity, of late; together.
+    assert far == pytest.approx([0, 0, -0.5, 2, np.log(2), 0, np.log(LEAST)])
+    # Of the Gram matrix [[403, 3], [3, 403]] of seen and near.
+    together = np.log(LEAST + 3 / 403)
+    assert near == pytest.approx([0.8, 0.8, 0.7, 1, np.log(4), np.log(4), together])
 
 
 def test_it_prefers_what_was_chosen():

@@ -58,6 +58,26 @@ def test_any_token_pads(tiny_llama):
     assert pad_token(Bare()) == 0
 
 
+# Going on from an adapter
+
+
+def test_it_goes_on_from_an_adapter(run, films, own_settings, tmp_path):
+    first = train(run, films, own_settings, quiet=True)
+    config = replace(run.config, start=str(run.out), lora_rank=2, learning_rate=1e-9)
+    further = replace(run, config=config, out=tmp_path / "further")
+    record = train(further, films, own_settings, quiet=True)
+    assert record.start_sha256 == first.weights_sha256
+    assert record.parameters == first.parameters  # of the rank that was there
+    before, after = (load_file(place / adapters.WEIGHTS) for place in (run.out, further.out))
+    assert all(torch.allclose(before[name], after[name], atol=1e-4) for name in before)
+
+
+def test_what_cannot_be_gone_on_from_is_named(run, films, own_settings, tmp_path):
+    config = replace(run.config, start=str(tmp_path / "nowhere"))
+    with pytest.raises(PalrError, match="nowhere"):
+        train(replace(run, config=config), films, own_settings, quiet=True)
+
+
 # A run, and what it leaves
 
 
@@ -110,7 +130,7 @@ def test_it_learns_from_a_teacher(films, settings, own_settings, quick, tmp_path
     (own_settings.home / "models").symlink_to(settings.home / "models")  # of sentences
     recipe = replace(small_recipe, tasks=("Recommend_Retrieval",), negatives="retriever")
     build(films, own_settings, "taught", replace(recipe, user_share=1.0, teacher=True))
-    config = replace(quick, loss="distilled", beta=0.5, max_steps=24, log_steps=6)
+    config = replace(quick, loss="distilled", beta=0.5, max_steps=40, log_steps=5)
     config = replace(config, lora_layers=None, accumulate=1, batch_size=8, save_steps=100)
     config = replace(config, learning_rate=3e-2)
     place = folder(own_settings, "ml-100k", "taught")
