@@ -124,6 +124,9 @@ def evaluate(
     checked: Annotated[int, typer.Option(min=1, help="Users asked whatever was retrieved.")] = 100,
     shuffled: Annotated[int, typer.Option(min=0, help="Of these, users for the shuffles.")] = 40,
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+    skip: Annotated[
+        int, typer.Option(min=0, help="Leave out the first users that this seed draws.")
+    ] = 0,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the records here.")
     ] = None,
@@ -142,7 +145,7 @@ def evaluate(
             settings,
             rows,
             retriever=retriever,
-            sampling=Sampling(users, validation, checked, shuffled, seed=seed),
+            sampling=Sampling(users, validation, checked, shuffled, seed=seed, skip=skip),
             profile=profile,
             progress=bars,
             command=_command(),

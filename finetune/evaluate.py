@@ -20,6 +20,7 @@ from finetune.lists import (
     Case,
     Order,
     cases,
+    digest,
     fit_mix,
     mixed,
     order_log_odds,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from palr.catalog import Catalog
 
 COMPARED = ("HR@10", "NDCG@10")
+_DIGESTED = 50  # users whose lists tell one retriever from another
 
 
 def evaluate(
@@ -90,11 +92,17 @@ def opened(
     progress: Progress = silent,
     command: str = "",
 ) -> Bench:
-    """What all rows share, with the lists of the sampled users."""
+    """What all rows share, with the lists of the sampled users.
+
+    Raises:
+        PalrError: no test user is left behind those that are skipped.
+    """
     data = training_data(catalog)
     served = load_retriever(retriever, catalog, settings)
     n = len(data.split.train)
-    users = sample(n, sampling.users or n, sampling.seed)
+    users = sample(n, sampling.skip + (sampling.users or n), sampling.seed)[sampling.skip :]
+    if not users:
+        raise PalrError(f"skip={sampling.skip} leaves none of {n:,} users: lower it")
     others = sample(n, sampling.validation, sampling.seed + 1)
     return Bench(
         catalog,
@@ -105,6 +113,7 @@ def opened(
         profile,
         cases(served, data, catalog, users, "test", N_CANDIDATES),
         cases(served, data, catalog, others, "validation", N_CANDIDATES),
+        digest(cases(served, data, catalog, range(min(n, _DIGESTED)), "test", N_CANDIDATES)),
         progress,
         command,
     )

@@ -36,8 +36,9 @@ _CHUNK = 64  # lists that are ranked before they are kept
 
 @dataclass(frozen=True)
 class Sampling:
-    """Who is asked: ``users`` of the test part (0: all), ``validation`` users for the mix,
-    ``checked`` users whatever their lists hold, ``shuffled`` of these in ``shuffles`` orders."""
+    """Who is asked: ``users`` of the test part (0: all) behind the first ``skip`` of the random
+    order, ``validation`` users for the mix, ``checked`` users whatever their lists hold,
+    ``shuffled`` of these in ``shuffles`` orders."""
 
     users: int = 1500
     validation: int = 500
@@ -45,6 +46,7 @@ class Sampling:
     shuffled: int = 40
     shuffles: int = 5
     seed: int = 0
+    skip: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class Contender:
 
 @dataclass(frozen=True)
 class Bench:
-    """What all rows share."""
+    """What all rows share; ``lists_digest`` stands for the retriever's lists, since another one
+    draws others."""
 
     catalog: "Catalog"
     data: TrainingData
@@ -68,6 +71,7 @@ class Bench:
     profile: Literal["none", "llm"]
     test: list[Case]
     validation: list[Case]
+    lists_digest: str
     progress: Progress
     command: str
 
@@ -103,7 +107,7 @@ class Judge:
         settings = bench.settings
         made_of = sha256(contender.adapter / WEIGHTS) if contender.adapter else "zero-shot"
         parts = [made_of, contender.mode, bench.profile, bench.retriever, bench.data.checksum]
-        parts += [settings.llm, settings.dtype, _retriever_digest(bench)]
+        parts += [settings.llm, settings.dtype, bench.lists_digest]
         signature = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:12]
         self.folder = bench.folder / signature
         self._profiles = {
@@ -186,12 +190,3 @@ class Judge:
             kept.add(case.user, [keyword.text for keyword in profile.keywords], profile.text)
         keywords, text = kept.profiles[case.user]
         return Profile(tuple(Keyword(keyword, ()) for keyword in keywords), text)
-
-
-def _retriever_digest(bench: Bench) -> str:
-    """Stands for the lists themselves: another retriever draws others."""
-    lines = "\n".join(
-        " ".join([str(case.user), *(c.item.id for c in case.candidates)])
-        for case in bench.test[:50]
-    )
-    return hashlib.sha256(lines.encode()).hexdigest()

@@ -4,6 +4,7 @@ They derive from single users' interactions, so they stay in the home and are ne
 that is killed loses at most the list it was at.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -86,6 +87,14 @@ def cases(
         rank = next((c.rank for c in candidates if c.item.id == wanted), MISS)
         found.append(Case(user, history, candidates, rank))
     return found
+
+
+def digest(lists: Sequence[Case]) -> str:
+    """A checksum of who got which candidates in which order."""
+    lines = "\n".join(
+        " ".join([str(case.user), *(c.item.id for c in case.candidates)]) for case in lists
+    )
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def rank_in(order: Order, rank: int, n_candidates: int) -> int:

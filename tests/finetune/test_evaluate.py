@@ -103,6 +103,17 @@ def test_a_mode_without_a_prior_ranks_by_its_own_scores(films, home, adapter):
         assert max(order.scores) <= 0  # log-probabilities, nothing taken off
 
 
+def test_users_that_were_looked_at_can_be_skipped(films, home):
+    def users(**changes) -> list[int]:
+        sampling = replace(SAMPLING, **changes)
+        return [case.user for case in opened(films, home, "sasrec", sampling, "none").test]
+
+    assert users(skip=10, users=20) == users(users=30)[10:]
+    assert users(skip=10, users=0) == users(users=0)[10:]
+    with pytest.raises(PalrError, match="skip=40 leaves none of 40"):
+        users(skip=40)
+
+
 def test_calibration_writes_what_the_mix_would_fit(films, home, adapter, tmp_path):
     folder_ = tmp_path / "palr-v2"
     shutil.copytree(adapter, folder_)
