@@ -188,6 +188,7 @@ class Recommender:
                 mode = asked.mode or default_mode(llm)
                 mode = scored_mode(asked.mode, llm) if asked.ranker == "mix" else mode
                 trace = replace(trace, llm=_llm_name(llm), adapter=llm.adapter, mode=mode)
+                trace = replace(trace, prior=prior_of(llm, mode))
                 trace = replace(trace, notes=(*trace.notes, *_of_adapter(llm, mode)))
                 clock.restart()  # waiting for the model to load is not part of the profile's time
                 deadline = time.monotonic() + (math.inf if patience is None else patience)
@@ -224,7 +225,7 @@ class Recommender:
                     deadline, rank(prompt, names, candidates, llm, k, trace.mode)
                 ):
                     if mix:
-                        ranking = mixed_ranking(ranking, candidates, asked.k)
+                        ranking = mixed_ranking(ranking, candidates, asked.k, trace.prior)
                     if ranking != trace.ranking:
                         trace = replace(trace, ranking=ranking)
                     yield trace
@@ -320,13 +321,10 @@ def _same_profile(earlier: Recommendation, shown: Sequence[Item], llm: LLM) -> b
 
 
 def _of_adapter(llm: LLM, mode: str) -> tuple[str, ...]:
-    notes = []
-    if prior_of(llm, mode):
-        notes.append(f"the adapter {llm.adapter} ranks on top of the retriever's scores")
-    if llm.modes and mode not in llm.modes:
-        trained = " and ".join(repr(name) for name in llm.modes)
-        notes.append(f"the adapter {llm.adapter} was trained for {trained}, not for {mode!r}")
-    return tuple(notes)
+    if not llm.modes or mode in llm.modes:
+        return ()
+    trained = " and ".join(repr(name) for name in llm.modes)
+    return (f"the adapter {llm.adapter} was trained for {trained}, not for {mode!r}",)
 
 
 def _on_newcomers(retriever: Retriever, candidates: Sequence[Candidate]) -> tuple[str, ...]:

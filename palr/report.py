@@ -45,7 +45,9 @@ def _facts(saved: SavedTrace) -> Iterator[tuple[str, str]]:
     if trace.retriever:
         known = RETRIEVERS.get(trace.retriever)
         yield "Retriever", known.label if known else trace.retriever
-    yield "Ranking", MODES[trace.mode].name if trace.mode in MODES else trace.mode
+    mode = MODES[trace.mode].name if trace.mode in MODES else trace.mode
+    prior = f", on top of {trace.prior:g} times the retriever's scores" if trace.prior else ""
+    yield "Ranking", f"{mode}{prior}"
     if trace.asked.edits.made:
         yield "Edited", ", ".join(trace.asked.edits.made)
     if trace.fallback:

@@ -204,6 +204,7 @@ class Recommendation:
 
     While a run is under way the later fields are None; `Recommender.stream` yields the record
     anew each time it grows. ``seconds`` has one entry for each finished stage, and ``total``.
+    ``prior`` is what the retriever's scores count in the model's (`palr.ranking.mix.on_prior`).
     ``asked`` are what was asked for. ``run_id`` names the run in logs. ``fallback`` says why the
     language model did not do its part, so that the ranking is the retriever's own order; empty
     where it did.
@@ -218,6 +219,7 @@ class Recommendation:
     candidates: tuple[Candidate, ...] | None = None
     llm: str | None = None
     adapter: str | None = None
+    prior: float = 0.0
     mode: str = "titles"
     prompt: Prompt | None = None
     ranking: Ranking | None = None

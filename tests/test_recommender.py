@@ -177,9 +177,10 @@ def test_the_adapters_own_mode_is_the_default_and_another_is_noted(studio, domai
     assert recommender.recommend(picks, Asked(mode="titles")).notes == (
         "the adapter palr-v2 was trained for 'labels' and 'likelihood', not for 'titles'",
     )
-    llm.prior = 1.0
-    noted = recommender.recommend(picks).notes
-    assert noted == ("the adapter palr-v2 ranks on top of the retriever's scores",)
+    llm.prior = 1.5
+    assert recommender.recommend(picks).prior == 1.5
+    # Only some modes' scores lie on it.
+    assert recommender.recommend(picks, Asked(mode="likelihood")).prior == 0.0
 
 
 def test_the_default_mode_is_the_adapters_best_that_there_is():

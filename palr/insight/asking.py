@@ -113,7 +113,7 @@ def rankings(
     if not mix:
         return found
     return [
-        mixed_ranking(ranking, sorted(job.candidates, key=lambda c: c.rank), k)
+        mixed_ranking(ranking, sorted(job.candidates, key=lambda c: c.rank), k, trace.prior)
         for ranking, job in zip(found, jobs, strict=True)
     ]
 

@@ -57,8 +57,11 @@ def best_first(features: NDArray[np.float64], weights: NDArray[np.float64]) -> l
     return [int(at) for at in np.argsort(-(features @ weights), kind="stable")]
 
 
-def mixed_ranking(ranking: Ranking, candidates: Sequence[Candidate], k: int) -> Ranking:
-    """The ``k`` best of a mix; ``ranking`` is the model's of all candidates, with its scores."""
+def mixed_ranking(
+    ranking: Ranking, candidates: Sequence[Candidate], k: int, prior: float = 0.0
+) -> Ranking:
+    """The ``k`` best of a mix; ``ranking`` is the model's of all candidates, with its scores, and
+    ``prior`` what the retriever's count in these already (`on_prior`)."""
     if not ranking.items:
         return ranking
     place = {candidate.item.id: at for at, candidate in enumerate(candidates, start=1)}
@@ -66,7 +69,10 @@ def mixed_ranking(ranking: Ranking, candidates: Sequence[Candidate], k: int) -> 
     retriever = [candidate.score for candidate in candidates]
     features = log_odds(
         [place[ranked.item.id] for ranked in ranking.items],
-        [ranked.logprob or 0.0 for ranked in ranking.items],
+        [
+            (ranked.logprob or 0.0) - prior * retriever[place[ranked.item.id] - 1]
+            for ranked in ranking.items
+        ],
         retriever,
     )
     weights = np.array([1.0, 1.0 / (float(np.std(retriever)) or 1.0)])

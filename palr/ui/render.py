@@ -214,12 +214,28 @@ def ranking_stage(view: View) -> str:
             "not do its part, so this is the retriever's own order. "
             f'<span class="muted">{escape(trace.fallback)}</span></p>'
         )
-    elif ranking and trace and not trace.adapter:
-        body += '<p class="zero-shot">Zero-shot: no fine-tuned adapter is at work.</p>'
+    elif ranking and trace:
+        body += f'<p class="model-note">{_model_note(trace)}</p>'
     if ranking and ranking.items:
         cards = "".join(_card(ranked) for ranked in ranking.items)
         body += f'<ol class="cards">{cards}</ol>'
     return _stage(view, "ranking", body)
+
+
+def _model_note(trace: Recommendation) -> str:
+    """Who ranked, and what else has a say in it."""
+    if trace.asked.ranker == "retriever":
+        return "The retriever's own order: no language model is at work."
+    note = (
+        f"Fine-tuned: the adapter {escape(trace.adapter)} is at work"
+        if trace.adapter
+        else "Zero-shot: no fine-tuned adapter is at work"
+    )
+    if trace.asked.ranker == "mix":
+        note += ", mixed evenly with the retriever"
+    elif trace.prior:
+        note += ", on top of the retriever's scores"
+    return f"{note}."
 
 
 def _card(ranked: RankedItem) -> str:

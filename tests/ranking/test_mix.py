@@ -54,6 +54,19 @@ def test_equal_scores_of_the_retriever_leave_the_model_its_order():
     ]
 
 
+def test_what_an_adapter_added_of_the_retriever_is_not_counted_twice():
+    own = model_says((3, 0.0), (2, -0.1), (1, -0.2))
+    scores = {3: 0.0, 2: -0.1, 1: -0.2}
+    summed = on_prior([scores[place] for place in (1, 2, 3)], FOUND, 2.0)
+    served = model_says(*((place, summed[place - 1]) for place in (1, 2, 3)))
+    assert ids(mixed_ranking(served, FOUND, 3, 2.0)) == ids(mixed_ranking(own, FOUND, 3))
+    surely = model_says((3, 9.0), (2, 5.0), (1, 0.0))
+    summed = on_prior([0.0, 5.0, 9.0], FOUND, 2.0)
+    served = model_says(*((place, summed[place - 1]) for place in (3, 2, 1)))
+    assert ids(mixed_ranking(served, FOUND, 3, 2.0)) == ids(mixed_ranking(surely, FOUND, 3))
+    assert ids(mixed_ranking(served, FOUND, 3)) != ids(mixed_ranking(surely, FOUND, 3))
+
+
 def test_log_odds_are_probabilities_of_the_list():
     features = log_odds([2, 1], [0.0, 0.0], [1.0, 1.0])
     assert np.allclose(np.exp(features), 0.5)
