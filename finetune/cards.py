@@ -22,6 +22,8 @@ def card(record: TrainingRecord, base: str) -> str:
         "similar": "the targets with similar negatives",
         "retriever": "drawn by a SASRec that did not learn from the targets",
     }[recipe.negatives]
+    if "Recommend_Retrieval" not in record.instructions.counts:
+        source = "none"
     batch = config.batch_size * config.accumulate
     last = f"{record.curve[-1].loss:.3f}" if record.curve else "not logged"
     return f"""---

@@ -79,11 +79,11 @@ def _seconds(measured: float | None) -> str:
     return "\N{EN DASH}" if measured is None else f"{measured:.2f}"
 
 
-def reranking_table() -> str:
+def reranking_table(stem: str = "palr") -> str:
     heads = ["Data set", "Row", "Users", "HR@10", "NDCG@10", "NDCG@10 over the retriever", "p"]
     heads.append("shuffled, of the top 10 the same")
     rows = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
-    for path in sorted((ROOT / "assets" / "results").glob("palr-*.json")):
+    for path in _measured(stem):
         for record in read(path):
             if record.part != "test":
                 continue
@@ -104,6 +104,15 @@ def reranking_table() -> str:
             cells.append("\N{EN DASH}" if kept is None else f"{kept:.0%}")
             rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def order_table() -> str:
+    return reranking_table("palr-order")
+
+
+def _measured(stem: str) -> list[Path]:
+    paths = (ROOT / "assets" / "results" / f"{stem}-{key}.json" for key in DATASETS)
+    return [path for path in paths if path.is_file()]
 
 
 def load_table() -> str:
@@ -139,6 +148,7 @@ TABLES = {
     "retrieval": retrieval_table,
     "ranking": ranking_table,
     "reranking": reranking_table,
+    "order": order_table,
     "load": load_table,
 }
 
@@ -189,8 +199,8 @@ def test_shipped_adapters_were_measured_as_they_are_shipped():
         record = read_record(path.parent)
         assert sha256(path.parent / WEIGHTS) == record.weights_sha256
         assert (path.parent / WEIGHTS).stat().st_size <= 16 * 2**20
-        dataset = record.instructions.dataset
-        rows = read(ROOT / "assets" / "results" / f"palr-{dataset}.json")
+        results = [*_measured("palr"), *_measured("palr-order")]
+        rows = [row for path in results for row in read(path)]
         assert record.weights_sha256 in {row.adapter_sha256 for row in rows}
 
 

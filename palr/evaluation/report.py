@@ -16,7 +16,9 @@ SHOWN = ("HR@10", "NDCG@10", "HR@50")
 # Names and order of the table's rows, from the simplest to the paper's own.
 LABELS = {
     **{name: entry.label for name, entry in reversed(RETRIEVERS.items())},
+    "zero-shot": "Zero-shot",
     "palr-v1": "PALR_v1",
+    "palr-v1-mix": "PALR_v1, mixed with the retriever's score by weights fitted on validation",
     "palr-v2": "PALR_v2",
     "palr-v2-alone": "PALR_v2, without the retriever's score",
     "palr-v2-mix": "PALR_v2, mixed with the retriever's score by weights fitted on validation",
