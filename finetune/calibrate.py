@@ -6,6 +6,7 @@ their ratio matters for an order, and it becomes the ``prior`` of the adapter's 
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def calibrate(
     chosen = contender(f"calibrated={folder}")
     if not get_mode(chosen.mode).on_prior:
         raise PalrError(f"{folder} ranks by {chosen.mode!r}, which takes no scores of a retriever")
-    sampling = sampling or Sampling()
+    sampling = replace(sampling or Sampling(), users=1)  # no test list is asked
     bench = opened(catalog, settings, retriever, sampling, "none", progress)
     weights = mix_weights(Judge(bench, chosen))
     if weights is None:

@@ -22,8 +22,7 @@ def card(record: TrainingRecord, base: str) -> str:
         "similar": "the targets with similar negatives",
         "retriever": "drawn by a SASRec that did not learn from the targets",
     }[recipe.negatives]
-    if "Recommend_Retrieval" not in record.instructions.counts:
-        source = "none"
+    listed = "Recommend_Retrieval" in record.instructions.counts
     batch = config.batch_size * config.accumulate
     last = f"{record.curve[-1].loss:.3f}" if record.curve else "not logged"
     return f"""---
@@ -47,7 +46,7 @@ A LoRA adapter that ranks candidates for a user, after
 | Base model | {base} |
 | Data | {dataset.label}; {dataset.licence} |
 | Instructions | {counts}, of {record.instructions.users:,} users ({recipe.user_share:.0%}) |
-| Candidates | {source} |
+| Candidates | {source if listed else "none"} |
 | Profile in the prompt | {recipe.profile}{_share(record)} |
 | LoRA | rank {config.lora_rank} on {layers}, {record.parameters:,} parameters |
 | Loss | {loss} |

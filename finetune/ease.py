@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from palr.retrieval.itemknn import sparse_rows
+
 RIDGE = 400.0
 
 
@@ -18,13 +20,7 @@ def ease(
     sequences: Sequence[NDArray[np.int64]], n_items: int, ridge: float = RIDGE
 ) -> NDArray[np.float32]:
     """B (n_items, n_items) of users' items; ``n_items`` squared numbers are held three times."""
-    from scipy.sparse import csr_matrix
-
-    columns = np.concatenate(sequences)
-    starts = np.cumsum([0, *map(len, sequences)])
-    chosen = csr_matrix(
-        (np.ones(len(columns), np.float32), columns, starts), (len(sequences), n_items)
-    )
+    chosen = sparse_rows(sequences, n_items)
     together = (chosen.T @ chosen).toarray()
     together[np.diag_indices(n_items)] += np.float32(ridge)
     inverse = np.linalg.inv(together)

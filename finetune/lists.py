@@ -19,7 +19,7 @@ from finetune.logit import fit_logit
 from palr.errors import RetrieverUnavailableError
 from palr.evaluation.metrics import DEEPEST
 from palr.evaluation.protocol import Part, part_of
-from palr.ranking.mix import best_first, log_odds
+from palr.ranking.mix import best_first, log_odds, without_prior
 from palr.retrieval.base import Retriever, retrieve
 from palr.retrieval.splits import TrainingData
 from palr.types import Candidate, Item
@@ -171,10 +171,7 @@ def alone(order: Order, candidates: Sequence[Candidate], prior: float) -> Order:
     >>> alone(Order(0, (1, 2), (-0.3, -1.3), True, 0.0), candidates, prior=1.0).places
     (2, 1)
     """
-    own = [
-        score - prior * candidates[place - 1].score
-        for place, score in zip(order.places, order.scores, strict=True)
-    ]
+    own = without_prior(order.scores, [candidates[place - 1] for place in order.places], prior)
     best = sorted(range(len(own)), key=lambda at: (-own[at], order.places[at]))
     return replace(
         order,

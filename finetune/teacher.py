@@ -55,10 +55,10 @@ class Teacher:
         known: Sequence[str],
         sequences: Sequence[NDArray[np.int64]],
     ) -> None:
-        self._row = {item.id: at for at, item in enumerate(catalog.items)}
-        self._keywords = [frozenset(item.keywords) for item in catalog.items]
-        self._vectors = vectors
-        self._column = {item: at for at, item in enumerate(known)}
+        row = {item.id: at for at, item in enumerate(catalog.items)}
+        self._at = {item: at for at, item in enumerate(known)}
+        self._keywords = [frozenset(catalog.item(item).keywords) for item in known]
+        self._vectors = vectors[[row[item] for item in known]]
         recent = [sequence[-RECENT:] for sequence in sequences]
         self._popularity, self._recent = (
             np.bincount(np.concatenate(chosen), minlength=len(known))
@@ -68,22 +68,20 @@ class Teacher:
 
     def features(self, example: Example) -> NDArray[np.float64]:
         """(candidates, len(`FEATURES`)) of an example with candidates."""
-        history = [self._row[item] for item in example.history]
-        listed = [self._row[item] for item in example.candidates]
+        history = [self._at[item] for item in example.history]
+        listed = [self._at[item] for item in example.candidates]
         closeness = np.sort(self._vectors[listed] @ self._vectors[history].T, axis=1)
         last = self._vectors[listed] @ self._vectors[history[-1]]
         own = self._keywords[history[-1]]
-        chosen = [self._column[item] for item in example.history]
-        columns = [self._column[item] for item in example.candidates]
-        together = self._together[np.ix_(chosen, columns)].sum(axis=0)
+        together = self._together[np.ix_(history, listed)].sum(axis=0)
         return np.stack(
             [
                 last,
                 closeness[:, -1],
                 closeness[:, -_CLOSEST:].mean(axis=1),
                 [len(own & self._keywords[at]) for at in listed],
-                np.log1p(self._popularity[columns]),
-                np.log1p(self._recent[columns]),
+                np.log1p(self._popularity[listed]),
+                np.log1p(self._recent[listed]),
                 np.log(LEAST + np.maximum(together, 0)),
             ],
             axis=1,

@@ -67,14 +67,13 @@ def mixed_ranking(
     place = {candidate.item.id: at for at, candidate in enumerate(candidates, start=1)}
     logprob = {ranked.item.id: ranked.logprob for ranked in ranking.items}
     retriever = [candidate.score for candidate in candidates]
-    features = log_odds(
-        [place[ranked.item.id] for ranked in ranking.items],
-        [
-            (ranked.logprob or 0.0) - prior * retriever[place[ranked.item.id] - 1]
-            for ranked in ranking.items
-        ],
-        retriever,
+    places = [place[ranked.item.id] for ranked in ranking.items]
+    own = without_prior(
+        [ranked.logprob or 0.0 for ranked in ranking.items],
+        [candidates[at - 1] for at in places],
+        prior,
     )
+    features = log_odds(places, own, retriever)
     weights = np.array([1.0, 1.0 / (float(np.std(retriever)) or 1.0)])
     best = [candidates[at] for at in best_first(features, weights)[:k]]
     items = (
@@ -98,6 +97,13 @@ def on_prior(
     retriever = np.array([candidate.score for candidate in candidates], np.float64)
     summed = log_softmax(np.array(scores, np.float64) + prior * retriever)
     return [float(score) for score in summed]
+
+
+def without_prior(
+    scores: Sequence[float], candidates: Sequence[Candidate], prior: float
+) -> list[float]:
+    """What `on_prior` was given to make these scores of ``candidates``, but for a constant."""
+    return [score - prior * c.score for score, c in zip(scores, candidates, strict=True)]
 
 
 def log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -55,7 +55,7 @@ class ItemKNNRetriever:
         known = known_columns(self.name, self._column, histories)
         weights = [self._decay ** np.arange(len(history))[::-1] for history in known]
         scores: NDArray[np.float32] = (
-            _rows(known, len(self.items), np.concatenate(weights)) @ self._similar
+            sparse_rows(known, len(self.items), np.concatenate(weights)) @ self._similar
         ).toarray()
         return scores
 
@@ -92,7 +92,7 @@ def similarities(
     sequences: Sequence[NDArray[np.int64]], n_items: int, shrink: float
 ) -> "csr_matrix":
     """The shrunk cosine of every two items that a user chose both of, (n_items, n_items)."""
-    chosen = _rows(sequences, n_items)
+    chosen = sparse_rows(sequences, n_items)
     similar = (chosen.T @ chosen).tocsr()
     counts = np.bincount(chosen.indices, minlength=n_items).astype(np.float32)
     rows = np.repeat(np.arange(n_items), np.diff(similar.indptr))
@@ -112,7 +112,7 @@ def _nearest(similar: "csr_matrix", neighbours: int) -> "csr_matrix":
     return similar
 
 
-def _rows(
+def sparse_rows(
     sequences: Sequence[NDArray[np.int64]], n_items: int, values: NDArray[np.float64] | None = None
 ) -> "csr_matrix":
     """A sparse matrix with a row per sequence; ``values`` run along the sequences, default 1."""

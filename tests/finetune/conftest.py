@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from finetune.configs import Config, Recipe
+from finetune.tasks import Example
 from palr.catalog import Catalog
 from palr.data.interactions import Interactions
 from palr.domains import DOMAINS
@@ -72,3 +73,16 @@ def quick(base_folder: Path) -> Config:
 @pytest.fixture(scope="session")
 def small_recipe() -> Recipe:
     return Recipe(user_share=0.5, candidates=12, held_back=2, retriever_epochs=2)
+
+
+@pytest.fixture(scope="session")
+def listed() -> Example:
+    """A worked example of Recommend_Retrieval, over `films`."""
+    return Example(
+        "Recommend_Retrieval",
+        user=0,
+        history=("1", "2", "3"),
+        answer=("7", "5"),
+        candidates=("4", "5", "6", "7", "8"),
+        scores=(5.0, 4.0, 3.0, 2.0, 1.0),
+    )

@@ -19,14 +19,6 @@ from finetune.tasks import Example
 from finetune.train import pad_token
 from palr.errors import DataError
 
-LISTED = Example(
-    "Recommend_Retrieval",
-    user=0,
-    history=("1", "2", "3"),
-    answer=("7", "5"),
-    candidates=("4", "5", "6", "7", "8"),
-    scores=(5.0, 4.0, 3.0, 2.0, 1.0),
-)
 OPEN = Example("Recommend", 0, ("1",), ("2", "3"))
 
 
@@ -59,8 +51,8 @@ def test_the_prompt_has_no_part_in_the_loss(films, tiny_llama):
     )
 
 
-def test_a_batch_has_the_losses_of_its_rows(films, tiny_llama):
-    examples = [OPEN, LISTED, replace(OPEN, answer=("4", "5", "6"))]
+def test_a_batch_has_the_losses_of_its_rows(listed, films, tiny_llama):
+    examples = [OPEN, listed, replace(OPEN, answer=("4", "5", "6"))]
 
     def losses(batch):
         seen = {
@@ -84,23 +76,23 @@ def test_a_batch_has_the_losses_of_its_rows(films, tiny_llama):
     assert "attention_mask" not in batch_of([OPEN], films, tiny_llama, Config())
 
 
-def test_labels_are_judged_where_the_answer_begins(films, tiny_llama):
-    batch = batch_of([LISTED], films, tiny_llama, Config(decay=0.5))
+def test_labels_are_judged_where_the_answer_begins(listed, films, tiny_llama):
+    batch = batch_of([listed], films, tiny_llama, Config(decay=0.5))
     assert batch["weights"][0].tolist() == pytest.approx([0, 1 / 3, 0, 2 / 3, 0])
     assert batch["labels"].tolist() == [[IGNORED]]
     assert batch["prior"].tolist() == [[0.0] * 5]
     assert tiny_llama.tokenizer.decode(batch["input_ids"][0]).endswith("assistant\n")
 
 
-def test_padding_moves_the_marks(films, tiny_llama):
+def test_padding_moves_the_marks(listed, films, tiny_llama):
     config = Config(loss="relevance")
-    longer = replace(LISTED, history=(*LISTED.history, "9", "10"))
-    batch = batch_of([LISTED, longer], films, tiny_llama, config)
+    longer = replace(listed, history=(*listed.history, "9", "10"))
+    batch = batch_of([listed, longer], films, tiny_llama, config)
     for row, marks in zip(batch["input_ids"], batch["marks"], strict=True):
         ends = [tiny_llama.tokenizer.decode(row[mark - 1 : mark + 1]) for mark in marks]
         assert all('"' in end for end in ends), ends
     losses = []
-    for examples in ([LISTED], [longer], [LISTED, longer]):
+    for examples in ([listed], [longer], [listed, longer]):
         batch = batch_of(examples, films, tiny_llama, config)
         columns = kept_columns(batch["marks"], batch["input_ids"].shape[1], 1)
         seen = ("input_ids", "attention_mask", "position_ids")
@@ -113,39 +105,39 @@ def test_padding_moves_the_marks(films, tiny_llama):
 
 
 @pytest.mark.parametrize("loss", ["listwise", "relevance"])
-def test_beta_adds_the_retrievers_scores(films, tiny_llama, loss):
+def test_beta_adds_the_retrievers_scores(listed, films, tiny_llama, loss):
     config = Config(loss=loss, beta=0.5)
-    batch = batch_of([LISTED], films, tiny_llama, config)
+    batch = batch_of([listed], films, tiny_llama, config)
     assert batch["prior"][0].tolist() == [2.5, 2.0, 1.5, 1.0, 0.5]
-    bare = replace(LISTED, scores=())
+    bare = replace(listed, scores=())
     with pytest.raises(DataError, match="negatives=retriever"):
         batch_of([bare], films, tiny_llama, config)
     batch_of([bare], films, tiny_llama, replace(config, loss="answer"))
 
 
-def test_a_teachers_targets_are_needed(films, tiny_llama):
+def test_a_teachers_targets_are_needed(listed, films, tiny_llama):
     config = Config(loss="distilled", beta=0.5)
-    taught = replace(LISTED, soft=(0.0, 1.0, 2.0, 3.0, 4.0))
+    taught = replace(listed, soft=(0.0, 1.0, 2.0, 3.0, 4.0))
     batch = batch_of([taught], films, tiny_llama, config)
     assert batch["soft"].tolist() == [[0.0, 1.0, 2.0, 3.0, 4.0]]
     assert batch["target"].tolist() == [3]
     with pytest.raises(DataError, match="teacher=true"):
-        batch_of([LISTED], films, tiny_llama, config)
+        batch_of([listed], films, tiny_llama, config)
 
 
-def test_lists_are_cut_around_the_answer_and_arranged_anew_each_epoch(films, tiny_llama):
+def test_lists_are_cut_around_the_answer_and_arranged_anew_each_epoch(listed, films, tiny_llama):
     config = Config(candidates=(3, 3), history=2)
-    shown = {tuple(arranged(LISTED, config, np.random.default_rng(seed))[1]) for seed in range(30)}
+    shown = {tuple(arranged(listed, config, np.random.default_rng(seed))[1]) for seed in range(30)}
     assert shown == {(0, 1, 3), (1, 2, 3), (1, 3, 4)}
-    example, _ = arranged(LISTED, config, np.random.default_rng(0))
+    example, _ = arranged(listed, config, np.random.default_rng(0))
     assert example.history == ("2", "3")
-    assert example.candidates == LISTED.candidates
-    shuffled, _ = arranged(LISTED, Config(shuffle=True), np.random.default_rng(1))
-    assert shuffled.candidates != LISTED.candidates
-    scored = dict(zip(LISTED.candidates, LISTED.scores, strict=True))
+    assert example.candidates == listed.candidates
+    shuffled, _ = arranged(listed, Config(shuffle=True), np.random.default_rng(1))
+    assert shuffled.candidates != listed.candidates
+    scored = dict(zip(listed.candidates, listed.scores, strict=True))
     assert shuffled.scores == tuple(scored[item] for item in shuffled.candidates)
 
-    data = Instructions([LISTED] * 8, films, tiny_llama, Config(shuffle=True))
+    data = Instructions([listed] * 8, films, tiny_llama, Config(shuffle=True))
     first = [data[at]["row"].rendered for at in range(8)]
     assert first == [data[at]["row"].rendered for at in range(8)]
     data.epoch = 1

@@ -20,25 +20,13 @@ from palr.ranking.modes import labels, verdicts
 from palr.types import Candidate, Keyword, Profile
 
 
-@pytest.fixture
-def example() -> Example:
-    return Example(
-        "Recommend_Retrieval",
-        user=0,
-        history=("1", "2", "3"),
-        answer=("7", "5"),
-        candidates=("4", "5", "6", "7", "8"),
-        scores=(5.0, 4.0, 3.0, 2.0, 1.0),
-    )
-
-
-def served(example, catalog, llm, mode, profile=None):
+def served(listed, catalog, llm, mode, profile=None):
     """Prompt and names as `Recommender.recommend` makes them."""
-    history = [catalog.item(item) for item in example.history]
+    history = [catalog.item(item) for item in listed.history]
     candidates = [
         Candidate(catalog.item(item), rank, score)
         for rank, (item, score) in enumerate(
-            zip(example.candidates, example.scores, strict=True), start=1
+            zip(listed.candidates, listed.scores, strict=True), start=1
         )
     ]
     prompt, names = fit_ranking_prompt(catalog.domain, history, profile, candidates, 10, llm, mode)
@@ -65,29 +53,29 @@ class Follower:
 
 
 @pytest.mark.parametrize("with_profile", [False, True])
-def test_a_labelled_prompt_is_the_served_one(example, films, tiny_llama, with_profile):
+def test_a_labelled_prompt_is_the_served_one(listed, films, tiny_llama, with_profile):
     profile = None
     if with_profile:
-        history = [films.item(item) for item in example.history]
+        history = [films.item(item) for item in listed.history]
         *_, profile = write_profile(history, films, tiny_llama)
         keywords = tuple(keyword.text for keyword in profile.keywords)
-        example = replace(example, keywords=keywords, text=profile.text)
-    prompt, names, candidates = served(example, films, tiny_llama, "labels", profile)
-    rendered = render(example, films, tiny_llama, mode="labels")
+        listed = replace(listed, keywords=keywords, text=profile.text)
+    prompt, names, candidates = served(listed, films, tiny_llama, "labels", profile)
+    rendered = render(listed, films, tiny_llama, mode="labels")
     assert list(rendered.prompt) == tiny_llama.encode_prompt(prompt.text)
     assert rendered.answer == ()
     # Serving reads the logits of exactly these tokens, in this order.
     *_, ranking = rank(prompt, names, candidates, tiny_llama, 5, "labels")
     logprobs = tiny_llama.start(prompt.text).logprobs()
     trained = {
-        item: logprobs[t] for item, t in zip(example.candidates, rendered.choices, strict=True)
+        item: logprobs[t] for item, t in zip(listed.candidates, rendered.choices, strict=True)
     }
     assert {r.item.id: r.logprob for r in ranking.items} == pytest.approx(trained, abs=1e-4)
 
 
-def test_judged_candidates_are_read_where_serving_reads_them(example, films, tiny_llama):
-    prompt, names, candidates = served(example, films, tiny_llama, "relevance")
-    rendered = render(example, films, tiny_llama, mode="relevance")
+def test_judged_candidates_are_read_where_serving_reads_them(listed, films, tiny_llama):
+    prompt, names, candidates = served(listed, films, tiny_llama, "relevance")
+    rendered = render(listed, films, tiny_llama, mode="relevance")
     assert list(rendered.prompt) == tiny_llama.encode_prompt(prompt.text)
     for at, name in zip(rendered.marks, names, strict=True):
         read = tiny_llama.tokenizer.decode(rendered.prompt[: at + 1])
@@ -98,17 +86,17 @@ def test_judged_candidates_are_read_where_serving_reads_them(example, films, tin
         logits = tiny_llama.model(torch.tensor([rendered.prompt]), logits_to_keep=columns).logits
     marks = torch.tensor([rendered.marks])
     odds = relevance_logits(logits, columns, marks, torch.tensor(verdicts(tiny_llama)))
-    trained = dict(zip(example.candidates, torch.log_softmax(odds[0], dim=0).tolist(), strict=True))
+    trained = dict(zip(listed.candidates, torch.log_softmax(odds[0], dim=0).tolist(), strict=True))
     assert {r.item.id: r.logprob for r in ranking.items} == pytest.approx(trained, abs=1e-4)
 
 
-def test_a_written_answer_is_what_grounding_writes(example, films, tiny_llama):
-    prompt, names, _ = served(example, films, tiny_llama, "titles")
-    rendered = render(example, films, tiny_llama, mode="titles")
+def test_a_written_answer_is_what_grounding_writes(listed, films, tiny_llama):
+    prompt, names, _ = served(listed, films, tiny_llama, "titles")
+    rendered = render(listed, films, tiny_llama, mode="titles")
     assert list(rendered.prompt) == tiny_llama.encode_prompt(prompt.text)
     decoder = Follower(rendered.answer, len(tiny_llama.tokenizer))
     choices = list(filter(None, select(tiny_llama, decoder, names, k=2)))
-    assert [example.candidates[choice.index] for choice in choices] == ["7", "5"]
+    assert [listed.candidates[choice.index] for choice in choices] == ["7", "5"]
     assert decoder.fed == list(rendered.answer[:-1])
     assert rendered.answer[-1] == tiny_llama.tokenizer.eos_token_id
 
@@ -133,24 +121,24 @@ def test_both_domains_can_ask_without_candidates():
         assert domain.open_instruction == domain.instruction.replace(" from the candidate list", "")
 
 
-def test_a_part_of_the_list_keeps_the_labels_of_the_whole(example, films, tiny_llama):
+def test_a_part_of_the_list_keeps_the_labels_of_the_whole(listed, films, tiny_llama):
     marks = labels(tiny_llama, 5)
-    rendered = render(example, films, tiny_llama, mode="labels", shown=[1, 3, 4])
+    rendered = render(listed, films, tiny_llama, mode="labels", shown=[1, 3, 4])
     assert list(rendered.choices) == [tiny_llama.encode_answer(marks[at])[0] for at in (1, 3, 4)]
     text = tiny_llama.tokenizer.decode(rendered.prompt)
     assert f'are {marks[1]}: "Film F5 (1975)", {marks[3]}: "Film H7 (1977)", {marks[4]}:' in text
 
 
-def test_what_does_not_fit_is_left_out_but_never_the_answer(example, films, tiny_llama):
+def test_what_does_not_fit_is_left_out_but_never_the_answer(listed, films, tiny_llama):
     from transformers import AutoModelForCausalLM
 
     from palr.llm.transformers import TransformersLLM
 
     config = tiny_llama.model.config.__class__(**tiny_llama.model.config.to_dict())
-    full = len(render(example, films, tiny_llama, mode="labels").prompt)
+    full = len(render(listed, films, tiny_llama, mode="labels").prompt)
     config.max_position_embeddings = full + 2  # serving keeps room for names, even for labels
     small = TransformersLLM(AutoModelForCausalLM.from_config(config), tiny_llama.tokenizer, "small")
-    rendered = render(example, films, small, mode="labels")
+    rendered = render(listed, films, small, mode="labels")
     assert len(rendered.prompt) < full
     marks = labels(small, 5)
     wanted = {small.encode_answer(marks[at])[0] for at in (1, 3)}
@@ -158,7 +146,7 @@ def test_what_does_not_fit_is_left_out_but_never_the_answer(example, films, tiny
     assert len(rendered.choices) < 5
     config.max_position_embeddings = 40
     with pytest.raises(DataError, match="lower history"):
-        render(example, films, small, mode="labels")
+        render(listed, films, small, mode="labels")
 
 
 def test_config_defaults_show_whole_prompts():
