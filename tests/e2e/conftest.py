@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ..load.app import RunningApp
 
@@ -131,6 +131,24 @@ def _visits(chromium: Browser, app_url: str) -> Iterator[Visit]:
     for context in contexts:
         context.close()
     assert faults == []
+
+
+def show(page: Page, domain: str) -> None:
+    """Turn to a catalog and wait until its picks and its visitors stand there."""
+    page.get_by_role("radio", name=domain).check()
+    noun = {"Movies": "movies", "Beauty": "products"}[domain]
+    expect(page.get_by_role("combobox", name=f"Or search {noun}")).to_be_visible()
+
+
+def recommend(page: Page, timeout_ms: float = 120_000) -> list[str]:
+    """Press the button; the labels of the ten, once this run and no run before it is laid out."""
+    file = page.locator("#run-file")
+    before = file.get_attribute("data-id") if file.count() else ""
+    page.locator("#recommend").click()
+    expect(page.locator(f"#run-file:not([data-id='{before}'])")).to_be_attached(timeout=timeout_ms)
+    expect(page.locator("#ranking .stage-done")).to_be_visible()
+    expect(page.locator(".card")).to_have_count(10)
+    return page.locator(".card h3").all_inner_texts()
 
 
 def _local(url: str, app_url: str) -> bool:

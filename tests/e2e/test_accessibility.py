@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from palr.ui.panels import PANELS
 
-from .conftest import Visit
+from .conftest import Visit, recommend, show
 
 pytestmark = pytest.mark.timeout(900)
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
@@ -63,7 +63,7 @@ def test_no_serious_fault_on_any_view(
     visit_scripted: Visit, domain: str, width: int, mode: str
 ) -> None:
     page = visit_scripted(width=width, mode=mode)
-    page.get_by_role("radio", name=domain).check()
+    show(page, domain)
     found: dict[str, Any] = {"idle": faults(page)}
     page.locator("#recommend").click()
     expect(page.locator(".notice")).to_be_visible()
@@ -72,9 +72,7 @@ def test_no_serious_fault_on_any_view(
     found["notice and suggestions"] = faults(page)
     page.get_by_role("combobox").press("Escape")
     page.locator(".visitor").first.click()
-    page.locator("#recommend").click()
-    expect(page.locator("#ranking .stage-done")).to_be_visible(timeout=WAIT_MS)
-    expect(page.locator(".card")).to_have_count(10)
+    recommend(page, WAIT_MS)
     found["results"] = faults(page)
     page.locator(".pick").last.get_by_role("button", name="Remove").click()
     expect(page.locator(".stale")).to_be_visible()

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from ..load.app import RunningApp
-from .conftest import Visit
+from .conftest import Visit, recommend, show
 
 pytestmark = pytest.mark.timeout(900)
 RUN_MS = 240_000
@@ -27,10 +27,9 @@ def test_edit_undo_and_compare(
     page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
     page.goto(live_app.url)
     page.wait_for_selector(".visitor")
-    page.get_by_role("radio", name=domain).check()
+    show(page, domain)
     page.locator(".visitor").nth(1).click()
-    page.get_by_role("button", name="Recommend").click()
-    expect(page.locator("#ranking .stage-done")).to_be_visible(timeout=RUN_MS)
+    recommend(page, RUN_MS)
 
     page.get_by_role("button", name="Edit and run again").click()
     rows = page.locator("#edit-candidates .pick")
@@ -87,7 +86,7 @@ def test_an_answer_that_comes_late_takes_no_candidates_away(visit_scripted: Visi
         held.append(route) if other else route.continue_()
 
     page.route("**/component_server/", answer)
-    page.get_by_role("radio", name="Beauty").check()
+    show(page, "Beauty")
     page.get_by_role("button", name="Edit and run again").click()
     page.locator(".visitor").nth(1).click()
     page.get_by_role("button", name="Recommend").click()

@@ -12,6 +12,7 @@ from palr.types import Item
 
 from ..hostile import TITLES
 from ..load.app import RunningApp
+from .conftest import recommend
 
 pytestmark = pytest.mark.timeout(900)
 WAIT_MS = 240_000
@@ -76,9 +77,7 @@ def test_hostile_titles_from_the_search_to_the_trace(page: Page, part: int) -> N
     for number in numbers:
         pick(page, number)
     assert page.locator("#picker .pick").count() == 25
-    page.locator("#recommend").click()
-    expect(page.locator("#ranking .stage-done")).to_be_visible(timeout=WAIT_MS)
-    expect(page.locator(".card")).to_have_count(10)
+    recommend(page, WAIT_MS)
     page.get_by_role("button", name="Show all").click()
     page.locator(".hood > summary").click()
     for key in ("profile-prompt", "ranking-prompt", "trace"):

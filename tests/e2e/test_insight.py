@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import Visit
-from .test_page import RUN_MS, overflow, recommend, search, wait_for_ten
+from .conftest import Visit, recommend, show
+from .test_page import RUN_MS, overflow, search
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -17,10 +17,9 @@ def open_panel(page: Page, name: str) -> None:
 
 def run(page: Page, domain: str, visitor: int) -> None:
     expect(page.locator(".status-ready")).to_be_visible(timeout=RUN_MS)
-    page.get_by_role("radio", name=domain).check()
+    show(page, domain)
     page.locator(".visitor").nth(visitor).click()
-    recommend(page)
-    wait_for_ten(page)
+    recommend(page, RUN_MS)
 
 
 def test_a_film_that_nobody_has_seen(visit: Visit, screenshots: Path) -> None:

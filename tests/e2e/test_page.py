@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from .conftest import ROOT, Visit
+from .conftest import ROOT, Visit, recommend, show
 
 pytestmark = pytest.mark.timeout(900)
 RUN_MS = 240_000  # a run takes seconds; two cores shared with other work take longer
@@ -22,7 +22,7 @@ def picks(page: Page) -> list[str]:
     return page.locator("#picker .pick-label").all_inner_texts()
 
 
-def recommend(page: Page) -> None:
+def press(page: Page) -> None:
     page.get_by_role("button", name="Recommend").click()
 
 
@@ -64,7 +64,7 @@ def test_movies_from_the_first_pick_to_the_prompt(visit: Visit, screenshots: Pat
     assert len(picks(page)) == 7
     assert picks(page)[-1] == "Star Wars (1977)"
 
-    recommend(page)
+    press(page)
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     expect(page.locator(".profile-text")).not_to_be_empty(timeout=RUN_MS)
     wait_for_ten(page)
@@ -103,10 +103,9 @@ def test_movies_from_the_first_pick_to_the_prompt(visit: Visit, screenshots: Pat
 def test_every_view(visit: Visit, screenshots: Path, domain: str, width: int, mode: str) -> None:
     page = visit(width=width, mode=mode, scale=1.5)
     expect(page.locator(".status-ready")).to_be_visible(timeout=RUN_MS)
-    page.get_by_role("radio", name=domain).check()
+    show(page, domain)
     page.locator(".visitor").nth(1).click()
-    recommend(page)
-    wait_for_ten(page)
+    recommend(page, RUN_MS)
     assert overflow(page) <= 0
     page.mouse.move(0, 0)
     view = page.screenshot(full_page=True)
@@ -121,22 +120,21 @@ def test_every_view(visit: Visit, screenshots: Path, domain: str, width: int, mo
 def test_beauty_on_a_phone_in_the_dark(visit: Visit, screenshots: Path) -> None:
     page = visit(width=390, height=844, mode="dark")
     assert overflow(page) <= 0
-    page.get_by_role("radio", name="Beauty").check()
+    show(page, "Beauty")
     expect(page.locator(".catalog-note")).to_contain_text("no purchase data")
     search(page, "lip")
     page.locator("#picker .option").nth(1).tap()
     page.screenshot(path=screenshots / "beauty-390-dark-picked.png", full_page=True)
     page.locator(".visitor").first.tap()
     expect(page.locator("#picker .picks-message")).to_contain_text("replaced")
-    recommend(page)
-    wait_for_ten(page)
+    recommend(page, RUN_MS)
     open_prompt(page)
     assert overflow(page) <= 0
     page.screenshot(path=screenshots / "beauty-390-dark-done.png", full_page=True)
 
-    page.get_by_role("radio", name="Movies").check()
+    show(page, "Movies")
     expect(page.locator(".card")).to_have_count(0)
-    page.get_by_role("radio", name="Beauty").check()
+    show(page, "Beauty")
     expect(page.locator(".card")).to_have_count(10)
     assert len(picks(page)) >= 3
 
@@ -145,14 +143,14 @@ def test_cancel_and_run_again(visit: Visit, screenshots: Path) -> None:
     page = visit(width=390, height=844)
     page.locator(".visitor", has_text="Crime and noir").tap()
     before = picks(page)
-    recommend(page)
+    press(page)
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".stage-stopped").first).to_contain_text("Cancelled")
     expect(page.get_by_role("button", name="Recommend")).to_be_enabled()
     page.screenshot(path=screenshots / "movies-390-light-cancelled.png", full_page=True)
     assert picks(page) == before
 
-    recommend(page)
+    press(page)
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     search(page, "toy story")  # answered although a run is under way
     page.get_by_role("combobox").press("Escape")
@@ -214,7 +212,7 @@ def test_reorder_by_dragging_and_pick_by_mouse(visit: Visit) -> None:
 
 def test_no_picks_is_a_friendly_message(visit: Visit) -> None:
     page = visit()
-    recommend(page)
+    press(page)
     expect(page.locator(".notice")).to_have_text("Pick at least one movie first.")
     expect(page.get_by_role("button", name="Recommend")).to_be_enabled()
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
@@ -241,7 +239,7 @@ def test_ids_that_the_catalog_does_not_hold_are_left_out(visit: Visit) -> None:
     forge_search(page, {"id": "no-such-id", "label": "Forged", "keywords": []})
     search(page, "forged")
     page.get_by_role("combobox").press("Enter")
-    recommend(page)
+    press(page)
     expect(page.locator(".notice")).to_contain_text("Not in this catalog", timeout=RUN_MS)
     assert picks(page) == ["Forged"]
 
@@ -271,14 +269,12 @@ def test_many_picks_say_what_is_used(visit: Visit) -> None:
 def test_another_way_of_ranking(visit: Visit, screenshots: Path) -> None:
     page = visit()
     page.locator(".visitor").first.click()
-    recommend(page)
-    wait_for_ten(page)
+    recommend(page, RUN_MS)
     page.get_by_role("button", name="Settings").click()
     for name in ("Score labels", "Title likelihood"):
         page.get_by_role("radio", name=name).check()
         expect(page.locator(".stale")).to_contain_text("Ranking changed")
         page.screenshot(path=screenshots / "movies-1280-light-settings.png")
-        recommend(page)
+        recommend(page, RUN_MS)
         expect(page.locator(".stale")).to_have_count(0)
-        wait_for_ten(page)
         expect(page.locator(".facts")).to_contain_text(name)

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from palr.ui.panels import PANELS
 
-from .conftest import Visit
+from .conftest import Visit, recommend, show
 from .test_accessibility import every_view, faults
 from .test_page import overflow
 
@@ -18,7 +18,9 @@ WAIT_MS = 400_000
 
 def edit(page: Page) -> None:
     instruction = page.locator("#edit-instruction textarea")
-    expect(instruction).not_to_have_value("")  # the run's own, which is laid out after its cards
+    # The run's own: the boxes are laid out one after the other, the prompt's last.
+    expect(page.locator("#edit-prompt textarea")).not_to_have_value("")
+    expect(instruction).not_to_have_value("")
     instruction.fill("Recommend what a friend would lend me.")
     page.locator("#edit-candidates .pick").last.get_by_role("button", name="Remove").click()
     page.locator("#edit-run").click()
@@ -89,10 +91,9 @@ def test_every_panel(
     visit_scripted: Visit, screenshots: Path, domain: str, width: int, mode: str
 ) -> None:
     page = visit_scripted(width=width, mode=mode)
-    page.get_by_role("radio", name=domain).check()
+    show(page, domain)
     page.locator(".visitor").nth(1).click()
-    page.locator("#recommend").click()
-    expect(page.locator("#ranking .stage-done")).to_be_visible(timeout=WAIT_MS)
+    recommend(page, WAIT_MS)
     for name, use in USES.items():
         panel = page.locator(".panel", has=page.get_by_role("button", name=name))
         panel.get_by_role("button", name=name).click()

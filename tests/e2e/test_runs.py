@@ -8,19 +8,15 @@ from playwright.sync_api import Page, expect
 
 from palr.traces import read_trace
 
-from .conftest import Visit
+from .conftest import Visit, recommend, show
 
 pytestmark = pytest.mark.timeout(600)
-WAIT_MS = 120_000
 
 
 def run(page: Page, visitor: int = 1) -> list[str]:
     """The labels of the recommendations for a ready-made visitor."""
     page.locator(".visitor").nth(visitor).click()
-    page.locator("#recommend").click()
-    expect(page.locator("#ranking .stage-done")).to_be_visible(timeout=WAIT_MS)
-    expect(page.locator(".card")).to_have_count(10)
-    return page.locator(".card h3").all_inner_texts()
+    return recommend(page)
 
 
 def picks(page: Page) -> list[str]:
@@ -52,8 +48,7 @@ def test_a_run_is_saved_as_a_file_and_comes_back_from_it(
     assert report.startswith(f"# PALR Studio, run {saved.trace.run_id}")
 
     other = visit_scripted(width=390)
-    other.get_by_role("radio", name="Beauty").check()
-    expect(other.get_by_role("combobox", name="Or search products")).to_be_visible()
+    show(other, "Beauty")
     open_panel(other)
     expect(other.locator("[data-runs-none]")).to_be_visible()
     other.locator("[data-runs-file]").set_input_files(file)
@@ -123,8 +118,7 @@ def test_a_file_with_scripts_opens_as_plain_text(visit_scripted: Visit, tmp_path
 
 def test_a_link_and_a_reload_bring_picks_and_settings_back(visit_scripted: Visit) -> None:
     page = visit_scripted()
-    page.get_by_role("radio", name="Beauty").check()
-    expect(page.get_by_role("combobox", name="Or search products")).to_be_visible()
+    show(page, "Beauty")
     page.locator(".visitor").first.click()
     page.get_by_role("button", name="Settings").click()
     page.get_by_role("radio", name="Score labels").check()

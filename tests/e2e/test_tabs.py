@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import Visit
+from .conftest import Visit, recommend
 
 pytestmark = pytest.mark.timeout(900)
 WAIT_MS = 120_000
@@ -11,12 +11,6 @@ WAIT_MS = 120_000
 
 def chosen(page: Page) -> list[str]:
     return page.locator("#picker .pick-label").all_inner_texts()
-
-
-def run(page: Page) -> list[str]:
-    page.locator("#recommend").click()
-    expect(page.locator("#ranking .stage-done")).to_be_visible(timeout=WAIT_MS)
-    return page.locator(".card h3").all_inner_texts()
 
 
 def test_two_tabs_of_one_visitor_do_not_mix(visit_scripted: Visit) -> None:
@@ -40,7 +34,7 @@ def test_two_tabs_of_one_visitor_do_not_mix(visit_scripted: Visit) -> None:
     assert "Zyzzyva" not in two.locator(".combo-popup").inner_text()
     two.get_by_role("combobox").fill("")
 
-    cards = run(one), run(two)
+    cards = recommend(one), recommend(two)
     assert cards[0] != cards[1]
     assert (chosen(one), chosen(two)) == picks
     assert one.locator(".card h3").all_inner_texts() == cards[0]
