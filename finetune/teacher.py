@@ -11,9 +11,9 @@ over a handful of features notices at once, and has something to say about every
            log(LEAST + how much the history's items go together with i))
 
 What the language model is to learn is w . x_i, which the retriever lacks. Closeness is the cosine
-of all-MiniLM-L6-v2 vectors, and what goes together is told by EASE (`finetune.ease`). Recent is
-what is among the last `RECENT` items of a user. Features and fit know the training part alone, and
-what is counted there not even the targets.
+of all-MiniLM-L6-v2 vectors, and what goes together is told by EASE (`palr.retrieval.ease`). Recent
+is what is among the last `RECENT` items of a user. Features and fit know the training part alone,
+and what is counted there not even the targets.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.ease import ease
 from finetune.logit import fit_logit
 from finetune.tasks import Example
+from palr.retrieval.ease import together
 
 if TYPE_CHECKING:
     from palr.catalog import Catalog
@@ -40,6 +40,7 @@ FEATURES = (
     "together",
 )
 RECENT = 10
+RIDGE = 400.0  # of EASE
 LEAST = 0.03
 _CLOSEST = 3
 
@@ -64,7 +65,7 @@ class Teacher:
             np.bincount(np.concatenate(chosen), minlength=len(known))
             for chosen in (sequences, recent)
         )
-        self._together = ease(sequences, len(known))
+        self._together = together(sequences, len(known), RIDGE)
 
     def features(self, example: Example) -> NDArray[np.float64]:
         """(candidates, len(`FEATURES`)) of an example with candidates."""

@@ -1,7 +1,8 @@
 """Measure retrievers on a data set: ``python -m palr evaluate``.
 
 Trained models are measured with their weights; models that fit at once are fitted to the training
-part; the rest, made of text or of other models, are loaded as they are served.
+part, and a blend is made of experts that are measured so; the rest, made of text, are loaded as
+they are served.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from palr.evaluation.records import Record, Training
 from palr.evaluation.significance import intervals
 from palr.retrieval import RETRIEVERS, weights
 from palr.retrieval.base import Retriever
+from palr.retrieval.blend import BlendRetriever
 from palr.retrieval.splits import LEAVE_ONE_OUT, PROTOCOLS, TrainingData, training_data
 from palr.settings import Settings
 
@@ -97,11 +99,12 @@ def contenders(
     elif entry.on_training_part:
         items = [catalog.item(item_id) for item_id in data.item_ids]
         yield Contender(entry.on_training_part(data.split, items))
-    elif entry.learns and data.protocol != LEAVE_ONE_OUT:
-        raise RetrieverUnavailableError(
-            f"{model} is made of what is served, which was trained for {LEAVE_ONE_OUT} and may "
-            f"have seen what {data.protocol} asks for; measure it under {LEAVE_ONE_OUT}"
-        )
+    elif entry.experts:
+        experts = [
+            (next(contenders(name, data, catalog, settings)).retriever, weight)
+            for name, weight in entry.experts(data.dataset).items()
+        ]
+        yield Contender(BlendRetriever(experts))
     else:
         yield Contender(entry.load(catalog, settings))
 

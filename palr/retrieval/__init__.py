@@ -4,14 +4,14 @@ To add one, add one entry to `RETRIEVERS`. Nothing here imports torch until a re
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from palr.data.interactions import Split
 from palr.errors import RetrieverUnavailableError
-from palr.retrieval import blend, itemknn, popularity, semantic, weights
+from palr.retrieval import blend, ease, itemknn, popularity, semantic, weights
 from palr.retrieval.base import Retriever, retrieve
 from palr.settings import Settings
 from palr.types import Item
@@ -32,8 +32,8 @@ class Entry:
     trains, empty where there is nothing to train. ``on_training_part`` is for models that learn
     from interactions without weights of their own: they serve what all interactions taught them,
     and are measured as they are without the held-out ones; its items are in the order of the
-    split. ``learns`` is False where the model learns from no interactions, and so may be measured
-    as it is served under every protocol.
+    split. ``experts`` names the retrievers that it is made of, for a data set. A model that has
+    none of the three learns from no interactions, and is measured as it is served.
     """
 
     label: str
@@ -42,7 +42,7 @@ class Entry:
     missing: Callable[["Catalog", Settings], str | None]
     architecture: str = ""
     on_training_part: Callable[[Split, Sequence[Item]], Retriever] | None = None
-    learns: bool = True
+    experts: Callable[[str], Mapping[str, float]] | None = None
 
     def __call__(self, catalog: "Catalog", settings: Settings) -> Retriever:
         return self.load(catalog, settings)
@@ -61,7 +61,13 @@ def _trained(name: str, label: str, meaning: str, module: str) -> Entry:
 
 # Best first: this is the order in which they are offered, and in which "auto" tries `AUTO`.
 RETRIEVERS: dict[str, Entry] = {
-    "blend": Entry("Blend", "what several models agree on", blend.load, blend.missing),
+    "blend": Entry(
+        "Blend",
+        "what several models agree on",
+        blend.load,
+        blend.missing,
+        experts=blend.weights_for,
+    ),
     **{
         name: _trained(name, label, meaning, module)
         for name, label, meaning, module in (
@@ -76,6 +82,13 @@ RETRIEVERS: dict[str, Entry] = {
             ("lightgcn", "LightGCN", "factors smoothed over who chose what", "lightgcn"),
         )
     },
+    "ease": Entry(
+        "EASE",
+        "what goes together, whatever is popular",
+        ease.load,
+        ease.missing,
+        on_training_part=ease.on_training_part,
+    ),
     "itemknn": Entry(
         "ItemKNN",
         "what the same people chose",
@@ -88,7 +101,6 @@ RETRIEVERS: dict[str, Entry] = {
         "closeness of titles and keywords",
         semantic.load,
         semantic.missing,
-        learns=False,
     ),
     "popularity": Entry(
         "Popularity",

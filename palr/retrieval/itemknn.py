@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from palr.data.interactions import Split
 from palr.errors import RetrieverUnavailableError
 from palr.retrieval.base import known_columns
-from palr.retrieval.splits import core_interactions
+from palr.retrieval.splits import core_to_serve
 from palr.settings import Settings
 from palr.types import Item
 
@@ -65,12 +65,7 @@ def load(catalog: "Catalog", settings: Settings) -> ItemKNNRetriever:
     reason = missing(catalog, settings)
     if reason:
         raise RetrieverUnavailableError(reason)
-    core = core_interactions(catalog)
-    if not len(core):
-        raise RetrieverUnavailableError(
-            f"too few people chose the same items of {catalog.dataset}; use the semantic retriever"
-        )
-    return ItemKNNRetriever([catalog.item(item_id) for item_id in core.item_ids], core.sequences())
+    return ItemKNNRetriever(*core_to_serve(catalog))
 
 
 def missing(catalog: "Catalog", settings: Settings) -> str | None:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from palr.data.interactions import Interactions, Split, global_time, leave_one_out
 from palr.errors import PalrError, RetrieverUnavailableError
+from palr.types import Item
 
 if TYPE_CHECKING:
     from palr.catalog import Catalog
@@ -106,6 +108,20 @@ def core_interactions(catalog: "Catalog") -> Interactions:
             f"{catalog.dataset} has no interactions to learn from; use the semantic retriever"
         )
     return in_id_order(catalog.interactions().core(CORE))
+
+
+def core_to_serve(catalog: "Catalog") -> tuple[list[Item], list[NDArray[np.int64]]]:
+    """The 5-core's items and what each user chose of them, as indices, oldest first.
+
+    Raises:
+        RetrieverUnavailableError: there are no interactions, or none survive the 5-core.
+    """
+    core = core_interactions(catalog)
+    if not len(core):
+        raise RetrieverUnavailableError(
+            f"too few people chose the same items of {catalog.dataset}; use the semantic retriever"
+        )
+    return [catalog.item(item_id) for item_id in core.item_ids], core.sequences()
 
 
 def _checksum(interactions: Interactions) -> str:

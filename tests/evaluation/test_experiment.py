@@ -12,6 +12,7 @@ from palr.evaluation.experiment import measure
 from palr.evaluation.kept import KeptRanks
 from palr.evaluation.metrics import summary
 from palr.retrieval import weights
+from palr.retrieval.blend import TUNED
 from palr.retrieval.popularity import on_training_part
 from palr.retrieval.splits import training_data
 from palr.retrieval.train import train
@@ -149,8 +150,17 @@ def test_a_model_trained_for_the_global_split_is_measured_on_it(catalog, setting
     assert sasrec.protocol == "global-time"
 
 
-def test_a_blend_of_served_models_is_refused_under_the_global_split(catalog, settings):
-    with pytest.raises(RetrieverUnavailableError, match="blend is made of what is served"):
+@pytest.mark.parametrize("protocol", ["leave-one-out", "global-time"])
+def test_a_blend_is_made_of_experts_as_they_are_measured(catalog, settings, protocol, monkeypatch):
+    """Served, either expert has seen what is asked here."""
+    monkeypatch.setitem(TUNED, "small", {"popularity": 1.0})
+    blend, popularity = measure(["blend", "popularity"], catalog, settings, protocol=protocol)
+    assert blend.model == "blend"
+    assert blend.measures == popularity.measures
+
+
+def test_a_blend_whose_expert_was_not_trained_for_the_protocol_is_refused(catalog, settings):
+    with pytest.raises(RetrieverUnavailableError, match=r"train-retriever hstu .*global-time"):
         measure(["blend"], catalog, settings, protocol="global-time")
 
 

@@ -22,7 +22,7 @@ def test_available_lists_what_can_be_loaded(
     small_catalog, bare_catalog, small_settings, fresh_settings, tmp_path
 ):
     assert available(small_catalog, small_settings) == list(RETRIEVERS)
-    assert available(small_catalog, fresh_settings) == ["itemknn", "semantic", "popularity"]
+    assert available(small_catalog, fresh_settings) == ["ease", "itemknn", "semantic", "popularity"]
     assert available(bare_catalog, fresh_settings) == ["semantic"]
     assert available(bare_catalog, Settings(home=tmp_path / "empty")) == []
 
