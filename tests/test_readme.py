@@ -40,6 +40,28 @@ def retrieval_table() -> str:
     return table_2([record for path in files for record in read(path)])
 
 
+def retrieval_speed_table() -> str:
+    report = json.loads((ROOT / "assets" / "results" / "bench-retrieval.json").read_text())
+    rows = [
+        "| Items | The model reads | Exact search | With an index | It finds | Peak memory |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for size in report["sizes"]:
+        times = (size[key] for key in ("model_ms", "exact_search_ms", "index_search_ms"))
+        cells = [f"{size['items']:,}", *(f"{ms:.2f} ms" for ms in times)]
+        cells.append(f"{size['index_recall@50']:.1%} of the 50")
+        rows.append(f"| {' | '.join(cells)} | {size['peak_memory_mb']:,} MB |")
+    where = report["machine"]
+    said = (
+        f"`{report['model']}` on {DATASETS[report['dataset']].label}, one core: 50 candidates for "
+        f"an unseen visitor with {report['picks']} picks in {report['visitor_p50_ms']:.2f} ms (p95 "
+        f"{report['visitor_p95_ms']:.2f}), {report['batch_visitors_per_second']:,.0f} visitors a "
+        f"second in batches, {report['evaluated_users_per_second']:,.0f} users a second in an "
+        f"evaluation, {report['peak_memory_mb']:,} MB at most (torch {where['torch']})."
+    )
+    return "\n".join([said, "", *rows])
+
+
 def ranking_table() -> str:
     paths = sorted((ROOT / "assets" / "results").glob("ranking*.json"))
     reports = [json.loads(path.read_text()) for path in paths]
@@ -146,6 +168,7 @@ def load_table() -> str:
 TABLES = {
     "settings": settings_table,
     "retrieval": retrieval_table,
+    "retrieval-speed": retrieval_speed_table,
     "ranking": ranking_table,
     "reranking": reranking_table,
     "order": order_table,
