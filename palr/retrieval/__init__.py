@@ -84,7 +84,7 @@ RETRIEVERS: dict[str, Entry] = {
     },
     "ease": Entry(
         "EASE",
-        "what goes together, whatever is popular",
+        "what goes together, popular or not",
         ease.load,
         ease.missing,
         on_training_part=ease.on_training_part,
