@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # Chosen on validation NDCG@10 of the blends of ML-100K and ML-1M alike.
 RIDGE, LEAST = 100.0, 0.03
-MAX_ITEMS = 6000  # 10 s and half a gigabyte of memory on two cores; 12,000 take 70 s and two
+MAX_ITEMS = 6000  # some 10 s and half a gigabyte on one core; 12,000 take 70 s and two
 
 
 class EASERetriever:
