@@ -152,7 +152,7 @@ def test_a_model_trained_for_the_global_split_is_measured_on_it(catalog, setting
 
 @pytest.mark.parametrize("protocol", ["leave-one-out", "global-time"])
 def test_a_blend_is_made_of_experts_as_they_are_measured(catalog, settings, protocol, monkeypatch):
-    """Served, either expert has seen what is asked here."""
+    """As it is served, the expert has seen what is asked here."""
     monkeypatch.setitem(TUNED, "small", {"popularity": 1.0})
     blend, popularity = measure(["blend", "popularity"], catalog, settings, protocol=protocol)
     assert blend.model == "blend"
