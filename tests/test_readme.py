@@ -132,6 +132,10 @@ def order_table() -> str:
     return reranking_table("palr-order")
 
 
+def profile_table() -> str:
+    return reranking_table("palr-profile")
+
+
 def _measured(stem: str) -> list[Path]:
     paths = (ROOT / "assets" / "results" / f"{stem}-{key}.json" for key in DATASETS)
     return [path for path in paths if path.is_file()]
@@ -172,6 +176,7 @@ TABLES = {
     "ranking": ranking_table,
     "reranking": reranking_table,
     "order": order_table,
+    "profile": profile_table,
     "load": load_table,
 }
 
