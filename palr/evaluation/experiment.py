@@ -106,7 +106,7 @@ def contenders(
         ]
         yield Contender(BlendRetriever(experts))
     else:
-        yield Contender(entry.load(catalog, settings))
+        yield Contender(entry(catalog, settings))
 
 
 def _weights(

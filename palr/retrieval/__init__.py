@@ -27,13 +27,13 @@ class Entry:
     """What a retriever is called, and how it comes to be.
 
     ``label`` and ``meaning`` are for people; the meaning completes "50 found by ...: ". ``load``
-    builds it or raises RetrieverUnavailableError. ``missing`` says cheaply, from file names and
-    flags alone, why it would, or None. ``architecture`` is the module that `palr.retrieval.train`
-    trains, empty where there is nothing to train. ``on_training_part`` is for models that learn
-    from interactions without weights of their own: they serve what all interactions taught them,
-    and are measured as they are without the held-out ones; its items are in the order of the
-    split. ``experts`` names the retrievers that it is made of, for a data set. A model that has
-    none of the three learns from no interactions, and is measured as it is served.
+    builds it or raises RetrieverUnavailableError, once ``missing`` is None: that says cheaply, from
+    file names and flags alone, why it could not serve. ``architecture`` is the module that
+    `palr.retrieval.train` trains, empty where there is nothing to train. ``on_training_part`` is
+    for models that learn from interactions without weights of their own: they serve what all
+    interactions taught them, and are measured as they are without the held-out ones; its items are
+    in the order of the split. ``experts`` names the retrievers that it is made of, for a data set.
+    A model that has none of the three learns from no interactions, and is measured as it is served.
     """
 
     label: str
@@ -45,6 +45,9 @@ class Entry:
     experts: Callable[[str], Mapping[str, float]] | None = None
 
     def __call__(self, catalog: "Catalog", settings: Settings) -> Retriever:
+        """Load it; raises RetrieverUnavailableError with what is missing, or what is broken."""
+        if reason := self.missing(catalog, settings):
+            raise RetrieverUnavailableError(reason)
         return self.load(catalog, settings)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from palr.catalog import Catalog
-from palr.data.interactions import Interactions
+from palr.data.interactions import Interactions, LeaveOneOut
 from palr.domains import DOMAINS
 from palr.retrieval import weights
 from palr.retrieval.train import train, trainable
@@ -48,6 +48,17 @@ def small_catalog(small_items: tuple[Item, ...]) -> Catalog:
     counts = interactions.popularity
     items = tuple(replace(item, popularity=counts.get(item.id, 0)) for item in small_items)
     return Catalog("small", DOMAINS["movies"], items, lambda: interactions)
+
+
+@pytest.fixture
+def four_films(small_items: tuple[Item, ...]) -> LeaveOneOut:
+    """Two users who began with the first two films; the other two are held out."""
+    return LeaveOneOut(
+        train=[np.array([0, 1]), np.array([0, 1])],
+        validation_targets=np.array([2, 2]),
+        test_targets=np.array([3, 3]),
+        item_ids=tuple(item.id for item in small_items[:4]),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from palr.catalog import Catalog
-from palr.data.interactions import LeaveOneOut
 from palr.domains import DOMAINS
 from palr.errors import RetrieverUnavailableError
 from palr.retrieval import RETRIEVERS, load_retriever
@@ -41,14 +40,8 @@ def test_items_that_shun_each_other_are_no_less_likely_than_strangers(small_item
     assert scores[1] == scores[3] == pytest.approx(np.log(LEAST))
 
 
-def test_for_measuring_it_learns_from_the_training_part_only(small_items):
-    split = LeaveOneOut(
-        train=[np.array([0, 1]), np.array([0, 1])],
-        validation_targets=np.array([2, 2]),
-        test_targets=np.array([3, 3]),
-        item_ids=tuple(item.id for item in small_items[:4]),
-    )
-    scores = on_training_part(split, small_items[:4]).score([[small_items[0]]])[0]
+def test_for_measuring_it_learns_from_the_training_part_only(small_items, four_films):
+    scores = on_training_part(four_films, small_items[:4]).score([[small_items[0]]])[0]
     assert np.flatnonzero(scores > np.log(np.float32(LEAST))).tolist() == [1]
 
 

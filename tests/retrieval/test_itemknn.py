@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from palr.catalog import Catalog
-from palr.data.interactions import Interactions, LeaveOneOut
+from palr.data.interactions import Interactions
 from palr.domains import DOMAINS
 from palr.errors import RetrieverUnavailableError
 from palr.evaluation.metrics import hit_rate
@@ -43,14 +43,8 @@ def test_only_the_nearest_neighbours_of_an_item_count(small_items):
     assert np.flatnonzero(model.score([[small_items[0]]])[0]).tolist() == [1]
 
 
-def test_for_measuring_it_learns_from_the_training_part_only(small_items):
-    split = LeaveOneOut(
-        train=[np.array([0, 1]), np.array([0, 1])],
-        validation_targets=np.array([2, 2]),
-        test_targets=np.array([3, 3]),
-        item_ids=tuple(item.id for item in small_items[:4]),
-    )
-    scores = on_training_part(split, small_items[:4]).score([[small_items[0]]])
+def test_for_measuring_it_learns_from_the_training_part_only(small_items, four_films):
+    scores = on_training_part(four_films, small_items[:4]).score([[small_items[0]]])
     assert np.flatnonzero(scores[0]).tolist() == [1]
 
 
