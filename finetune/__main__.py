@@ -159,15 +159,18 @@ def evaluate(
 def reproduce(
     dataset: DatasetName,
     config: Annotated[str, typer.Option(help=f"One of: {', '.join(CONFIGS)}.")] = CPU,
+    users: Annotated[int, typer.Option(min=0, help="Test users to draw; 0: all.")] = 1500,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the records here.")
     ] = None,
 ) -> None:
     """Data, training and evaluation of PALR_v1 and PALR_v2, with what each is expected to take."""
+    from finetune.judge import Sampling
     from finetune.reproduce import reproduce
 
     settings, catalog = _open(dataset)
-    reproduce(catalog, settings, config, json_file, typer.echo)
+    sampling = Sampling(users=users)
+    reproduce(catalog, settings, config, json_file, typer.echo, sampling, _command())
 
 
 def _command() -> str:

@@ -14,10 +14,11 @@ from finetune.calibrate import calibrate
 from finetune.configs import CONFIGS, RECIPES, Recipe, named, with_changes
 from finetune.dataset import MANIFEST, read_manifest
 from finetune.evaluate import evaluate, report
-from finetune.judge import Contender, contender
+from finetune.judge import Contender, Sampling, contender
 from finetune.record import read_record
 from finetune.train import Run, train
 from palr.data.progress import Bars
+from palr.errors import PalrError
 from palr.evaluation.records import to_json
 from palr.settings import Settings
 
@@ -48,8 +49,13 @@ def reproduce(
     config: str,
     json_file: Path | None,
     say: Callable[[str], None],
+    sampling: Sampling | None = None,
+    command: str = "",
 ) -> None:
-    """Run all steps; see `STEPS` and `EXPECTED`. Errors are those of the steps."""
+    """Run all steps; see `STEPS` and `EXPECTED`. Errors are those of the steps.
+
+    ``sampling`` says who is asked in the end, and on which validation lists PALR_v2 is calibrated.
+    """
     named(CONFIGS, config)  # before an hour is spent on data
     say(f"{config} on {catalog.dataset}: {EXPECTED[config]}")
     rows = [Contender("zero-shot")]
@@ -61,13 +67,17 @@ def reproduce(
         out = settings.home / "adapters" / f"{name}-{catalog.dataset}"
         _trained(catalog, settings, recipe, config, changes, out, say)
         if read_record(out).config.prior:
-            with Bars() as bars:
-                calibrate(catalog, settings, out, progress=bars)
+            try:
+                with Bars() as bars:
+                    calibrate(catalog, settings, out, sampling=sampling, progress=bars)
+            except PalrError as error:  # the rows below tell what the adapter is worth as trained
+                say(f"not calibrated: {error}")
         rows.append(contender(f"{name}={out}"))
     # 3. The whole pipeline on the test part, misses counted as zero.
     with Bars() as bars:
-        command = f"python -m finetune reproduce --dataset {catalog.dataset} --config {config}"
-        records = evaluate(catalog, settings, rows, progress=bars, command=command)
+        records = evaluate(
+            catalog, settings, rows, sampling=sampling, progress=bars, command=command
+        )
     report(records, say)
     if json_file:
         json_file.write_text(to_json(records) + "\n")
