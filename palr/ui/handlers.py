@@ -72,13 +72,13 @@ class Handlers:
         self._studio = studio
         self.stream = on_gpu(self._on_device)
 
-    def status(self, domain: str) -> tuple[str, dict[str, Any]]:
+    def status(self, domain: str, adapter: str = AUTOMATIC) -> tuple[str, dict[str, Any]]:
         """The status line, and a timer update that ends the polling once the model is there."""
         domain = known(domain)
         status, catalog = self._studio.llm_status, self._studio.catalog(domain)
         message = status.message
         if status.state == "ready":
-            message += f", {self._tuning(domain)}"
+            message += f", {self._tuning(domain, adapter)}"
         html = render.status(status.state, message, catalog.dataset, catalog.has_interactions)
         return html, gr.update(active=status.state == "loading")
 
@@ -212,7 +212,7 @@ class Handlers:
             *self._page(desks, domain),
             Selection(domain, there.picks).payload(),
             *self._settings(domain, there),
-            self.status(domain)[0],
+            self.status(domain, there.asked_adapter)[0],
         )
 
     def lay(
@@ -229,7 +229,7 @@ class Handlers:
             *self._page(desks, domain, message),
             Selection(domain, desk.picks).payload(),
             *self._settings(domain, desk),
-            self.status(domain)[0],
+            self.status(domain, desk.asked_adapter)[0],
             domain,
         )
 
@@ -274,12 +274,13 @@ class Handlers:
             for asked, choices in offered
         )
 
-    def _tuning(self, domain: str) -> str:
-        """How the model was prepared that ranks unless another is asked for."""
-        name = self._studio.default_adapter(domain)
-        if name is None:
-            return self._studio.settings.adapter or ZERO_SHOT
-        return self._studio.adapters(domain)[name]
+    def _tuning(self, domain: str, asked: str) -> str:
+        """How the model is prepared that ranks; what is not offered is as not asked for."""
+        tuned = self._studio.adapters(domain)
+        if asked == self._studio.zero_shot:
+            return ZERO_SHOT
+        name = asked if asked in tuned else self._studio.default_adapter(domain)
+        return tuned[name] if name else self._studio.settings.adapter or ZERO_SHOT
 
     def _page(self, desks: Mapping[str, Desk], domain: str, message: str = "") -> tuple[Any, ...]:
         view = desks.get(domain, Desk()).view

@@ -119,7 +119,7 @@ def build_page(studio: Studio) -> Page:
             **quiet,
             trigger_mode="multiple",  # a new run queues while a cancelled one finds its end
         )
-        run.then(handlers.status, domain, [status, timer], **quick)
+        run.then(handlers.status, [domain, adapter], [status, timer], **quick)
         cancel.click(handlers.cancelled, [picker, desks], page, **quick)
         switched = domain.change(
             handlers.switch,
@@ -143,7 +143,13 @@ def build_page(studio: Studio) -> Page:
             trigger_mode="always_last",
             **quick,
         )
-        timer.tick(handlers.status, domain, [status, timer], **quick)
+        gr.on(
+            [timer.tick, adapter.change],
+            handlers.status,
+            [domain, adapter],
+            [status, timer],
+            **quick,
+        )
 
         def restore(text: str, picked: object, desks: Desks) -> tuple[object, ...]:
             try:

@@ -96,6 +96,10 @@ def test_movies_from_the_first_pick_to_the_prompt(visit: Visit, screenshots: Pat
     assert page.locator(".card").count() == 10
     page.screenshot(path=screenshots / "movies-1280-light-stale.png", full_page=True)
 
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("radio", name="Zero-shot").check()
+    expect(page.locator("#status")).to_contain_text("zero-shot")
+
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])

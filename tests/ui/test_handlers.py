@@ -225,6 +225,16 @@ def test_adapters_can_be_chosen_the_best_first() -> None:
         ("Zero-shot", "zero-shot"),
     ]
     assert "scripted, PALR_v2" in handlers.status("movies")[0]
+    assert "scripted, PALR_v1" in handlers.status("movies", "ml-v1")[0]
+    assert "scripted, zero-shot" in handlers.status("movies", "zero-shot")[0]
+    assert "scripted, PALR_v2" in handlers.status("movies", "no-such-adapter")[0]
+
+
+def test_the_status_is_that_of_the_adapter_a_domain_was_left_with() -> None:
+    handlers = handlers_for(good_run)
+    there = {"movies": Desk(asked_adapter="ml-v1")}
+    page = handlers.switch("movies", PICKED, AUTOMATIC, AUTOMATIC, AUTOMATIC, there)
+    assert "scripted, PALR_v1" in page[-1]
 
 
 def test_a_run_in_line_and_a_run_that_was_not_let_in() -> None:
