@@ -18,9 +18,7 @@ FEW = Sampling(users=6, validation=6, checked=2, shuffled=2, shuffles=2)
 @pytest.fixture
 def home(tmp_path, palr_home, films, base_folder) -> Settings:
     """A home with the sentence model and a retriever; the tiny LLaMA is the model."""
-    settings = Settings(
-        home=tmp_path / "home", llm=str(base_folder), dtype="float32", device="cpu"
-    )
+    settings = Settings(home=tmp_path / "home", llm=str(base_folder), dtype="float32", device="cpu")
     settings.home.mkdir()
     (settings.home / "models").symlink_to(palr_home / "models")
     train_retriever("sasrec", films, settings, plan=Plan(epochs=2, batch_size=16), quiet=True)
