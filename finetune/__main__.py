@@ -118,6 +118,9 @@ def evaluate(
         str, typer.Option(help=f"Mode of the row zero-shot: {', '.join(MODES)}; empty: no row.")
     ] = DEFAULT_MODE,
     retriever: Annotated[str, typer.Option(help="The retriever before the model.")] = "sasrec",
+    baseline: Annotated[
+        str | None, typer.Option(help="The row to compare the others with; default the retriever.")
+    ] = None,
     profile: Annotated[ProfileKind, typer.Option(help="What the prompts say of the user.")] = "llm",
     users: Annotated[int, typer.Option(min=0, help="Test users to draw; 0: all.")] = 1500,
     validation: Annotated[int, typer.Option(min=0, help="Validation users for the mix.")] = 500,
@@ -132,8 +135,9 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure the whole pipeline; a killed run goes on where it stopped."""
-    from finetune.evaluate import evaluate, report
+    from finetune.evaluate import evaluate
     from finetune.judge import Contender, Sampling, contender
+    from finetune.rows import report
     from palr.evaluation.records import to_json
 
     settings, catalog = _open(dataset)
@@ -145,6 +149,7 @@ def evaluate(
             settings,
             rows,
             retriever=retriever,
+            baseline=baseline,
             sampling=Sampling(users, validation, checked, shuffled, seed=seed, skip=skip),
             profile=profile,
             progress=bars,

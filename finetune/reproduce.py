@@ -13,9 +13,10 @@ from finetune.build import build, folder
 from finetune.calibrate import calibrate
 from finetune.configs import CONFIGS, RECIPES, Recipe, named, with_changes
 from finetune.dataset import MANIFEST, read_manifest
-from finetune.evaluate import evaluate, report
+from finetune.evaluate import evaluate
 from finetune.judge import Contender, Sampling, contender
 from finetune.record import read_record
+from finetune.rows import report
 from finetune.train import Run, train
 from palr.data.progress import Bars
 from palr.errors import PalrError

@@ -11,9 +11,10 @@ from finetune.adapters import WEIGHTS
 from finetune.build import build, folder
 from finetune.calibrate import calibrate
 from finetune.configs import Config
-from finetune.evaluate import evaluate, opened, sensitivity
+from finetune.evaluate import evaluate, opened
 from finetune.judge import Contender, Judge, Sampling, contender
 from finetune.lists import MISS, Kept, Order, cases
+from finetune.rows import sensitivity
 from finetune.train import Run, train
 from palr.errors import DataError, PalrError
 from palr.evaluation.metrics import summary
@@ -87,6 +88,20 @@ def test_every_row_is_over_all_sampled_users(films, home, adapter):
     gain = found["palr-v2", "test"].measures["delta_NDCG@10"]
     both = [found[model, "test"].measures["NDCG@10"] for model in ("palr-v2", "sasrec")]
     assert gain == pytest.approx(both[0] - both[1])
+
+
+def test_rows_can_be_compared_with_one_of_them(films, home, adapter):
+    small = replace(SAMPLING, validation=0)
+    rivals = [Contender("zero-shot"), contender(f"palr-v2={adapter}")]
+    records = evaluate(films, home, rivals, baseline="palr-v2", sampling=small, profile="none")
+    found = rows(records)
+    assert found["palr-v2", "test"].baseline == "sasrec"
+    gained = found["zero-shot", "test"]
+    assert gained.baseline == "palr-v2"
+    both = [found[model, "test"].measures["NDCG@10"] for model in ("zero-shot", "palr-v2")]
+    assert gained.measures["delta_NDCG@10"] == pytest.approx(both[0] - both[1])
+    with pytest.raises(PalrError, match="no row is called 'palr-v3'"):
+        evaluate(films, home, rivals, baseline="palr-v3", sampling=small, profile="none")
 
 
 def test_a_mode_without_a_prior_ranks_by_its_own_scores(films, home, adapter):
