@@ -101,8 +101,8 @@ def _seconds(measured: float | None) -> str:
     return "\N{EN DASH}" if measured is None else f"{measured:.2f}"
 
 
-def reranking_table(stem: str = "palr") -> str:
-    heads = ["Data set", "Row", "Users", "HR@10", "NDCG@10", "NDCG@10 over the retriever", "p"]
+def reranking_table(stem: str = "palr", rival: str = "the retriever") -> str:
+    heads = ["Data set", "Row", "Users", "HR@10", "NDCG@10", f"NDCG@10 over {rival}", "p"]
     heads.append("shuffled, of the top 10 the same")
     rows = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for path in _measured(stem):
@@ -134,6 +134,10 @@ def order_table() -> str:
 
 def profile_table() -> str:
     return reranking_table("palr-profile")
+
+
+def aids_table() -> str:
+    return reranking_table("palr-aids", "the retriever, or over both aids")
 
 
 def _measured(stem: str) -> list[Path]:
@@ -177,6 +181,7 @@ TABLES = {
     "reranking": reranking_table,
     "order": order_table,
     "profile": profile_table,
+    "aids": aids_table,
     "load": load_table,
 }
 
