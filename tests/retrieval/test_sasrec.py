@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,14 +8,15 @@ from torch.nn.functional import cross_entropy
 from palr.retrieval import softmax
 from palr.retrieval.sasrec import Config, SASRec
 from palr.retrieval.sequences import PAD
+from palr.retrieval.transformer import Block
 
 CONFIG = Config(width=16, layers=2, heads=2, max_len=8, dropout=0.0)
 
 
-@pytest.fixture
-def model():
+@pytest.fixture(params=[False, True], ids=["plain", "by distance"])
+def model(request):
     torch.manual_seed(2)
-    model = SASRec(30, CONFIG).eval()
+    model = SASRec(30, replace(CONFIG, by_distance=request.param)).eval()
     with torch.no_grad():
         for parameter in model.parameters():  # larger than at initialisation, so that all count
             parameter.add_(torch.randn_like(parameter) * 0.1)
@@ -53,6 +56,32 @@ def test_the_score_is_the_last_state_times_the_tied_embeddings(model):
         state = model(torch.from_numpy(history)[None])[0, -1]
         expected = (model.items.weight @ state).numpy()
     np.testing.assert_allclose(model.score([history])[0], expected, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_a_bias_by_distance_that_has_learnt_nothing_changes_nothing():
+    torch.manual_seed(0)
+    plain, biased = Block(8, 2, 4, 0.0), Block(8, 2, 4, 0.0, reach=6)
+    biased.load_state_dict(plain.state_dict() | {"bias": biased.bias})
+    x = torch.randn(3, 5, 8)
+    torch.testing.assert_close(biased(x), plain(x))
+
+
+@torch.no_grad()
+def test_each_head_weighs_by_distance():
+    """Queries of zero leave the bias alone to decide: softmax(log 3, log 1, log 0) over what is
+    zero, one and two items back; the other head looks two back."""
+    block = Block(2, 2, 1, 0.0, reach=3)
+    for parameter in block.parameters():
+        parameter.zero_()
+    block.norm_attention = torch.nn.Identity()
+    block.qkv.weight[4:] = torch.eye(2)  # values are the input; queries and keys nothing
+    block.merge.weight.copy_(torch.eye(2))
+    block.bias.copy_(torch.tensor([[3.0, 1.0, 0.0], [0.0, 0.0, 1.0]]).log().clamp(min=-1e4))
+    x = torch.tensor([[[4.0, 1.0], [8.0, 2.0], [0.0, 3.0]]])
+    added = block(x) - x
+    expected = [[4.0, 1.0], [(3 * 8 + 4) / 4, 1.5], [(0 + 8) / 4, 1.0]]
+    torch.testing.assert_close(added[0], torch.tensor(expected))
 
 
 def test_batches_hold_every_target_once_padded_on_the_right(model):
