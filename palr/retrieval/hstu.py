@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from palr.retrieval.sequences import CausalModel, initialise
+from palr.retrieval.sequences import CausalModel, distances, initialise
 from palr.retrieval.trainer import Plan
 
 
@@ -73,7 +73,7 @@ class HSTU(CausalModel):
         """States (batch, length, width) for item indices (batch, length), length <= max_len."""
         length = items.shape[1]
         steps = torch.arange(length, device=items.device)
-        distance = steps[:, None] - steps[None, :]
+        distance = distances(length, items.device)
         x = self.items(items) * self.items.embedding_dim**0.5 + self.positions(steps)
         x = self.dropout(x)
         for block in self.blocks:

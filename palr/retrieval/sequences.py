@@ -85,6 +85,12 @@ class CausalModel(TiedModel):
         return self(inputs)[torch.arange(len(recent), device=device), last]
 
 
+def distances(length: int, device: torch.device) -> Tensor:
+    """How many items back ``j`` lies from ``i``, (length, length); what is negative is later."""
+    steps = torch.arange(length, device=device)
+    return steps[:, None] - steps[None, :]
+
+
 def windows(sequence: History, max_len: int, rng: np.random.Generator) -> list[History]:
     """Cut a training sequence into stretches of at most ``max_len + 1`` items.
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from palr.retrieval.sequences import distances
+
 
 class Block(nn.Module):
     """Normalisation, attention, residual; normalisation, feed-forward, residual.
@@ -54,8 +56,7 @@ def _attend_by_distance(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor
     Written out: where a bias is learnt, torch's fused kernels step aside, and three times slower.
     """
     batch, heads, length, width = q.shape
-    steps = torch.arange(length, device=q.device)
-    distance = steps[:, None] - steps[None, :]
+    distance = distances(length, q.device)
     added = bias[:, distance.clamp(min=0)].masked_fill(distance < 0, float("-inf")).to(q.dtype)
     flat = (batch * heads, length, width)
     logits = torch.baddbmm(
