@@ -5,24 +5,23 @@ links, run histories, monitoring. Here everything is refused that the page does 
 that a weakness in what it does not use is out of reach.
 """
 
-import asyncio
 import base64
 import hmac
 import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 from palr import metrics
+from palr.serve.asgi import App, Receive, Refusal, Scope, Send, body_of, only, respond, with_body
 from palr.serve.contract import ArgumentsError, Contract, ContractError, session
+from palr.serve.headers import Answer, policy, security_headers
 from palr.serve.limits import Buckets, visitor_of
-from palr.serve.pages import App, Message, Pages, Receive, Scope, Send, hash_of
+from palr.serve.pages import Pages, hash_of
 
-MAX_BODY = 256 * 1024
-BODY_SECONDS = 30.0
 REQUESTS_PER_SECOND, REQUEST_BURST = 50.0, 500  # a computer room may share one address
 LOGINS_PER_SECOND, LOGIN_BURST = 0.1, 10
 MAX_UNREAD = 100  # messages to one session; a page that reads them has none left a moment later
@@ -60,42 +59,6 @@ class Rules:
     unread: Callable[[str], int] = lambda session: 0
 
 
-class Refusal(Exception):  # noqa: N818 (an answer, not a fault)
-    """Answer this instead."""
-
-    def __init__(
-        self, status: int, text: str, kind: str = "application/json", **headers: str
-    ) -> None:
-        super().__init__(text)
-        self.status = status
-        self.headers = {"content-type": kind, **headers}
-        is_json = kind == "application/json"
-        self.body = (json.dumps({"detail": text}) if is_json else text).encode()
-
-
-@dataclass
-class _Answer:
-    """Watches one answer on its way out."""
-
-    send: Send
-    headers: list[tuple[bytes, bytes]]
-    route: str
-    status: int = 0
-    drop: frozenset[bytes] = field(
-        default=frozenset({b"server", b"access-control-allow-origin"})
-        | {b"access-control-allow-credentials"}
-    )
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            kept = [pair for pair in message.get("headers", []) if pair[0].lower() not in self.drop]
-            kept = [_on_this_server(name, value) for name, value in kept]
-            message = {**message, "headers": kept + self.headers}
-            metrics.REQUESTS.labels(self.route, self.status).inc()
-        await self.send(message)
-
-
 class Gate:
     """An ASGI application around ``app``."""
 
@@ -119,7 +82,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
-        answer = _Answer(send, self._security_headers(scope), _route(path))
+        answer = Answer(send, security_headers(self._rules.framed_by), _route(path))
         visitor = visitor_of((scope.get("client") or (None,))[0])
         streams = path.startswith((f"{_API}/heartbeat/", f"{_API}/queue/data"))
         streams |= path.startswith(MCP_PATH)
@@ -139,13 +102,13 @@ class Gate:
                 if streams:
                     self._close_stream(visitor)
         except Refusal as refusal:
-            await _respond(answer, refusal.status, refusal.headers, refusal.body)
+            await respond(answer, refusal.status, refusal.headers, refusal.body)
         except Exception:
             if answer.status:
                 raise  # too late for another answer
             _log.exception("the server failed", extra={"fields": {"route": _route(path)}})
             body = json.dumps({"detail": "The server failed; its log tells why."}).encode()
-            await _respond(answer, 500, {"content-type": "application/json"}, body)
+            await respond(answer, 500, {"content-type": "application/json"}, body)
 
     async def _admit(self, scope: Scope, receive: Receive, visitor: str) -> tuple[Scope, Receive]:
         """The request as Gradio may see it; raises Refusal."""
@@ -154,7 +117,7 @@ class Gate:
         self._own_answers(path, method, headers, visitor)
         self._same_origin(headers)
         if _ASSET.fullmatch(path) or path in self._rules.files:
-            _only(method, "GET", "HEAD")
+            only(method, "GET", "HEAD")
             return {**scope, "query_string": b""}, receive
         wait = self._requests.take(visitor)
         if wait:
@@ -162,21 +125,21 @@ class Gate:
                 429, "Too many requests from your address: slow down.", **{"retry-after": "2"}
             )
         if path in _PAGES:
-            _only(method, "GET", "HEAD")
+            only(method, "GET", "HEAD")
             return {**scope, "query_string": b""}, receive
         if path.startswith(f"{_API}/heartbeat/"):
-            _only(method, "GET")
+            only(method, "GET")
             _named(path.removeprefix(f"{_API}/heartbeat/"))
             return {**scope, "query_string": b""}, receive
         if path == f"{_API}/queue/data":
-            _only(method, "GET")
+            only(method, "GET")
             asked = parse_qs(scope["query_string"].decode("latin-1"))
             name = _named((asked.get("session_hash") or [""])[0])
             return {**scope, "query_string": f"session_hash={name}".encode()}, receive
         if self._rules.mcp and path.rstrip("/") == MCP_PATH:
-            _only(method, "POST")
+            only(method, "POST")
             self._knows_the_password(headers, visitor)
-            return _with_body(scope, receive, await _body(receive, scope), b"application/json")
+            return with_body(scope, receive, await body_of(receive, scope), b"application/json")
         if self._rules.password and path in ("/login", "/login/", "/logout"):
             return await self._login(scope, receive, visitor)
         return await self._call(scope, receive)
@@ -194,23 +157,23 @@ class Gate:
         by_name = _CALL.fullmatch(path)
         if by_name and by_name[1] in contract.names:
             if by_name[2]:
-                _only(scope["method"], "GET")
+                only(scope["method"], "GET")
                 if not self._rules.pending(by_name[2]):
                     raise Refusal(404, "There is no such event, or it was told already.")
                 return {**scope, "query_string": b""}, receive
             checks = {path: lambda body: contract.named(by_name[1], body)}
         if path not in checks:
             raise Refusal(404, "Not found.")
-        _only(scope["method"], "POST")
+        only(scope["method"], "POST")
         try:
-            body = checks[path](await _body(receive, scope))
+            body = checks[path](await body_of(receive, scope))
         except ArgumentsError as error:
             refusal = Refusal(422, f"{error}.")
             refusal.body = _for_gradios_client(str(error))
             raise refusal from error
         except ContractError as error:
             raise Refusal(422, f"{error}.") from error
-        return _with_body(scope, receive, body, b"application/json")
+        return with_body(scope, receive, body, b"application/json")
 
     def _joined(self, body: bytes) -> bytes:
         """Gradio keeps what a run says until it is read, however much that is."""
@@ -221,20 +184,20 @@ class Gate:
 
     async def _login(self, scope: Scope, receive: Receive, visitor: str) -> tuple[Scope, Receive]:
         if scope["path"] == "/logout":
-            _only(scope["method"], "GET")
+            only(scope["method"], "GET")
             return {**scope, "query_string": b""}, receive
-        _only(scope["method"], "POST")
+        only(scope["method"], "POST")
         if self._logins.take(visitor):
             raise Refusal(429, "Too many tries: wait a minute.", **{"retry-after": "60"})
-        body = await _body(receive, scope)
+        body = await body_of(receive, scope)
         kind = dict(scope["headers"]).get(b"content-type", b"")
-        return _with_body(scope, receive, body, kind)
+        return with_body(scope, receive, body, kind)
 
     def _own_answers(self, path: str, method: str, headers: dict[str, str], visitor: str) -> None:
         """Raises the Refusal that answers a health check or a scrape."""
         if path not in ("/healthz", "/readyz", "/metrics"):
             return
-        _only(method, "GET", "HEAD")
+        only(method, "GET", "HEAD")
         if path == "/healthz":
             raise Refusal(200, "ok\n", "text/plain; charset=utf-8")
         if path == "/readyz":
@@ -280,7 +243,7 @@ class Gate:
         if self._streams[visitor] <= 0:
             del self._streams[visitor]
 
-    async def _page(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+    async def _page(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         """Answer with the page's configuration, or with the page under a policy that names its
         inline scripts, and no others, by hash."""
         built = await self._pages.get(scope, receive)
@@ -291,97 +254,13 @@ class Gate:
             given[b"content-encoding"] = b"gzip"
         given |= {b"content-length": str(len(body)).encode(), b"vary": b"Accept-Encoding"}
         if scope["path"] == "/":
-            policy = self._policy(f"{built.scripts} {self._script_hashes}")
-            given[b"content-security-policy"] = policy.encode()
+            own = policy(f"{built.scripts} {self._script_hashes}", self._rules.framed_by)
+            given[b"content-security-policy"] = own.encode()
             answer.headers = [h for h in answer.headers if h[0] != b"content-security-policy"]
         await answer(
             {"type": "http.response.start", "status": built.status, "headers": list(given.items())}
         )
         await answer({"type": "http.response.body", "body": body})
-
-    def _policy(self, scripts: str = "") -> str:
-        """Gradio compiles templates, which needs 'unsafe-eval', and styles elements one by one.
-
-        Inline scripts and handlers do not run unless they are named by hash, so that even HTML
-        that slipped through unescaped stays inert, and nothing may be fetched from elsewhere.
-        """
-        return "; ".join(
-            (
-                "default-src 'self'",
-                f"script-src 'self' 'unsafe-eval' {scripts}".strip(),
-                "style-src 'self' 'unsafe-inline'",
-                "img-src 'self' data: blob:",
-                "font-src 'self' data:",
-                "connect-src 'self'",
-                "object-src 'none'",
-                "base-uri 'self'",
-                "form-action 'self'",
-                " ".join(("frame-ancestors 'self'", *self._rules.framed_by)),
-            )
-        )
-
-    def _security_headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        headers = {
-            "content-security-policy": self._policy(),
-            "x-content-type-options": "nosniff",
-            "referrer-policy": "no-referrer",
-            "cross-origin-resource-policy": "same-site",
-            "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
-        }
-        return [(name.encode(), value.encode()) for name, value in headers.items()]
-
-
-async def _body(receive: Receive, scope: Scope) -> bytes:
-    """The whole body, in bounded time and size; raises Refusal."""
-    announced = dict(scope["headers"]).get(b"content-length", b"0")
-    if not announced.isdigit() or int(announced) > MAX_BODY:
-        raise Refusal(413, f"The body may have {MAX_BODY} bytes.")
-
-    async def read() -> bytes:
-        body = b""
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Refusal(400, "The request broke off.")
-            body += bytes(message.get("body", b""))
-            if len(body) > MAX_BODY:
-                raise Refusal(413, f"The body may have {MAX_BODY} bytes.")
-            if not message.get("more_body"):
-                return body
-
-    try:
-        return await asyncio.wait_for(read(), BODY_SECONDS)
-    except TimeoutError as error:
-        raise Refusal(408, "The request took too long to arrive.") from error
-
-
-def _with_body(scope: Scope, receive: Receive, body: bytes, kind: bytes) -> tuple[Scope, Receive]:
-    """The request with this body in the place of the one that was read."""
-    replaced = (b"content-length", b"content-type", b"transfer-encoding")
-    headers = [pair for pair in scope["headers"] if pair[0] not in replaced]
-    headers += [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
-    sent = False
-
-    async def replay() -> Message:
-        nonlocal sent
-        if sent:
-            return await receive()
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return {**scope, "headers": headers, "query_string": b""}, replay
-
-
-async def _respond(answer: Send, status: int, headers: dict[str, str], body: bytes) -> None:
-    pairs: Iterable[tuple[str, str]] = {**headers, "content-length": str(len(body))}.items()
-    encoded = [(name.encode(), value.encode()) for name, value in pairs]
-    await answer({"type": "http.response.start", "status": status, "headers": encoded})
-    await answer({"type": "http.response.body", "body": body})
-
-
-def _only(method: str, *allowed: str) -> None:
-    if method not in allowed:
-        raise Refusal(405, "That method is not allowed here.", allow=", ".join(allowed))
 
 
 def _for_gradios_client(text: str) -> bytes:
@@ -396,15 +275,6 @@ def _named(value: str) -> str:
         return session(value)
     except ContractError as error:
         raise Refusal(422, f"{error}.") from error
-
-
-def _on_this_server(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    """Redirects stay here: Gradio builds them from headers that anybody can send."""
-    if name.lower() != b"location":
-        return name, value
-    parts = urlsplit(value.decode("latin-1"))
-    path = "/" + parts.path.lstrip("/\\")
-    return name, (f"{path}?{parts.query}" if parts.query else path).encode("latin-1")
 
 
 def _route(path: str) -> str:

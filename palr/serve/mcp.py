@@ -6,7 +6,7 @@ agree in all of this (https://modelcontextprotocol.io/specification).
 """
 
 import json
-from collections.abc import AsyncGenerator, Callable, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +15,13 @@ import anyio
 from pydantic import BaseModel
 
 from palr.errors import PalrError
+from palr.serve.asgi import Scope
 from palr.serve.contract import ArgumentsError, validated
 
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
 _PARSE, _INVALID, _NO_METHOD, _PARAMS = -32700, -32600, -32601, -32602
 
 Answer = dict[str, Any]
-Scope = MutableMapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,10 @@ import gzip
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from palr.serve.asgi import App, Message, Receive, Scope
 
 # What Gradio reads the server's own address from, which the page holds.
 _NAMING = (b"host", b"x-forwarded-host", b"x-forwarded-proto", b"x-gradio-server")

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from pydantic import create_model
 
-from palr.serve import gate
+from palr.serve import asgi, gate
+from palr.serve.asgi import Message, Receive, Scope, Send
 from palr.serve.contract import Call, Contract
 from palr.serve.gate import Gate, Rules
 from palr.serve.limits import Buckets
-from palr.serve.pages import Message, Receive, Scope, Send
 
 CONTRACT = Contract(
     {0: Call(("selection",))}, components=frozenset({9}), lookups=frozenset({"search"})
@@ -133,7 +133,7 @@ def test_a_redirect_stays_on_this_server() -> None:
 
 
 def test_bodies_are_bounded() -> None:
-    large = b'{"a": "' + b"x" * gate.MAX_BODY + b'"}'
+    large = b'{"a": "' + b"x" * asgi.MAX_BODY + b'"}'
     assert ask("POST", "/gradio_api/run/predict", content=large).status_code == 413
 
     def chunks() -> Iterator[bytes]:
@@ -152,7 +152,7 @@ def test_bodies_are_bounded() -> None:
 
 
 def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(asgi, "BODY_SECONDS", 0.05)
     sent: list[Message] = []
 
     async def silent() -> Message:
@@ -263,7 +263,7 @@ def test_tools_are_posted_to_and_nothing_else() -> None:
     assert ask("POST", gate.MCP_PATH, RULES, content=b"{}").status_code == 404
     evil = {"Origin": "https://evil.example"}
     assert ask("POST", gate.MCP_PATH, rules, content=b"{}", headers=evil).status_code == 403
-    large = b" " * (gate.MAX_BODY + 1)
+    large = b" " * (asgi.MAX_BODY + 1)
     assert ask("POST", gate.MCP_PATH, rules, content=large).status_code == 413
 
 

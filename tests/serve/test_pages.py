@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from palr.serve.pages import Built, Message, Pages, Receive, Scope, Send
+from palr.serve.asgi import Message, Receive, Scope, Send
+from palr.serve.pages import Built, Pages
 
 HOST = (b"host", b"studio.example")
 
