@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,6 +18,7 @@ from palr.setup import ensure
 
 if TYPE_CHECKING:
     from palr.catalog import Catalog
+    from palr.evaluation.records import Record
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -26,6 +28,10 @@ DatasetName = Annotated[str, typer.Option(help="An installed data set with inter
 Changes = Annotated[
     list[str] | None, typer.Option("--set", help="field=value, laid over the named entry; repeat.")
 ]
+Users = Annotated[int, typer.Option(min=0, help="Test users to draw; 0: all.")]
+Seed = Annotated[int, typer.Option(help="Seed of the samples.")]
+Skip = Annotated[int, typer.Option(min=0, help="Leave out the first users that this seed draws.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the records here.")]
 
 
 @app.callback()
@@ -94,7 +100,7 @@ def calibrate(
     adapter: Annotated[Path, typer.Argument(help="Folder of the adapter.")],
     retriever: Annotated[str, typer.Option(help="The retriever before the model.")] = "sasrec",
     validation: Annotated[int, typer.Option(min=1, help="Validation users to ask.")] = 500,
-    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Weigh an adapter's scores against the retriever's, for serving."""
     from finetune.calibrate import calibrate
@@ -105,6 +111,34 @@ def calibrate(
     with Bars() as bars:
         prior = calibrate(catalog, settings, adapter, retriever, sampling, bars)
     typer.echo(f"{adapter}: the retriever's scores count {prior:g} times the model's")
+
+
+@app.command()
+def ceiling(
+    dataset: DatasetName,
+    retriever: Annotated[str, typer.Option(help="The retriever before the teacher.")] = "sasrec",
+    users: Users = 1500,
+    validation: Annotated[int, typer.Option(min=1, help="Validation users to fit to.")] = 6000,
+    seed: Seed = 0,
+    skip: Skip = 0,
+    json_file: JsonFile = None,
+) -> None:
+    """Measure what the teacher adds to a retriever: what there is to learn. Takes minutes."""
+    from finetune.ceiling import ceiling
+    from finetune.judge import Sampling
+
+    settings, catalog = _open(dataset)
+    sampling = Sampling(users, validation, seed=seed, skip=skip)
+    with Bars() as bars:
+        records = ceiling(
+            catalog,
+            settings,
+            retriever=retriever,
+            sampling=sampling,
+            progress=bars,
+            command=_command(),
+        )
+    _tell(records, json_file)
 
 
 @app.command()
@@ -122,23 +156,17 @@ def evaluate(
         str | None, typer.Option(help="The row to compare the others with; default the retriever.")
     ] = None,
     profile: Annotated[ProfileKind, typer.Option(help="What the prompts say of the user.")] = "llm",
-    users: Annotated[int, typer.Option(min=0, help="Test users to draw; 0: all.")] = 1500,
+    users: Users = 1500,
     validation: Annotated[int, typer.Option(min=0, help="Validation users for the mix.")] = 500,
     checked: Annotated[int, typer.Option(min=1, help="Users asked whatever was retrieved.")] = 100,
     shuffled: Annotated[int, typer.Option(min=0, help="Of these, users for the shuffles.")] = 40,
-    seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
-    skip: Annotated[
-        int, typer.Option(min=0, help="Leave out the first users that this seed draws.")
-    ] = 0,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the records here.")
-    ] = None,
+    seed: Seed = 0,
+    skip: Skip = 0,
+    json_file: JsonFile = None,
 ) -> None:
     """Measure the whole pipeline; a killed run goes on where it stopped."""
     from finetune.evaluate import evaluate
     from finetune.judge import Contender, Sampling, contender
-    from finetune.rows import report
-    from palr.evaluation.records import to_json
 
     settings, catalog = _open(dataset)
     rows = [Contender("zero-shot", None, zero_shot)] if zero_shot else []
@@ -155,19 +183,15 @@ def evaluate(
             progress=bars,
             command=_command(),
         )
-    report(records, typer.echo)
-    if json_file:
-        json_file.write_text(to_json(records) + "\n")
+    _tell(records, json_file)
 
 
 @app.command()
 def reproduce(
     dataset: DatasetName,
     config: Annotated[str, typer.Option(help=f"One of: {', '.join(CONFIGS)}.")] = CPU,
-    users: Annotated[int, typer.Option(min=0, help="Test users to draw; 0: all.")] = 1500,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the records here.")
-    ] = None,
+    users: Users = 1500,
+    json_file: JsonFile = None,
 ) -> None:
     """Data, training and evaluation of PALR_v1 and PALR_v2, with what each is expected to take."""
     from finetune.judge import Sampling
@@ -176,6 +200,15 @@ def reproduce(
     settings, catalog = _open(dataset)
     sampling = Sampling(users=users)
     reproduce(catalog, settings, config, json_file, typer.echo, sampling, _command())
+
+
+def _tell(records: "Sequence[Record]", json_file: Path | None) -> None:
+    from finetune.rows import report
+    from palr.evaluation.records import to_json
+
+    report(records, typer.echo)
+    if json_file:
+        json_file.write_text(to_json(records) + "\n")
 
 
 def _command() -> str:

@@ -25,6 +25,8 @@ LABELS = {
     "palr-v2-paper": "PALR_v2 by the paper's recipe",
     "palr-v2-unenriched": "... without enrichment",
     "palr-v2-unswapped": "... without swaps",
+    "teacher": "The teacher",
+    "teacher-text": "The teacher, by meaning, keywords and popularity alone",
 }
 
 

@@ -14,6 +14,8 @@ from palr.catalog import Catalog
 from palr.data.interactions import Interactions
 from palr.domains import DOMAINS
 from palr.llm.transformers import TransformersLLM
+from palr.retrieval.train import train as train_retriever
+from palr.retrieval.trainer import Plan
 from palr.settings import Settings
 from palr.types import Item
 
@@ -51,6 +53,16 @@ def base_folder(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Transforme
     tiny_llama.model.save_pretrained(folder)
     tiny_llama.tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def ready_home(tmp_path, palr_home, films, base_folder) -> Settings:
+    """A home with the sentence model and a retriever; the tiny LLaMA is the model."""
+    settings = Settings(home=tmp_path / "home", llm=str(base_folder), dtype="float32", device="cpu")
+    settings.home.mkdir()
+    (settings.home / "models").symlink_to(palr_home / "models")
+    train_retriever("sasrec", films, settings, plan=Plan(epochs=2, batch_size=16), quiet=True)
+    return settings
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def finetune(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", ["build", "train", "evaluate", "reproduce"])
+@pytest.mark.parametrize("command", ["build", "train", "ceiling", "evaluate", "reproduce"])
 def test_every_command_explains_itself(command, palr_home):
     result = finetune(command, "--help", home=palr_home)
     assert result.returncode == 0, result.stderr

@@ -8,21 +8,8 @@ from finetune.configs import CONFIGS, RECIPES
 from finetune.judge import Sampling
 from finetune.reproduce import EXPECTED, reproduce
 from palr.evaluation.records import read
-from palr.retrieval.train import train as train_retriever
-from palr.retrieval.trainer import Plan
-from palr.settings import Settings
 
 FEW = Sampling(users=6, validation=6, checked=2, shuffled=2, shuffles=2)
-
-
-@pytest.fixture
-def home(tmp_path, palr_home, films, base_folder) -> Settings:
-    """A home with the sentence model and a retriever; the tiny LLaMA is the model."""
-    settings = Settings(home=tmp_path / "home", llm=str(base_folder), dtype="float32", device="cpu")
-    settings.home.mkdir()
-    (settings.home / "models").symlink_to(palr_home / "models")
-    train_retriever("sasrec", films, settings, plan=Plan(epochs=2, batch_size=16), quiet=True)
-    return settings
 
 
 @pytest.fixture(autouse=True)
@@ -37,16 +24,16 @@ def small(monkeypatch, quick):
         monkeypatch.setitem(RECIPES, name, recipe)
 
 
-def test_all_rows_come_out_of_one_command_and_nothing_is_done_twice(films, home, tmp_path):
+def test_all_rows_come_out_of_one_command_and_nothing_is_done_twice(films, ready_home, tmp_path):
     said: list[str] = []
     file = tmp_path / "rows.json"
-    reproduce(films, home, "tiny", file, said.append, FEW)
+    reproduce(films, ready_home, "tiny", file, said.append, FEW)
     assert said[0] == "tiny on ml-100k: some seconds"
     rows = {record.model for record in read(file) if record.part == "test"}
     assert rows >= {"sasrec", "zero-shot", "palr-v1", "palr-v2", "palr-v2-alone", "palr-v2-mix"}
 
     again: list[str] = []
     before = file.read_text()
-    reproduce(films, home, "tiny", file, again.append, FEW)
+    reproduce(films, ready_home, "tiny", file, again.append, FEW)
     assert sum("there already" in line for line in again) == 2
     assert file.read_text() == before

@@ -1,0 +1,95 @@
+"""What there is to learn: how far the teacher's own order beats the retriever's.
+
+An adapter that learnt a teacher perfectly would rank as well as it does, so its gain over a
+retriever bounds the adapter's, and is known in minutes. The conditional logit of
+`finetune.teacher` is fitted to validation lists of the retriever that is served, rather than to
+drawn ones, and ranks the test lists that the adapters rank.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.evaluate import opened
+from finetune.judge import Sampling
+from finetune.lists import Case, Order
+from finetune.logit import fit_logit
+from finetune.rows import Baseline, contender_row, retriever_row
+from finetune.tasks import Example
+from finetune.teacher import FEATURES, Teacher
+from palr.data.progress import Progress, silent
+from palr.domains import HISTORY_LIMIT
+from palr.errors import PalrError
+from palr.evaluation.records import Record
+from palr.retrieval.semantic import load
+from palr.settings import Settings
+
+if TYPE_CHECKING:
+    from palr.catalog import Catalog
+
+# Rows, and the features that they see beside the retriever's score.
+ROWS: dict[str, tuple[str, ...]] = {
+    "teacher": FEATURES,
+    "teacher-text": tuple(name for name in FEATURES if name != "together"),
+}
+
+
+def ceiling(
+    catalog: "Catalog",
+    settings: Settings,
+    *,
+    retriever: str = "sasrec",
+    sampling: Sampling | None = None,
+    progress: Progress = silent,
+    command: str = "",
+) -> list[Record]:
+    """Records of the retriever alone and of each teacher of `ROWS`, which no language model is part
+    of, over the users of an evaluation with the same sampling.
+
+    Raises:
+        PalrError: no validation list holds its target, or no test user is left.
+    """
+    bench = opened(catalog, settings, retriever, sampling or Sampling(), "none", progress, command)
+    hits = [case for case in bench.validation if case.hit]
+    if not hits:
+        raise PalrError("no validation list holds its target: raise the number of users")
+    vectors = load(catalog, settings).vectors
+    teacher = Teacher(catalog, vectors, bench.data.item_ids, bench.data.split.train)
+    asked = [case for case in bench.test if case.candidates]
+    learnt, shown = ([_features(teacher, case) for case in some] for some in (hits, asked))
+    baseline = Baseline(bench.retriever, np.array([case.rank for case in bench.test], np.int64))
+    checked = [case for case in bench.test[: bench.sampling.checked] if case.candidates]
+    records = [retriever_row(bench, baseline.ranks)]
+    for name, features in ROWS.items():
+        columns = [0, *(1 + FEATURES.index(feature) for feature in features)]
+        weights = fit_logit(
+            [rows[:, columns] for rows in learnt],
+            [case.rank - 1 for case in hits],
+            np.array([1.0] + [0.0] * len(features)),  # from the retriever alone
+        )
+        orders = _orders(asked, [rows[:, columns] @ weights for rows in shown])
+        records.append(contender_row(bench, name, orders, checked, baseline))
+    return records
+
+
+def _features(teacher: Teacher, case: Case) -> NDArray[np.float64]:
+    """(candidates, 1 + len(`FEATURES`)): the retriever's score, and what the teacher sees."""
+    example = Example(
+        "Recommend_Retrieval",
+        case.user,
+        tuple(item.id for item in case.history[-HISTORY_LIMIT:]),
+        (),
+        tuple(candidate.item.id for candidate in case.candidates),
+    )
+    scores = [candidate.score for candidate in case.candidates]
+    return np.column_stack([scores, teacher.features(example)])
+
+
+def _orders(asked: Sequence[Case], scores: Sequence[NDArray[np.float64]]) -> dict[int, Order]:
+    orders = {}
+    for case, given in zip(asked, scores, strict=True):
+        best = np.argsort(-given, kind="stable")
+        orders[case.user] = Order(case.user, tuple((best + 1).tolist()), (), True, 0.0)
+    return orders
