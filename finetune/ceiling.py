@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 # Rows, and the features that they see beside the retriever's score.
 ROWS: dict[str, tuple[str, ...]] = {
     "teacher": FEATURES,
-    "teacher-text": tuple(name for name in FEATURES if name != "together"),
+    "teacher-meaning": ("last", "closest", "three closest", "keywords"),
+    "teacher-popularity": ("popularity", "recent popularity"),
+    "teacher-together": ("together",),
 }
 
 

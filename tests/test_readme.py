@@ -140,6 +140,10 @@ def aids_table() -> str:
     return reranking_table("palr-aids", "the retriever, or over both aids")
 
 
+def teacher_table() -> str:
+    return reranking_table("teacher")
+
+
 def _measured(stem: str) -> list[Path]:
     paths = (ROOT / "assets" / "results" / f"{stem}-{key}.json" for key in DATASETS)
     return [path for path in paths if path.is_file()]
@@ -182,6 +186,7 @@ TABLES = {
     "order": order_table,
     "profile": profile_table,
     "aids": aids_table,
+    "teacher": teacher_table,
     "load": load_table,
 }
 

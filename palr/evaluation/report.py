@@ -26,7 +26,9 @@ LABELS = {
     "palr-v2-unenriched": "... without enrichment",
     "palr-v2-unswapped": "... without swaps",
     "teacher": "The teacher",
-    "teacher-text": "The teacher, by meaning, keywords and popularity alone",
+    "teacher-meaning": "... of closeness in meaning and shared keywords alone",
+    "teacher-popularity": "... of popularity alone",
+    "teacher-together": "... of what is chosen together alone",
 }
 
 
