@@ -102,29 +102,29 @@ def _seconds(measured: float | None) -> str:
 
 
 def reranking_table(stem: str = "palr", rival: str = "the retriever") -> str:
+    records = [r for path in _measured(stem) for r in read(path) if r.part == "test"]
+    shuffled = any("overlap@10" in record.measures for record in records)
     heads = ["Data set", "Row", "Users", "HR@10", "NDCG@10", f"NDCG@10 over {rival}", "p"]
-    heads.append("shuffled, of the top 10 the same")
+    heads += ["shuffled, of the top 10 the same"] * shuffled
     rows = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
-    for path in _measured(stem):
-        for record in read(path):
-            if record.part != "test":
-                continue
-            cells = [DATASETS[record.dataset].label, LABELS.get(record.model, record.model)]
-            cells.append(f"{record.n_users:,}")
-            for name in ("HR@10", "NDCG@10"):
-                low, high = record.intervals[name]
-                cells.append(f"{record.measures[name]:.4f} ± {(high - low) / 2:.4f}")
-            if record.baseline:
-                low, high = record.intervals["delta_NDCG@10"]
-                gain = record.measures["delta_NDCG@10"]
-                share = gain / (record.measures["NDCG@10"] - gain)
-                cells.append(f"{gain:+.4f} [{low:+.4f}, {high:+.4f}], {share:+.1%}")
-                cells.append(f"{record.p_value:.2g}")
-            else:
-                cells += ["\N{EN DASH}"] * 2
+    for record in records:
+        cells = [DATASETS[record.dataset].label, LABELS.get(record.model, record.model)]
+        cells.append(f"{record.n_users:,}")
+        for name in ("HR@10", "NDCG@10"):
+            low, high = record.intervals[name]
+            cells.append(f"{record.measures[name]:.4f} ± {(high - low) / 2:.4f}")
+        if record.baseline:
+            low, high = record.intervals["delta_NDCG@10"]
+            gain = record.measures["delta_NDCG@10"]
+            share = gain / (record.measures["NDCG@10"] - gain)
+            cells.append(f"{gain:+.4f} [{low:+.4f}, {high:+.4f}], {share:+.1%}")
+            cells.append(f"{record.p_value:.2g}")
+        else:
+            cells += ["\N{EN DASH}"] * 2
+        if shuffled:
             kept = record.measures.get("overlap@10")
             cells.append("\N{EN DASH}" if kept is None else f"{kept:.0%}")
-            rows.append(f"| {' | '.join(cells)} |")
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
