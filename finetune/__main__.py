@@ -162,6 +162,9 @@ def evaluate(
     shuffled: Annotated[int, typer.Option(min=0, help="Of these, users for the shuffles.")] = 40,
     seed: Seed = 0,
     skip: Skip = 0,
+    transfer: Annotated[
+        bool, typer.Option(help="Admit adapters of another data set, with other users.")
+    ] = False,
     json_file: JsonFile = None,
 ) -> None:
     """Measure the whole pipeline; a killed run goes on where it stopped."""
@@ -180,6 +183,7 @@ def evaluate(
             baseline=baseline,
             sampling=Sampling(users, validation, checked, shuffled, seed=seed, skip=skip),
             profile=profile,
+            transfer=transfer,
             progress=bars,
             command=_command(),
         )

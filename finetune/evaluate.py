@@ -60,6 +60,7 @@ def evaluate(
     baseline: str | None = None,
     sampling: Sampling | None = None,
     profile: Literal["none", "llm"] = "llm",
+    transfer: bool = False,
     progress: Progress = silent,
     command: str = "",
 ) -> list[Record]:
@@ -69,6 +70,7 @@ def evaluate(
     ``baseline`` names a contender, all but its own with that one.
 
     Rows of users seen and unseen in fine-tuning have the parts ``test-seen`` and ``test-unseen``.
+    ``transfer`` admits adapters of other data sets, whose users are taken to be others.
     What was ranked before is taken from the home, so a killed run goes on where it stopped.
 
     Raises:
@@ -85,7 +87,7 @@ def evaluate(
     against = Baseline(bench.retriever, np.array([case.rank for case in bench.test], np.int64))
     records = [retriever_row(bench, against.ranks)]
     for contender in sorted(contenders, key=lambda each: each.name != baseline):
-        records += _measured(bench, contender, against)
+        records += _measured(bench, contender, against, transfer)
         if contender.name == baseline:
             ranks = kept_ranks(bench).recall(contender.name, bench.sampling.seed).ranks
             against = Baseline(contender.name, ranks)
@@ -128,9 +130,11 @@ def opened(
     )
 
 
-def _measured(bench: Bench, contender: Contender, baseline: Baseline) -> list[Record]:
+def _measured(
+    bench: Bench, contender: Contender, baseline: Baseline, transfer: bool
+) -> list[Record]:
     get_mode(contender.mode)
-    seen = _seen(bench, contender)
+    seen = _seen(bench, contender, transfer)
     judge = Judge(bench, contender)
     prior = judge.prior
     checked = [case for case in bench.test[: bench.sampling.checked] if case.candidates]
@@ -181,14 +185,18 @@ def _mixed(
     return {case.user: mixed(orders[case.user], case.candidates, weights) for case in asked}
 
 
-def _seen(bench: Bench, contender: Contender) -> set[int]:
-    """The users that the adapter was trained on; raises DataError where it is of other data."""
+def _seen(bench: Bench, contender: Contender, transfer: bool) -> set[int]:
+    """The users that the adapter was trained on; raises DataError where it may have seen what is
+    asked."""
     if contender.adapter is None:
         return set()
-    manifest = read_record(contender.adapter).instructions
-    if manifest.data_checksum != bench.data.checksum:
+    manifest, data = read_record(contender.adapter).instructions, bench.data
+    if transfer and manifest.dataset != data.dataset:
+        return set()
+    if manifest.data_checksum != data.checksum:
         raise DataError(
-            f"{contender.adapter} was trained on other interactions than {bench.data.dataset} "
-            "holds and may have seen what is asked here; train it again"
+            f"{contender.adapter} was trained on other interactions than {data.dataset} holds and "
+            "may have seen what is asked here: train it again, or allow the transfer where it is "
+            "of another data set with other users"
         )
-    return set(chosen_users(bench.data, manifest.recipe.user_share, manifest.recipe.seed))
+    return set(chosen_users(data, manifest.recipe.user_share, manifest.recipe.seed))

@@ -214,8 +214,17 @@ def test_an_adapter_of_other_data_is_refused(films, home, adapter, tmp_path):
     record = other / "record.json"
     checksum = training_data(films).checksum
     record.write_text(record.read_text().replace(checksum, "0" * 64))
-    with pytest.raises(DataError, match="train it again"):
-        evaluate(films, home, [contender(f"x={other}")], sampling=SAMPLING, profile="none")
+    small = replace(SAMPLING, users=10, validation=0, shuffled=0)
+    rivals = [contender(f"x={other}")]
+    for transfer in (False, True):  # of the same data set, as it was at another time
+        with pytest.raises(DataError, match="train it again"):
+            evaluate(films, home, rivals, sampling=small, profile="none", transfer=transfer)
+
+    record.write_text(record.read_text().replace('"ml-100k"', '"ml-1m"'))
+    with pytest.raises(DataError, match="allow the transfer"):
+        evaluate(films, home, rivals, sampling=small, profile="none")
+    records = evaluate(films, home, rivals, sampling=small, profile="none", transfer=True)
+    assert {record.part for record in records} == {"test"}  # nobody was seen
 
 
 def test_rows_are_named_once_and_exist(films, home, tmp_path):
