@@ -41,7 +41,7 @@ class Config:
 TUNED: dict[str, tuple[Config, Plan]] = {
     "default": (Config(), Plan(epochs=40, batch_size=32, patience=20)),
     "ml-100k": (
-        Config(max_len=50, dropout=0.3),
+        Config(max_len=50, dropout=0.3, by_distance=True),
         Plan(epochs=40, batch_size=32, lr=2e-3, patience=20),
     ),
     "ml-1m": (
