@@ -3,7 +3,7 @@ import json
 import pytest
 from transformers import LlamaConfig
 
-from palr.llm.speed import Speed, choose, cpu_speed, measure
+from palr.llm.speed import Speed, _pass_seconds, choose, cpu_speed, measure
 
 CONFIG = LlamaConfig(
     vocab_size=50,
@@ -26,6 +26,17 @@ def test_every_type_is_measured_with_one_thread_up_to_all():
         assert all(value > 0 for value in by_threads.values())
     assert torch.get_num_threads() == before
     assert CONFIG.num_hidden_layers == 30
+
+
+@pytest.mark.parametrize(("hopeless", "passes"), [(0.0, 2), (float("inf"), 5)])
+def test_what_takes_too_long_to_be_chosen_is_not_repeated(hopeless, passes):
+    asked = []
+
+    def model(tokens, use_cache):
+        asked.append(tokens.shape)
+
+    assert _pass_seconds(model, 7, hopeless) > 0
+    assert asked == [(1, 7)] * passes
 
 
 def test_a_given_type_is_kept_and_gets_its_own_threads():
