@@ -10,6 +10,8 @@ const labels = new Map(); // "domain id" -> {id, label, keywords}
 const scenes = new Map(); // domain -> {nouns, visitors}
 let suggestions = [];
 let active = -1;
+let moved = false; // whether the arrows chose what is active
+let answered = ""; // the query that the suggestions are for
 let asked = 0;
 let refreshed = 0;
 let timer = null;
@@ -179,6 +181,8 @@ function highlight(index) {
 
 function suggest(items, query) {
   suggestions = items;
+  answered = query;
+  moved = false;
   ref.list.replaceChildren(...items.map((item, index) => {
     const option = make("li", "option");
     option.id = `picker-option-${index}`;
@@ -198,7 +202,7 @@ function suggest(items, query) {
   highlight(items.length ? 0 : -1);
 }
 
-async function ask() {
+async function ask(choosing = false) {
   const query = ref.input.value.trim();
   if (!query) return close();
   const mine = ++asked;
@@ -207,6 +211,7 @@ async function ask() {
     if (mine !== asked) return;
     if (answer.error) return tell(answer.error);
     suggest(answer.items, query);
+    if (choosing && ref.input.value.trim() === query) choose(0);
   } catch {
     if (mine === asked) tell("The search did not answer. Is the server still running?");
   }
@@ -223,6 +228,7 @@ function choose(index) {
 
 ref.input.addEventListener("input", () => {
   clearTimeout(timer);
+  moved = false;
   timer = setTimeout(ask, DEBOUNCE_MS);
 });
 ref.input.addEventListener("keydown", (event) => {
@@ -232,9 +238,13 @@ ref.input.addEventListener("keydown", (event) => {
     if (!open) return void ask();
     const step = event.key === "ArrowDown" ? 1 : suggestions.length - 1;
     highlight((active + step) % suggestions.length);
+    moved = true;
   } else if (event.key === "Enter") {
     event.preventDefault();
-    if (open) choose(active);
+    // The list may still be that of the first letters: who types on means the best match of all.
+    if (open && (moved || answered === ref.input.value.trim())) return void choose(active);
+    clearTimeout(timer);
+    ask(true);
   } else if (event.key === "Escape") {
     if (ref.popup.hidden) ref.input.value = "";
     close();

@@ -30,6 +30,7 @@ FLAGS = [
 ]
 
 Visit = Callable[..., Page]
+expect.set_options(timeout=20_000)  # two cores shared with other work answer late
 
 
 def free_port() -> int:

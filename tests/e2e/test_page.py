@@ -214,6 +214,24 @@ def test_reorder_by_dragging_and_pick_by_mouse(visit: Visit) -> None:
     assert picks(page) == [second, first]
 
 
+def test_enter_takes_what_was_typed_and_not_what_the_first_letters_found(visit: Visit) -> None:
+    page = visit()
+    box = page.get_by_role("combobox")
+    search(page, "toy story")
+    box.fill("aladdin")
+    box.press("Enter")  # the list is still that of the toys
+    expect(page.locator("#picker .pick-label")).to_have_text(["Aladdin (1992)"])
+    box.fill("babe")
+    box.press("Enter")  # there is no list yet
+    expect(page.locator("#picker .pick-label").last).to_have_text("Babe (1995)")
+
+    search(page, "toy story")
+    box.press("ArrowDown")
+    second = page.locator("#picker .option-label").nth(1).inner_text()
+    box.press("Enter")  # what the arrows chose
+    expect(page.locator("#picker .pick-label").last).to_have_text(second)
+
+
 def test_no_picks_is_a_friendly_message(visit: Visit) -> None:
     page = visit()
     press(page)
