@@ -3,6 +3,7 @@
 // cache of what the server said. Text from catalogs goes through textContent, never innerHTML.
 
 const DEBOUNCE_MS = 80;
+const PATIENCE_MS = 500;
 const ref = {};
 element.querySelectorAll("[data-ref]").forEach((node) => (ref[node.dataset.ref] = node));
 
@@ -179,7 +180,7 @@ function highlight(index) {
   if (index >= 0) ref.input.setAttribute("aria-activedescendant", `picker-option-${index}`);
 }
 
-function suggest(items, query) {
+function suggest(items, query, otherwise = `Nothing matches “${query}”.`) {
   suggestions = items;
   answered = query;
   moved = false;
@@ -195,10 +196,10 @@ function suggest(items, query) {
   }));
   ref.list.hidden = items.length === 0;
   ref.nothing.hidden = items.length > 0;
-  ref.nothing.textContent = items.length ? "" : `Nothing matches “${query}”.`;
+  ref.nothing.textContent = items.length ? "" : otherwise;
   ref.popup.hidden = false;
   ref.input.setAttribute("aria-expanded", String(items.length > 0));
-  announce(items.length ? `${many(items.length, "suggestion")}.` : `Nothing matches ${query}.`);
+  announce(items.length ? `${many(items.length, "suggestion")}.` : otherwise);
   highlight(items.length ? 0 : -1);
 }
 
@@ -206,15 +207,25 @@ async function ask(choosing = false) {
   const query = ref.input.value.trim();
   if (!query) return close();
   const mine = ++asked;
+  const late = setTimeout(() => {
+    if (mine === asked) suggest([], query, "Searching…");
+  }, PATIENCE_MS);
   try {
     const answer = await server.search({ domain: domain(), query });
     if (mine !== asked) return;
-    if (answer.error) return tell(answer.error);
+    if (answer.error) return fail(answer.error);
     suggest(answer.items, query);
     if (choosing && ref.input.value.trim() === query) choose(0);
   } catch {
-    if (mine === asked) tell("The search did not answer. Is the server still running?");
+    if (mine === asked) fail("The search did not answer. Is the server still running?");
+  } finally {
+    clearTimeout(late);
   }
+}
+
+function fail(message) {
+  close();
+  tell(message);
 }
 
 function choose(index) {

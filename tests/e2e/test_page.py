@@ -232,6 +232,20 @@ def test_enter_takes_what_was_typed_and_not_what_the_first_letters_found(visit: 
     expect(page.locator("#picker .pick-label").last).to_have_text(second)
 
 
+def test_a_search_that_takes_long_says_so(visit: Visit) -> None:
+    page = visit()
+    held: list[Route] = []
+    page.route("**/component_server/", lambda route: held.append(route))
+    box = page.get_by_role("combobox")
+    box.fill("aladdin")
+    expect(page.locator(".combo-empty")).to_have_text("Searching…")
+    box.press("Enter")  # asks again, for the best match
+    page.wait_for_timeout(500)
+    for route in held:
+        route.continue_()
+    expect(page.locator("#picker .pick-label")).to_have_text(["Aladdin (1992)"])
+
+
 def test_no_picks_is_a_friendly_message(visit: Visit) -> None:
     page = visit()
     press(page)
