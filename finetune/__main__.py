@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,7 +17,6 @@ from palr.setup import ensure
 
 if TYPE_CHECKING:
     from palr.catalog import Catalog
-    from palr.evaluation.records import Record
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -126,6 +124,7 @@ def ceiling(
     """Measure what the teacher adds to a retriever: what there is to learn. Takes minutes."""
     from finetune.ceiling import ceiling
     from finetune.judge import Sampling
+    from finetune.rows import report
 
     settings, catalog = _open(dataset)
     sampling = Sampling(users, validation, seed=seed, skip=skip)
@@ -138,7 +137,7 @@ def ceiling(
             progress=bars,
             command=_command(),
         )
-    _tell(records, json_file)
+    report(records, typer.echo, json_file)
 
 
 @app.command()
@@ -170,6 +169,7 @@ def evaluate(
     """Measure the whole pipeline; a killed run goes on where it stopped."""
     from finetune.evaluate import evaluate
     from finetune.judge import Contender, Sampling, contender
+    from finetune.rows import report
 
     settings, catalog = _open(dataset)
     rows = [Contender("zero-shot", None, zero_shot)] if zero_shot else []
@@ -187,7 +187,7 @@ def evaluate(
             progress=bars,
             command=_command(),
         )
-    _tell(records, json_file)
+    report(records, typer.echo, json_file)
 
 
 @app.command()
@@ -204,15 +204,6 @@ def reproduce(
     settings, catalog = _open(dataset)
     sampling = Sampling(users=users)
     reproduce(catalog, settings, config, json_file, typer.echo, sampling, _command())
-
-
-def _tell(records: "Sequence[Record]", json_file: Path | None) -> None:
-    from finetune.rows import report
-    from palr.evaluation.records import to_json
-
-    report(records, typer.echo)
-    if json_file:
-        json_file.write_text(to_json(records) + "\n")
 
 
 def _command() -> str:

@@ -9,20 +9,17 @@ drawn ones, and ranks the test lists that the adapters rank.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from finetune.evaluate import opened
 from finetune.judge import Sampling
 from finetune.lists import Case, Order
-from finetune.logit import fit_logit
 from finetune.rows import Baseline, contender_row, retriever_row
 from finetune.tasks import Example
-from finetune.teacher import FEATURES, Teacher
+from finetune.teacher import FEATURES, Teacher, beside_retriever, fit_beside_retriever
 from palr.data.progress import Progress, silent
 from palr.domains import HISTORY_LIMIT
 from palr.errors import PalrError
 from palr.evaluation.records import Record
+from palr.ranking.mix import best_first
 from palr.retrieval.semantic import load
 from palr.settings import Settings
 
@@ -59,39 +56,34 @@ def ceiling(
         raise PalrError("no validation list holds its target: raise the number of users")
     vectors = load(catalog, settings).vectors
     teacher = Teacher(catalog, vectors, bench.data.item_ids, bench.data.split.train)
-    asked = [case for case in bench.test if case.candidates]
-    learnt, shown = ([_features(teacher, case) for case in some] for some in (hits, asked))
-    baseline = Baseline(bench.retriever, np.array([case.rank for case in bench.test], np.int64))
-    checked = [case for case in bench.test[: bench.sampling.checked] if case.candidates]
-    records = [retriever_row(bench, baseline.ranks)]
+    asked, baseline = bench.asked, Baseline(bench.retriever, bench.ranks)
+    learnt, shown = (
+        [beside_retriever(teacher, _example(case)) for case in some] for some in (hits, asked)
+    )
+    records = [retriever_row(bench)]
     for name, features in ROWS.items():
         columns = [0, *(1 + FEATURES.index(feature) for feature in features)]
-        weights = fit_logit(
-            [rows[:, columns] for rows in learnt],
-            [case.rank - 1 for case in hits],
-            np.array([1.0] + [0.0] * len(features)),  # from the retriever alone
+        weights = fit_beside_retriever(
+            [rows[:, columns] for rows in learnt], [case.rank - 1 for case in hits]
         )
-        orders = _orders(asked, [rows[:, columns] @ weights for rows in shown])
-        records.append(contender_row(bench, name, orders, checked, baseline))
+        orders = {
+            case.user: _order(case, best_first(rows[:, columns], weights))
+            for case, rows in zip(asked, shown, strict=True)
+        }
+        records.append(contender_row(bench, name, orders, baseline))
     return records
 
 
-def _features(teacher: Teacher, case: Case) -> NDArray[np.float64]:
-    """(candidates, 1 + len(`FEATURES`)): the retriever's score, and what the teacher sees."""
-    example = Example(
+def _example(case: Case) -> Example:
+    return Example(
         "Recommend_Retrieval",
         case.user,
         tuple(item.id for item in case.history[-HISTORY_LIMIT:]),
         (),
         tuple(candidate.item.id for candidate in case.candidates),
+        tuple(candidate.score for candidate in case.candidates),
     )
-    scores = [candidate.score for candidate in case.candidates]
-    return np.column_stack([scores, teacher.features(example)])
 
 
-def _orders(asked: Sequence[Case], scores: Sequence[NDArray[np.float64]]) -> dict[int, Order]:
-    orders = {}
-    for case, given in zip(asked, scores, strict=True):
-        best = np.argsort(-given, kind="stable")
-        orders[case.user] = Order(case.user, tuple((best + 1).tolist()), (), True, 0.0)
-    return orders
+def _order(case: Case, best: Sequence[int]) -> Order:
+    return Order(case.user, tuple(at + 1 for at in best), (), True, 0.0)

@@ -84,8 +84,8 @@ def evaluate(
         raise PalrError(f"no row is called {baseline!r}; there are: {', '.join(names)}")
     sampling = sampling or Sampling()
     bench = opened(catalog, settings, retriever, sampling, profile, progress, command)
-    against = Baseline(bench.retriever, np.array([case.rank for case in bench.test], np.int64))
-    records = [retriever_row(bench, against.ranks)]
+    against = Baseline(bench.retriever, bench.ranks)
+    records = [retriever_row(bench)]
     for contender in sorted(contenders, key=lambda each: each.name != baseline):
         records += _measured(bench, contender, against, transfer)
         if contender.name == baseline:
@@ -137,16 +137,15 @@ def _measured(
     seen = _seen(bench, contender, transfer)
     judge = Judge(bench, contender)
     prior = judge.prior
-    checked = [case for case in bench.test[: bench.sampling.checked] if case.candidates]
-    wanted = list({c.user: c for c in [*checked, *(c for c in bench.test if c.hit)]}.values())
-    own = judge.orders(wanted, "test")
+    asked = bench.asked
+    own = judge.orders(asked, "test")
     worn = sha256(contender.adapter / WEIGHTS) if contender.adapter else None
     valid = float(np.mean([order.valid for order in own.values()]))
-    shuffled = checked[: bench.sampling.shuffled]
+    shuffled = bench.checked[: bench.sampling.shuffled]
     ways = [judge.orders(shuffled, "test", n) for n in range(bench.sampling.shuffles)]
 
     def rows(name: str, orders: dict[int, Order], more: dict[str, float]) -> list[Record]:
-        record = contender_row(bench, name, orders, checked, baseline)
+        record = contender_row(bench, name, orders, baseline)
         record = replace(record, base_model=judge.llm.name, adapter_sha256=worn, valid_share=valid)
         record = replace(record, measures=record.measures | more)
         return [record, *apart(bench, record, orders, baseline, seen)]
@@ -157,13 +156,13 @@ def _measured(
     else:
         given = np.array([1.0, prior])
         served = [_mixed(orders, shuffled, given) for orders in ways]
-        found = rows(name, _mixed(own, wanted, given), sensitivity(served))
+        found = rows(name, _mixed(own, asked, given), sensitivity(served))
         found += rows(f"{name}-alone", own, sensitivity(ways))
     weights = mix_weights(judge) if contender.mode in SCORED else None
     if weights is None:
         return found
     fitted = {"mix_model@1": float(weights[0]), "mix_retriever@1": float(weights[1])}
-    return [*found, *rows(f"{name}-mix", _mixed(own, wanted, weights), fitted)]
+    return [*found, *rows(f"{name}-mix", _mixed(own, asked, weights), fitted)]
 
 
 def mix_weights(judge: Judge) -> NDArray[np.float64] | None:

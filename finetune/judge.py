@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from finetune.adapters import WEIGHTS, modes
 from finetune.lists import Case, Kept, KeptProfiles, Order, alone
@@ -78,6 +79,22 @@ class Bench:
     @property
     def folder(self) -> Path:
         return self.settings.home / "evaluations" / self.data.dataset / "reranking"
+
+    @property
+    def ranks(self) -> NDArray[np.int64]:
+        """The retriever's own rank of each test target, in the order of the test cases."""
+        return np.array([case.rank for case in self.test], np.int64)
+
+    @property
+    def checked(self) -> list[Case]:
+        """Who is asked whatever their lists hold."""
+        return [case for case in self.test[: self.sampling.checked] if case.candidates]
+
+    @property
+    def asked(self) -> list[Case]:
+        """The test lists that are ranked: those checked, and all that hold their target."""
+        hits = (case for case in self.test if case.hit)
+        return list({case.user: case for case in [*self.checked, *hits]}.values())
 
 
 def contender(text: str) -> Contender:

@@ -20,7 +20,6 @@ from finetune.rows import report
 from finetune.train import Run, train
 from palr.data.progress import Bars
 from palr.errors import PalrError
-from palr.evaluation.records import to_json
 from palr.settings import Settings
 
 if TYPE_CHECKING:
@@ -79,9 +78,7 @@ def reproduce(
         records = evaluate(
             catalog, settings, rows, sampling=sampling, progress=bars, command=command
         )
-    report(records, say)
-    if json_file:
-        json_file.write_text(to_json(records) + "\n")
+    report(records, say, json_file)
 
 
 def _built(catalog: "Catalog", settings: Settings, name: str, recipe: Recipe, bars: Bars) -> None:

@@ -3,6 +3,7 @@ of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from palr.evaluation.agreement import kendall_tau, overlap
 from palr.evaluation.kept import KeptRanks, Ranks
 from palr.evaluation.metrics import NOTHING, popularity_lift, summary
 from palr.evaluation.protocol import part_of
-from palr.evaluation.records import Record
+from palr.evaluation.records import Record, to_json
 from palr.evaluation.significance import compare, intervals
 
 COMPARED = ("HR@10", "NDCG@10")
@@ -28,19 +29,13 @@ class Baseline:
     ranks: NDArray[np.int64]
 
 
-def contender_row(
-    bench: Bench,
-    name: str,
-    orders: dict[int, Order],
-    checked: Sequence[Case],
-    baseline: Baseline,
-) -> Record:
-    """The row over all test users, whose ranks are kept; popularity is that of the lists of
-    ``checked``."""
+def contender_row(bench: Bench, name: str, orders: dict[int, Order], baseline: Baseline) -> Record:
+    """The row over all test users, whose ranks are kept; popularity is that of the lists that are
+    checked."""
     ranks = _ranks(bench.test, orders)
     lists = {
         case.user: [case.candidates[place - 1].item.id for place in orders[case.user].places[:TOP]]
-        for case in checked
+        for case in bench.checked
     }
     seconds = sum(order.seconds for order in orders.values())
     record = _record(bench, name, ranks, lists, seconds, len(orders))
@@ -81,11 +76,10 @@ def apart(
     return rows
 
 
-def retriever_row(bench: Bench, ranks: NDArray[np.int64]) -> Record:
+def retriever_row(bench: Bench) -> Record:
     """The retriever's own order of the same lists."""
-    checked = [case for case in bench.test[: bench.sampling.checked] if case.candidates]
-    lists = {case.user: [c.item.id for c in case.candidates[:TOP]] for case in checked}
-    return _record(bench, bench.retriever, ranks, lists, 0.0, len(ranks))
+    lists = {case.user: [c.item.id for c in case.candidates[:TOP]] for case in bench.checked}
+    return _record(bench, bench.retriever, bench.ranks, lists, 0.0, len(bench.test))
 
 
 def _record(
@@ -160,8 +154,10 @@ def _ranks(test: Sequence[Case], orders: dict[int, Order]) -> NDArray[np.int64]:
     )
 
 
-def report(records: Sequence[Record], say: Callable[[str], None]) -> None:
-    """The rows as a table for a terminal."""
+def report(
+    records: Sequence[Record], say: Callable[[str], None], json_file: Path | None = None
+) -> None:
+    """The rows as a table for a terminal, and as records in ``json_file``."""
     head = f"{'model':20} {'part':12} {'users':>6}  {'HR@10':>7} {'NDCG@10':>8}  gain (p)"
     say(head)
     for record in records:
@@ -172,3 +168,5 @@ def report(records: Sequence[Record], say: Callable[[str], None]) -> None:
             f"{record.model:20} {record.part:12} {record.n_users:6,}  "
             f"{record.measures['HR@10']:7.4f} {record.measures['NDCG@10']:8.4f}  {gain}"
         )
+    if json_file:
+        json_file.write_text(to_json(records) + "\n")

@@ -89,16 +89,26 @@ class Teacher:
         )
 
 
+def beside_retriever(teacher: Teacher, example: Example) -> NDArray[np.float64]:
+    """(candidates, 1 + len(`FEATURES`)): the retriever's score, then what the teacher sees."""
+    return np.column_stack([example.scores, teacher.features(example)])
+
+
+def fit_beside_retriever(
+    features: Sequence[NDArray[np.float64]], targets: Sequence[int]
+) -> NDArray[np.float64]:
+    """`fit_logit`, from the retriever's score alone, which is the first feature."""
+    return fit_logit(features, targets, np.eye(features[0].shape[1])[0])
+
+
 def taught(teacher: Teacher, examples: Sequence[Example]) -> list[Example]:
     """The examples, whose lists a retriever drew, with what the teacher finds in each candidate
     (`Example.soft`) once it is fitted to their next items."""
-    found = [teacher.features(example) for example in examples]
-    weights = fit_logit(
-        [np.column_stack([e.scores, rows]) for e, rows in zip(examples, found, strict=True)],
-        [example.candidates.index(example.answer[0]) for example in examples],
-        np.array([1.0] + [0.0] * len(FEATURES)),  # from the retriever alone
+    found = [beside_retriever(teacher, example) for example in examples]
+    weights = fit_beside_retriever(
+        found, [example.candidates.index(example.answer[0]) for example in examples]
     )
     return [
-        replace(example, soft=tuple(np.round(rows @ weights[1:], 4).tolist()))
+        replace(example, soft=tuple(np.round(rows[:, 1:] @ weights[1:], 4).tolist()))
         for example, rows in zip(examples, found, strict=True)
     ]

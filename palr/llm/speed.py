@@ -78,18 +78,18 @@ def measure(config: Any) -> Seconds:
     shape = copy.deepcopy(config)
     shape.num_hidden_layers = 2
     seconds: Seconds = {}
-    slowest = float("inf")
+    to_beat = float("inf")
     try:
         for dtype in ("float32", "bfloat16"):
             model = AutoModel.from_config(shape, dtype=getattr(torch, dtype)).eval()
             seconds[dtype] = {}
             for threads in counts:
                 torch.set_num_threads(threads)
-                total = _pass_seconds(model, _PROMPT, slowest)
-                if total < slowest:
+                total = _pass_seconds(model, _PROMPT, to_beat)
+                if total < to_beat:
                     total += _DECISIONS * _pass_seconds(model, 1)
                 seconds[dtype][str(threads)] = round(total, 5)
-            slowest = min(slowest, *seconds[dtype].values())
+            to_beat = min(to_beat, *seconds[dtype].values())
     finally:
         torch.set_num_threads(most)
     _log.info("measured this CPU: %s", seconds)

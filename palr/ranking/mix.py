@@ -49,7 +49,7 @@ def log_odds(
 
 
 def best_first(features: NDArray[np.float64], weights: NDArray[np.float64]) -> list[int]:
-    """Rows of ``features`` (candidates, 2) by their weighted sum; equal ones keep their order.
+    """Rows of ``features`` (candidates, n) by their weighted sum; equal ones keep their order.
 
     >>> best_first(np.array([[0.0, -1.0], [-2.0, 0.0]]), np.array([1.0, 1.0]))
     [0, 1]
