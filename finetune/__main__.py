@@ -191,6 +191,32 @@ def evaluate(
 
 
 @app.command()
+def bench(
+    dataset: DatasetName,
+    config: Annotated[str, typer.Option(help=f"One of: {', '.join(CONFIGS)}.")] = "llama-7b-fsdp",
+    instructions: Annotated[str, typer.Option(help="Name of the instruction data.")] = "palr-v2",
+    steps: Annotated[int, typer.Option(min=1, help="Training steps to time.")] = 50,
+    shape: Annotated[str, typer.Option(help="The model's shape; weights are random.")] = "llama-7b",
+    changes: Changes = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Time training and ranking of a large model, whose weights need not be at hand."""
+    import json
+
+    from finetune.bench import bench
+    from finetune.build import folder
+
+    settings, catalog = _open(dataset)
+    chosen = with_changes(named(CONFIGS, config), [*(changes or []), f"max_steps={steps}"])
+    place = folder(settings, dataset, instructions)
+    report = bench(catalog, settings, place, config, chosen, shape, _command())
+    text = json.dumps(report, indent=2)
+    if json_file:
+        json_file.write_text(text + "\n")
+    typer.echo(text)
+
+
+@app.command()
 def reproduce(
     dataset: DatasetName,
     config: Annotated[str, typer.Option(help=f"One of: {', '.join(CONFIGS)}.")] = CPU,

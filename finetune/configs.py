@@ -36,7 +36,8 @@ class Recipe:
     Recommend_Retrieval come from: ``similar`` is the paper's way, ``per_user`` random cuts of each
     training sequence; ``retriever`` draws the top ``candidates`` of a SASRec that did not learn
     from the last ``held_back`` training items of these users, with each of these items as a target
-    in turn. ``window`` is how many of the items that follow count as targets there. Lists shorter
+    in turn. ``window`` is how many of the items that follow count as targets there. With
+    ``complete``, a target that was not drawn takes the place of the last candidate. Lists shorter
     than ``enrich_below`` are enriched; items of the answer change places with the history's at the
     rate ``swap``. ``profile`` is put into the prompts of a ``profile_share`` of the examples:
     ``keywords`` are the best supported ones and need no model, ``llm`` is what is served. With
@@ -57,6 +58,7 @@ class Recipe:
     profile_share: float = 0.5
     held_back: int = 10
     window: int = 1
+    complete: bool = False
     teacher: bool = False
     retriever_epochs: int | None = None
     seed: int = 0
@@ -66,7 +68,12 @@ RECIPES: dict[str, Recipe] = {
     "palr-v1": Recipe(tasks=("Recommend",)),
     "palr-v2": Recipe(),
     "palr-v2-drawn": Recipe(
-        tasks=("Recommend_Retrieval",), negatives="retriever", window=3, teacher=True
+        tasks=("Recommend_Retrieval",),
+        negatives="retriever",
+        held_back=20,
+        window=3,
+        complete=True,
+        teacher=True,
     ),
 }
 
@@ -141,7 +148,17 @@ CONFIGS: dict[str, Config] = {
         max_steps=1500,
         save_steps=25,
     ),
-    "smollm2-135m-gpu": Config(batch_size=16, accumulate=1, group_by_length=True, epochs=3),
+    "smollm2-135m-gpu": Config(
+        loss="distilled",
+        beta=0.8,
+        shuffle=True,
+        learning_rate=1e-3,
+        batch_size=16,
+        accumulate=1,
+        group_by_length=True,
+        save_steps=250,
+        log_steps=10,
+    ),
     # One 24 GB GPU.
     "llama-7b-qlora": Config(
         base_model="huggyllama/llama-7b",
@@ -168,9 +185,10 @@ CONFIGS: dict[str, Config] = {
 }
 
 T = TypeVar("T", Recipe, Config)
+Named = TypeVar("Named")
 
 
-def named(registry: dict[str, T], name: str) -> T:
+def named(registry: dict[str, Named], name: str) -> Named:
     """Look an entry up; raises PalrError naming the known ones."""
     if name not in registry:
         raise PalrError(f"unknown name {name!r}; choose one of: {', '.join(registry)}")

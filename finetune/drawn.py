@@ -7,8 +7,9 @@ trained: for the users of the recipe it learns from all but their last ``held_ba
 items. The first of these takes the place of the validation item (it stops the training), and each
 of the others is a target in turn, given everything before it.
 
-Only targets among the proposed candidates become examples: a re-ranker can do nothing about the
-others, so this is the distribution that it meets.
+Targets among the proposed candidates become examples: a re-ranker can do nothing about the others,
+so this is the distribution that it meets. A teacher has something to say of any list, so for it the
+others can be had too, with the target in the place of the last candidate (``Recipe.complete``).
 """
 
 import hashlib
@@ -28,6 +29,7 @@ from palr.errors import DataError
 from palr.retrieval import sasrec
 from palr.retrieval.neural import set_tensors, tensors_of
 from palr.retrieval.splits import TrainingData
+from palr.retrieval.train import training_device
 from palr.retrieval.trainer import Trainable, fit
 from palr.settings import Settings
 
@@ -73,6 +75,7 @@ def prefix_retriever(
     path = settings.home / "finetune" / data.dataset / f"retriever-{signature}.safetensors"
     torch.manual_seed(recipe.seed)
     model: Trainable = sasrec.build(len(data.item_ids), asdict(config))
+    model.to(training_device(settings))
     if path.is_file():
         set_tensors(model, safetensors.numpy.load_file(path))
         model.eval()
@@ -98,7 +101,7 @@ def drawn(
 
     The candidates are in the retriever's order. Items of the history are masked, and so are the
     user's own validation and test items, which must not enter training data even as negatives.
-    The answer holds those of the next ``window`` items that were drawn, the target first.
+    The answer holds those of the next ``window`` items that are in the list, the target first.
     """
     ids = split.item_ids
     cases = [
@@ -119,9 +122,12 @@ def drawn(
             scores[row, hidden] = -np.inf
             top = np.argsort(-scores[row], kind="stable")[: recipe.candidates]
             top = top[np.isfinite(scores[row, top])]
+            retrieved = int(train[at]) in top
+            if not retrieved:
+                if not recipe.complete:
+                    continue
+                top[-1] = train[at]
             listed = set(top.tolist())
-            if int(train[at]) not in listed:
-                continue
             answer = [item for item in train[at : at + recipe.window].tolist() if item in listed]
             yield Example(
                 "Recommend_Retrieval",
@@ -130,4 +136,5 @@ def drawn(
                 tuple(ids[item] for item in answer),
                 tuple(ids[item] for item in top),
                 tuple(round(float(score), 4) for score in scores[row, top]),
+                retrieved=retrieved,
             )

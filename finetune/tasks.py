@@ -34,8 +34,9 @@ class Example:
     ``user`` is the user's position in the split. ``history`` runs oldest first, ``answer`` in the
     order in which it is to be written; ``candidates`` hold all of the answer. ``scores`` are the
     retriever's, one for each candidate, empty where no retriever drew the list; ``soft`` is
-    what a teacher finds in each (`finetune.teacher`), empty where none taught. ``keywords`` and
-    ``text`` are the profile; both are empty where the prompt shows none.
+    what a teacher finds in each (`finetune.teacher`), empty where none taught. ``retrieved`` is
+    false where the retriever had not proposed the target, which was put into the list. ``keywords``
+    and ``text`` are the profile; both are empty where the prompt shows none.
     """
 
     task: Task
@@ -45,6 +46,7 @@ class Example:
     candidates: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
     soft: tuple[float, ...] = ()
+    retrieved: bool = True
     keywords: tuple[str, ...] = ()
     text: str = ""
 

@@ -103,10 +103,12 @@ def fit_beside_retriever(
 
 def taught(teacher: Teacher, examples: Sequence[Example]) -> list[Example]:
     """The examples, whose lists a retriever drew, with what the teacher finds in each candidate
-    (`Example.soft`) once it is fitted to their next items."""
+    (`Example.soft`) once it is fitted to the next items that the retriever had proposed."""
     found = [beside_retriever(teacher, example) for example in examples]
+    fitted = [at for at, example in enumerate(examples) if example.retrieved]
     weights = fit_beside_retriever(
-        found, [example.candidates.index(example.answer[0]) for example in examples]
+        [found[at] for at in fitted],
+        [examples[at].candidates.index(examples[at].answer[0]) for at in fitted],
     )
     return [
         replace(example, soft=tuple(np.round(rows[:, 1:] @ weights[1:], 4).tolist()))

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from palr.catalog import Catalog
 
 
+_WORKERS = 4  # processes that render prompts while a GPU learns
+
+
 @dataclass(frozen=True)
 class Run:
     """What to train: ``instructions`` is a folder that `finetune.build` left, ``out`` the folder
@@ -45,8 +48,16 @@ class Run:
     command: str = ""
 
 
-def train(run: Run, catalog: "Catalog", settings: Settings, quiet: bool = False) -> TrainingRecord:
+def train(
+    run: Run,
+    catalog: "Catalog",
+    settings: Settings,
+    quiet: bool = False,
+    llm: TransformersLLM | None = None,
+) -> TrainingRecord:
     """Train, save the adapter with record, picture and card, and return the record.
+
+    ``llm`` stands in for the configuration's base model.
 
     Raises:
         DataError: the instructions are missing or broken, or belong to other data.
@@ -61,7 +72,7 @@ def train(run: Run, catalog: "Catalog", settings: Settings, quiet: bool = False)
         )
     known = {item.id for item in catalog.items}
     examples = read_examples(run.instructions / EXAMPLES, known)
-    llm = base_model(config, settings)
+    llm = llm or base_model(config, settings)
     torch.manual_seed(config.seed)  # LoRA starts from random weights
     model = adapters.with_lora(llm.model, config)
     dataset = Instructions(examples, catalog, llm, config)
@@ -171,6 +182,7 @@ def arguments(
         "remove_unused_columns": False,
         "report_to": "none",
         "disable_tqdm": quiet,
+        "dataloader_num_workers": _WORKERS if device.type == "cuda" else 0,
     }
 
 

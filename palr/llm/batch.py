@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 _ROWS = "palr_rows"  # how transformers calls the attention below
 _PASS = 4096  # tokens in one pass, or one row; a CPU's cache holds no more
+_GPU_PASS = 16384  # a GPU needs as many to be kept busy
 _ROOM = 256  # tokens that a row's keys and values may grow by before they are copied
 
 
@@ -26,6 +27,7 @@ class TransformersBatch:
     ):
         _register(model.config)
         self._model = model
+        self._most = _PASS if model.device.type == "cpu" else _GPU_PASS
         self._pending = [list(prompt) for prompt in prompts]
         self._memories = [_Memory() for _ in prompts]
         self._logprobs: NDArray[np.float32] | None = None
@@ -50,7 +52,7 @@ class TransformersBatch:
         for row, tokens in enumerate(self._pending):
             if tokens and (not passes or len(tokens) > left):
                 passes.append([])
-                left = _PASS
+                left = self._most
             if tokens:
                 passes[-1].append(row)
                 left -= len(tokens)

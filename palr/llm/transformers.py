@@ -70,7 +70,7 @@ class TransformersLLM:
 
         embedded = settings.llm == SMOLLM2
         source = str(settings.model_path(SMOLLM2)) if embedded else settings.llm
-        device = _device(settings.device)
+        device = device_of(settings.device)
         local = embedded or Path(source).is_dir()
         options: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
         try:
@@ -220,7 +220,8 @@ class TransformersLLM:
         return list(self.tokenizer(text, add_special_tokens=special).input_ids)
 
 
-def _device(wanted: str) -> str:
+def device_of(wanted: str) -> str:
+    """What ``PALR_DEVICE`` stands for here; raises LLMError where there is no such GPU."""
     import torch
 
     if wanted != "auto":

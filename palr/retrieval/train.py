@@ -72,8 +72,9 @@ def train(
     hyperparameters = {"model": asdict(config), "plan": asdict(plan)}
 
     torch.manual_seed(seed)
-    team = Team(cpu=_device(settings).type == "cpu")
-    device = team.device or _device(settings)
+    device = training_device(settings)
+    team = Team(cpu=device.type == "cpu")
+    device = team.device or device
     network = build(architecture, data.n_items, hyperparameters["model"]).to(device)
     signature = f"{model} {seed} {data.checksum} {hyperparameters}"
     outcome = fit(network, data.split, plan, seed, checkpoint, signature, quiet)
@@ -129,7 +130,8 @@ def _check_writable(folder: Path) -> None:
         ) from error
 
 
-def _device(settings: Settings) -> torch.device:
+def training_device(settings: Settings) -> torch.device:
+    """Where retrievers are trained; raises SettingsError where ``PALR_DEVICE`` cannot be used."""
     name = settings.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

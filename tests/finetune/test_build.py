@@ -120,7 +120,7 @@ def test_no_held_out_item_enters_real_data(key, official_data, tmp_path):
     # What a retriever has learnt changes which items it draws, and nothing else: an untrained one
     # puts held-out items forward as readily as any.
     model = sasrec.build(len(data.item_ids), {}).eval()
-    recipe = Recipe(negatives="retriever", candidates=500, held_back=3)
+    recipe = Recipe(negatives="retriever", candidates=500, held_back=3, complete=True)
     assert_nothing_is_held_out([*drawn(model, data.split, users, recipe)], data)
     rest = truncated(data.split, users, 3)
     for user in users:
@@ -163,6 +163,18 @@ def test_drawn_lists_are_the_retrievers_own():
     assert found[0].scores == (6.0, 5.0, 4.0, 3.0)
     both = list(drawn(OneOrder(), split, [0], replace(recipe, window=3)))
     assert both[0].answer == ("5", "6")
+
+
+def test_completed_lists_hold_the_targets_that_were_not_drawn():
+    split = split_of([0, 7, 5, 1, 6])  # 8 and 9 are held out
+    recipe = Recipe(held_back=3, candidates=4, complete=True)
+    found = list(drawn(OneOrder(), split, [0], recipe))
+    assert [(e.answer, e.candidates, e.retrieved) for e in found] == [
+        (("5",), ("6", "5", "4", "3"), True),
+        (("1",), ("6", "4", "3", "1"), False),  # in the place of 2
+        (("6",), ("6", "4", "3", "2"), True),
+    ]
+    assert found[1].scores == (6.0, 4.0, 3.0, 1.0)
 
 
 def test_a_trained_retriever_is_kept(films, own_settings, small_recipe):

@@ -41,3 +41,11 @@ def test_it_prefers_what_was_chosen():
     learnt = taught(TEACHER, examples)
     assert all(far < near for far, near in (example.soft for example in learnt))
     assert [replace(example, soft=()) for example in learnt] == examples
+
+
+def test_it_is_fitted_to_what_was_retrieved():
+    examples = [replace(EXAMPLE, scores=(float(n % 3), 1.0)) for n in range(30)]
+    put_in = [replace(example, answer=("far",), retrieved=False) for example in examples]
+    learnt = taught(TEACHER, examples + put_in)
+    assert [example.soft for example in learnt[30:]] == [example.soft for example in learnt[:30]]
+    assert [example.soft for example in learnt[:30]] == [e.soft for e in taught(TEACHER, examples)]
