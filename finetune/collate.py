@@ -1,10 +1,13 @@
 """Examples as the batches that are trained on.
 
-A row is ``prompt + answer[:-1]``, padded on the left, so that every row ends where its last
-prediction is made and the vocabulary is only ever multiplied with the last ``width`` positions:
+A row is ``prompt + answer[:-1]``, padded on the right: causality alone hides the padding, and
+attention needs no mask. (With one, torch's fast attention gave gradients that are no numbers on a
+GPU: pytorch/pytorch#178251.) The vocabulary is only ever multiplied with the ``places`` where
+something is predicted:
 
-    row                 p1 p2 p3 a1 a2          what is predicted   a1 a2 a3
-    labelled row     p1 p2 p3 p4 p5 p6                              the target's label
+    row              p1 p2 p3 a1 a2 .       behind p3, a1 and a2: a1 a2 a3
+    labelled row     p1 p2 p3 p4 p5 p6      behind p6: the target's label
+    judged row       p1 p2 p3 p4 p5 .       behind each candidate, its marks: yes or no
 """
 
 from collections.abc import Sequence
@@ -24,7 +27,7 @@ from palr.llm.transformers import TransformersLLM
 from palr.ranking.modes import verdicts
 
 IGNORED = -100  # a position that is not predicted
-NO_CHOICE = -1
+NOWHERE = -1  # fills up tokens and columns
 
 
 @dataclass(frozen=True)
@@ -137,47 +140,40 @@ def target_weights(example: Example, shown: Sequence[int], decay: float) -> tupl
 
 @dataclass(frozen=True)
 class Collator:
-    """Rows into one batch of tensors; ``pad`` may be any token, since it is masked."""
+    """Rows into one batch of tensors; ``pad`` may be any token, since nothing behind it is read."""
 
     pad: int
 
     def __call__(self, features: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """``input_ids`` (rows, length), with ``attention_mask`` and ``position_ids`` where there is
-        padding; ``labels`` (rows, width); ``choices``, ``weights``, ``prior``, ``soft`` (rows,
-        choices); ``marks`` (rows, choices), columns of the padded row; ``target`` (rows,), a
-        choice; ``verdicts`` (2,)."""
+        """``input_ids`` (rows, length), of which ``lengths`` (rows,) are no padding; ``labels``
+        and ``places`` (rows, width), the columns behind which these are predicted; ``choices``,
+        ``weights``, ``prior``, ``soft`` (rows, choices); ``marks`` (rows, choices), columns too;
+        ``target`` (rows,), a choice; ``verdicts`` (2,)."""
         rows: list[Row] = [feature["row"] for feature in features]
         inputs = [[*row.rendered.prompt, *row.rendered.answer[:-1]] for row in rows]
-        length = max(map(len, inputs))
         width = max(1, *(len(row.rendered.answer) for row in rows))
         n = max(len(row.rendered.choices) for row in rows)
-        batch = {
-            "input_ids": _left(inputs, length, self.pad),
-            "labels": _left([row.rendered.answer for row in rows], width, IGNORED),
-            "choices": _right([row.rendered.choices for row in rows], n, NO_CHOICE),
-            "weights": _right([row.weights for row in rows], n, 0.0),
-            "prior": _right([row.prior for row in rows], n, 0.0),
-            "soft": _right([row.soft for row in rows], n, 0.0),
-            "marks": _right([_columns(row, length) for row in rows], n, NO_CHOICE),
+        return {
+            "input_ids": _filled(inputs, max(map(len, inputs)), self.pad),
+            "lengths": torch.tensor([len(row) for row in inputs]),
+            "labels": _filled([row.rendered.answer for row in rows], width, IGNORED),
+            "places": _filled([_places(row.rendered) for row in rows], width, NOWHERE),
+            "choices": _filled([row.rendered.choices for row in rows], n, NOWHERE),
+            "weights": _filled([row.weights for row in rows], n, 0.0),
+            "prior": _filled([row.prior for row in rows], n, 0.0),
+            "soft": _filled([row.soft for row in rows], n, 0.0),
+            "marks": _filled([row.rendered.marks for row in rows], n, NOWHERE),
             "target": torch.tensor([row.target for row in rows]),
             "verdicts": torch.tensor(features[0]["verdicts"]),
         }
-        if any(len(row) < length for row in inputs):
-            mask = _left([[1] * len(row) for row in inputs], length, 0)
-            batch["attention_mask"] = mask
-            batch["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        return batch
 
 
-def _columns(row: Row, length: int) -> list[int]:
-    """Where the marks of a row without a written answer are, once it is padded to ``length``."""
-    return [length - len(row.rendered.prompt) + mark for mark in row.rendered.marks]
+def _places(rendered: Rendered) -> range:
+    """Where the answer's tokens are predicted, or the label; nowhere of a row that has marks."""
+    last = len(rendered.prompt) - 1
+    return range(last, last + max(len(rendered.answer), 0 if rendered.marks else 1))
 
 
-def _left(rows: Sequence[Sequence[int]], length: int, fill: int) -> torch.Tensor:
-    return torch.tensor([[fill] * (length - len(row)) + list(row) for row in rows])
-
-
-def _right(rows: Sequence[Sequence[float]], length: int, fill: float) -> torch.Tensor:
+def _filled(rows: Sequence[Sequence[float]], length: int, fill: float) -> torch.Tensor:
     dtype = torch.long if isinstance(fill, int) else torch.float
     return torch.tensor([list(row) + [fill] * (length - len(row)) for row in rows], dtype=dtype)

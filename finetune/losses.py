@@ -1,11 +1,11 @@
-"""What is minimised. Only the last positions of a row (`finetune.collate`) and the places of its
-marks are read."""
+"""What is minimised. Of a row only the columns of its places and marks are read
+(`finetune.collate`)."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from finetune.collate import IGNORED, NO_CHOICE
+from finetune.collate import IGNORED, NOWHERE
 
 
 def answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -20,20 +20,27 @@ def answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return each.sum(dim=1) / answered.sum(dim=1).clamp(min=1)
 
 
+def kept_columns(*wanted: Tensor) -> Tensor:
+    """The columns whose logits are needed, ascending: all of ``wanted`` (rows, n), which are filled
+    up with `NOWHERE`."""
+    found = torch.cat([columns.flatten() for columns in wanted])
+    return torch.unique(found[found != NOWHERE])
+
+
+def logits_at(logits: Tensor, columns: Tensor, places: Tensor) -> Tensor:
+    """(rows, width, vocabulary) at ``places`` (rows, width) of each row, out of ``logits`` (rows,
+    columns, vocabulary) at the ``columns`` of `kept_columns`."""
+    rows = torch.arange(len(places), device=places.device)[:, None]
+    return logits[rows, _index(columns, places)]
+
+
 def choice_logits(logits: Tensor, choices: Tensor) -> Tensor:
     """Logits of the label tokens where the answer begins: (rows, choices).
 
     ``logits`` is (rows, width, vocabulary); padding of ``choices`` gets minus infinity.
     """
-    picked = logits[:, -1].gather(1, choices.clamp(min=0)).float()
-    return picked.masked_fill(choices == NO_CHOICE, float("-inf"))
-
-
-def kept_columns(marks: Tensor, length: int, width: int) -> Tensor:
-    """The columns of rows of ``length`` whose logits are needed, ascending: those of ``marks``
-    (rows, choices), padded with `NO_CHOICE`, and the last ``width``."""
-    last = torch.arange(length - width, length, device=marks.device)
-    return torch.unique(torch.cat([marks[marks != NO_CHOICE], last]))
+    picked = logits[:, 0].gather(1, choices.clamp(min=0)).float()
+    return picked.masked_fill(choices == NOWHERE, float("-inf"))
 
 
 def relevance_logits(logits: Tensor, columns: Tensor, marks: Tensor, verdicts: Tensor) -> Tensor:
@@ -42,10 +49,10 @@ def relevance_logits(logits: Tensor, columns: Tensor, marks: Tensor, verdicts: T
     ``logits`` is (rows, columns, vocabulary) at the ``columns`` of `kept_columns`; ``verdicts`` are
     the tokens of yes and no. Padding of ``marks`` gets minus infinity.
     """
-    places = torch.searchsorted(columns, marks.clamp(min=0)).clamp(max=len(columns) - 1)
     rows = torch.arange(len(marks), device=marks.device)[:, None]
-    yes, no = (logits[rows, places, token].float() for token in verdicts)
-    return (yes - no).masked_fill(marks == NO_CHOICE, float("-inf"))
+    at = _index(columns, marks)
+    yes, no = (logits[rows, at, token].float() for token in verdicts)
+    return (yes - no).masked_fill(marks == NOWHERE, float("-inf"))
 
 
 def listwise_loss(logits: Tensor, weights: Tensor) -> Tensor:
@@ -71,3 +78,8 @@ def distilled_loss(logits: Tensor, soft: Tensor) -> Tensor:
 def target_ranks(logits: Tensor, targets: Tensor) -> Tensor:
     """Rank of each row's target, from 1; ties count against it: (rows,)."""
     return (logits >= logits.gather(1, targets[:, None])).sum(dim=1)
+
+
+def _index(columns: Tensor, places: Tensor) -> Tensor:
+    """Where each place is among ``columns``; anywhere, where it is `NOWHERE`."""
+    return torch.searchsorted(columns, places.clamp(min=0)).clamp(max=len(columns) - 1)

@@ -9,13 +9,14 @@ import torch
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from finetune.collate import Instructions
+from finetune.collate import NOWHERE, Instructions
 from finetune.losses import (
     answer_loss,
     choice_logits,
     distilled_loss,
     kept_columns,
     listwise_loss,
+    logits_at,
     relevance_logits,
     target_ranks,
 )
@@ -41,26 +42,21 @@ class RankingTrainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         """Mean over the rows: listwise where a row has choices, else that of the answer."""
-        labels, choices = inputs["labels"], inputs["choices"]
-        seen = {
-            name: inputs[name]
-            for name in ("input_ids", "attention_mask", "position_ids")
-            if name in inputs
-        }
-        mask = seen.get("attention_mask")
-        self.tokens += int(mask.sum()) if mask is not None else seen["input_ids"].numel()
-        marks, (length, width) = inputs["marks"], (seen["input_ids"].shape[1], labels.shape[1])
-        columns = kept_columns(marks, length, width)
-        judged = len(columns) > width
-        logits = model(**seen, logits_to_keep=columns if judged else width, use_cache=False).logits
+        places, marks = inputs["places"], inputs["marks"]
+        self.tokens += int(inputs["lengths"].sum())
+        columns = kept_columns(places, marks)
+        logits = model(inputs["input_ids"], logits_to_keep=columns, use_cache=False).logits
         listed = inputs["weights"].sum(dim=1) > 0
         losses = []
         if listed.any():
             weights, targets = inputs["weights"][listed], inputs["target"][listed]
             own = (
                 relevance_logits(logits[listed], columns, marks[listed], inputs["verdicts"])
-                if judged
-                else choice_logits(logits[listed], choices[listed])
+                if (marks != NOWHERE).any()
+                else choice_logits(
+                    logits_at(logits[listed], columns, places[listed][:, :1]),
+                    inputs["choices"][listed],
+                )
             )
             prior = inputs["prior"][listed]
             scored = own + prior
@@ -74,7 +70,8 @@ class RankingTrainer(Trainer):
             ranks = (target_ranks(order.detach(), targets) for order in (scored, given))
             self._gains += zip(*map(_gains, ranks), strict=True)
         if not listed.all():
-            losses.append(answer_loss(logits[~listed][:, -width:], labels[~listed]))
+            written = logits_at(logits[~listed], columns, places[~listed])
+            losses.append(answer_loss(written, inputs["labels"][~listed]))
         loss = torch.cat(losses).mean()
         if not torch.isfinite(loss):
             raise PalrError(

@@ -15,6 +15,7 @@ import string
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,9 @@ def prior_of(llm: LLM, mode: str) -> float:
     return llm.prior if isinstance(llm, TokenLLM) and get_mode(mode).on_prior else 0.0
 
 
+_labels_of: WeakKeyDictionary[TokenLLM, dict[int, tuple[str, ...]]] = WeakKeyDictionary()
+
+
 def labels(llm: LLM, n: int) -> tuple[str, ...]:
     """Up to ``n`` labels that are one token each where an answer begins, all different.
 
@@ -74,6 +78,13 @@ def labels(llm: LLM, n: int) -> tuple[str, ...]:
     letters = string.ascii_uppercase + string.ascii_lowercase
     if not isinstance(llm, TokenLLM):
         return tuple(letters[:n])
+    known = _labels_of.setdefault(llm, {})
+    if n not in known:
+        known[n] = _single_tokens(llm, letters, n)
+    return known[n]
+
+
+def _single_tokens(llm: TokenLLM, letters: str, n: int) -> tuple[str, ...]:
     pool = [*letters, *(a + b for a, b in product(string.ascii_uppercase, repeat=2))]
     found: dict[int, str] = {}
     for label in pool:

@@ -58,8 +58,9 @@ def fit_ranking_prompt(
         return ranking_prompt(domain, history, profile, candidates, k, limits, marks, instruction)
 
     def fits(prompt: Prompt, limits: Limits) -> bool:
-        tokens = llm.count_tokens(llm.render(prompt.text))
-        return tokens + answer_tokens(names(limits), k, llm) <= llm.context_length
+        room = llm.context_length - llm.count_tokens(llm.render(prompt.text))
+        shown = names(limits)
+        return answer_bytes(shown, k) <= room or answer_tokens(shown, k, llm) <= room
 
     items = [*history, *(c.item for c in candidates)]
     prompt, limits = fit(
@@ -73,6 +74,12 @@ def fit_ranking_prompt(
         cut = f"only {len(marks)} of {total} candidates could be given a label of one token"
         prompt = replace(prompt, cuts=(*prompt.cuts, cut))
     return as_sent(prompt, llm), names(limits)
+
+
+def answer_bytes(names: Sequence[str], k: int) -> int:
+    """No fewer than `answer_tokens`, and known at once: a token holds a byte at least, but for the
+    mark with which SentencePiece begins a text."""
+    return sum(sorted(len((name + SEPARATOR).encode()) + 1 for name in names)[-k:])
 
 
 def answer_tokens(names: Sequence[str], k: int, llm: LLM) -> int:

@@ -13,6 +13,7 @@ from finetune.losses import (
     choice_logits,
     kept_columns,
     listwise_loss,
+    logits_at,
     relevance_logits,
 )
 from finetune.tasks import Example
@@ -33,10 +34,11 @@ def test_the_loss_covers_the_answer_only(films, tiny_llama):
     text = tiny_llama.tokenizer.decode(answer)
     assert text == '"Film C2 (1972)", "Film D3 (1973)"<|im_end|>'
     assert (answer != IGNORED).all()
-    # Logits are only made at the last places: the first of them sees the prompt and nothing more.
-    whole = tiny_llama.tokenizer.decode(batch["input_ids"][0])
-    assert whole.endswith('"Film C2 (1972)", "Film D3 (1973)"')
-    prompt = batch["input_ids"][0][: -(len(answer) - 1)]
+    # Logits are only made where the answer is: the first of them sees the prompt and nothing more.
+    whole = batch["input_ids"][0]
+    assert tiny_llama.tokenizer.decode(whole).endswith('"Film C2 (1972)", "Film D3 (1973)"')
+    prompt = whole[: -(len(answer) - 1)]
+    assert batch["places"][0].tolist() == list(range(len(prompt) - 1, len(whole)))
     assert tiny_llama.tokenizer.decode(prompt).endswith("assistant\n")
 
 
@@ -55,13 +57,10 @@ def test_a_batch_has_the_losses_of_its_rows(listed, films, tiny_llama):
     examples = [OPEN, listed, replace(OPEN, answer=("4", "5", "6"))]
 
     def losses(batch):
-        seen = {
-            name: batch[name]
-            for name in ("input_ids", "attention_mask", "position_ids")
-            if name in batch
-        }
+        columns = kept_columns(batch["places"])
         with torch.inference_mode():
-            logits = tiny_llama.model(**seen, logits_to_keep=batch["labels"].shape[1]).logits
+            kept = tiny_llama.model(batch["input_ids"], logits_to_keep=columns).logits
+        logits = logits_at(kept, columns, batch["places"])
         scored = choice_logits(logits, batch["choices"]) + batch["prior"]
         return [
             listwise_loss(scored[at : at + 1], batch["weights"][at : at + 1]).item()
@@ -70,10 +69,11 @@ def test_a_batch_has_the_losses_of_its_rows(listed, films, tiny_llama):
             for at in range(len(logits))
         ]
 
-    together = losses(batch_of(examples, films, tiny_llama, Config()))
+    batch = batch_of(examples, films, tiny_llama, Config())
+    assert len(set(batch["lengths"].tolist())) == 3
+    together = losses(batch)
     alone = [losses(batch_of([e], films, tiny_llama, Config()))[0] for e in examples]
     assert together == pytest.approx(alone, rel=1e-4)
-    assert "attention_mask" not in batch_of([OPEN], films, tiny_llama, Config())
 
 
 def test_labels_are_judged_where_the_answer_begins(listed, films, tiny_llama):
@@ -84,7 +84,7 @@ def test_labels_are_judged_where_the_answer_begins(listed, films, tiny_llama):
     assert tiny_llama.tokenizer.decode(batch["input_ids"][0]).endswith("assistant\n")
 
 
-def test_padding_moves_the_marks(listed, films, tiny_llama):
+def test_padding_changes_no_judgement(listed, films, tiny_llama):
     config = Config(loss="relevance")
     longer = replace(listed, history=(*listed.history, "9", "10"))
     batch = batch_of([listed, longer], films, tiny_llama, config)
@@ -94,11 +94,9 @@ def test_padding_moves_the_marks(listed, films, tiny_llama):
     losses = []
     for examples in ([listed], [longer], [listed, longer]):
         batch = batch_of(examples, films, tiny_llama, config)
-        columns = kept_columns(batch["marks"], batch["input_ids"].shape[1], 1)
-        seen = ("input_ids", "attention_mask", "position_ids")
-        inputs = {name: batch[name] for name in seen if name in batch}
+        columns = kept_columns(batch["places"], batch["marks"])
         with torch.inference_mode():
-            logits = tiny_llama.model(**inputs, logits_to_keep=columns).logits
+            logits = tiny_llama.model(batch["input_ids"], logits_to_keep=columns).logits
         odds = relevance_logits(logits, columns, batch["marks"], batch["verdicts"])
         losses.append(listwise_loss(odds, batch["weights"]).tolist())
     assert [*losses[0], *losses[1]] == pytest.approx(losses[2], rel=1e-4)

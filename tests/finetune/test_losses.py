@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from finetune.collate import NO_CHOICE
+from finetune.collate import NOWHERE
 from finetune.losses import (
     choice_logits,
     distilled_loss,
     kept_columns,
     listwise_loss,
+    logits_at,
     relevance_logits,
     target_ranks,
 )
@@ -16,8 +17,8 @@ from finetune.losses import (
 
 def test_listwise_loss_by_hand():
     logits = torch.zeros(2, 3, 10)
-    logits[0, -1, [4, 5, 6]] = torch.tensor([1.0, 2.0, 3.0])
-    choices = torch.tensor([[4, 5, 6], [4, 5, NO_CHOICE]])
+    logits[0, 0, [4, 5, 6]] = torch.tensor([1.0, 2.0, 3.0])
+    choices = torch.tensor([[4, 5, 6], [4, 5, NOWHERE]])
     prior = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
     scored = choice_logits(logits, choices) + prior
     assert scored[0].tolist() == [1.0, 2.0, 3.0]
@@ -31,14 +32,23 @@ def test_listwise_loss_by_hand():
 
 
 def test_relevance_is_read_behind_each_mark():
-    columns = kept_columns(torch.tensor([[2, 5], [4, NO_CHOICE]]), length=8, width=1)
+    marks = torch.tensor([[2, 5], [4, NOWHERE]])
+    columns = kept_columns(torch.tensor([[NOWHERE], [7]]), marks)
     assert columns.tolist() == [2, 4, 5, 7]
     logits = torch.zeros(2, 4, 10)  # rows, columns, vocabulary
     logits[0, 0, 3], logits[0, 2, 6] = 2.0, 1.0
     logits[1, 1, 3] = 4.0
-    marks = torch.tensor([[2, 5], [4, NO_CHOICE]])
     odds = relevance_logits(logits, columns, marks, torch.tensor([3, 6]))
     assert odds.tolist() == [[2.0, -1.0], [4.0, float("-inf")]]
+
+
+def test_logits_are_taken_where_each_row_has_its_places():
+    places = torch.tensor([[1, 2], [4, NOWHERE]])
+    columns = kept_columns(places)
+    logits = torch.arange(6.0).reshape(2, 3, 1)  # rows, columns 1, 2 and 4, vocabulary
+    found = logits_at(logits, columns, places)[:, :, 0]
+    assert found[0].tolist() == [0.0, 1.0]
+    assert found[1, 0] == 5.0
 
 
 def test_distilled_loss_by_hand():

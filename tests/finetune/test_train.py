@@ -136,7 +136,7 @@ def test_it_learns_from_a_teacher(films, settings, own_settings, quick, tmp_path
     place = folder(own_settings, "ml-100k", "taught")
     record = train(Run("x", "x", config, place, tmp_path / "a"), films, own_settings, quiet=True)
     losses = [point.loss for point in record.curve]
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]
     assert read_adapter(tmp_path / "a").prior == 0.5
 
 
@@ -238,6 +238,8 @@ def test_larger_configurations_run_on_a_tiny_llama(
         base_model=str(base_folder),
         dtype="float32",  # 4-bit weights need a GPU
         fsdp=False,
+        loss="listwise",  # of instructions that no teacher taught
+        beta=0.0,
         max_steps=2,
         accumulate=1,
     )
