@@ -10,6 +10,7 @@ def card(record: TrainingRecord, base: str) -> str:
     dataset = get_dataset(record.instructions.dataset)
     counts = ", ".join(f"{n:,} {task}" for task, n in sorted(record.instructions.counts.items()))
     layers = "all layers" if config.lora_layers is None else f"the top {config.lora_layers} layers"
+    lora = f"rank {config.lora_rank} on {layers}" if not config.start else "that of the start"
     loss = {
         "answer": "cross-entropy of the written names",
         "listwise": "cross-entropy over the candidates' labels",
@@ -48,7 +49,7 @@ A LoRA adapter that ranks candidates for a user, after
 | Instructions | {counts}, of {record.instructions.users:,} users ({recipe.user_share:.0%}) |
 | Candidates | {source if listed else "none"} |
 | Profile in the prompt | {recipe.profile}{_share(record)} |
-| LoRA | rank {config.lora_rank} on {layers}, {record.parameters:,} parameters |
+| LoRA | {lora}, {record.parameters:,} parameters |
 | Loss | {loss} |
 | Started from | {_start(record)} |
 | Steps | {record.steps:,} of {batch} examples, learning rate {config.learning_rate:g} |

@@ -144,6 +144,18 @@ def teacher_table() -> str:
     return reranking_table("teacher")
 
 
+def training_table() -> str:
+    timed = json.loads((ROOT / "assets" / "results" / "training-7b.json").read_text())
+    return (
+        f"LLaMA-7B's shape with random weights on one {timed['device']}, {timed['dtype']}, LoRA, "
+        f"gradient checkpointing {'on' if timed['gradient_checkpointing'] else 'off'}: "
+        f"{timed['steps']} steps of {timed['batch_size']} examples in {timed['seconds']:.0f} s, "
+        f"{timed['tokens_per_second']:,.0f} tokens a second, "
+        f"{timed['peak_memory_mb'] / 1000:.1f} GB at most; a list is ranked in "
+        f"{timed['rank_s']:.2f} s (torch {timed['versions']['torch']})."
+    )
+
+
 def _measured(stem: str) -> list[Path]:
     paths = (ROOT / "assets" / "results" / f"{stem}-{key}.json" for key in DATASETS)
     return [path for path in paths if path.is_file()]
@@ -187,6 +199,7 @@ TABLES = {
     "profile": profile_table,
     "aids": aids_table,
     "teacher": teacher_table,
+    "training": training_table,
     "load": load_table,
 }
 
