@@ -15,6 +15,7 @@ from finetune.configs import Config, named
 from finetune.dataset import EXAMPLES, read_examples
 from finetune.tasks import Example
 from finetune.train import Run, memory_guard, train
+from palr.errors import DataError
 from palr.llm.transformers import TransformersLLM, device_of
 from palr.ranking import Job, fit_ranking_prompt, rank_many
 from palr.settings import SMOLLM2, Settings
@@ -55,19 +56,22 @@ def bench(
     """Train ``config.max_steps`` steps and rank a few lists; the adapter is thrown away.
 
     Raises:
+        DataError: the instructions hold no list to rank.
         PalrError: the shape is unknown, or memory ran out; see also `train`.
     """
     from transformers import LlamaConfig
 
     dimensions = named(SHAPES, shape)
+    known = {item.id for item in catalog.items}
+    lists = [e for e in read_examples(instructions / EXAMPLES, known) if e.candidates][:RANKED]
+    if not lists:
+        raise DataError(f"{instructions} holds no list to rank; take those of palr-v2")
     with memory_guard(config):
         llm = random_llm(LlamaConfig(**dimensions), settings, shape)
     with TemporaryDirectory() as out:
         run = Run(shape, config_name, config, instructions, Path(out), command)
         record = train(run, catalog, settings, llm=llm)
     llm.model.eval()
-    known = {item.id for item in catalog.items}
-    lists = [e for e in read_examples(instructions / EXAMPLES, known) if e.candidates][:RANKED]
     return {
         "command": command,
         "shape": shape,

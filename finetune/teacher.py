@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from finetune.logit import fit_logit
 from finetune.tasks import Example
+from palr.errors import DataError
 from palr.retrieval.ease import together
 
 if TYPE_CHECKING:
@@ -103,9 +104,18 @@ def fit_beside_retriever(
 
 def taught(teacher: Teacher, examples: Sequence[Example]) -> list[Example]:
     """The examples, whose lists a retriever drew, with what the teacher finds in each candidate
-    (`Example.soft`) once it is fitted to the next items that the retriever had proposed."""
+    (`Example.soft`) once it is fitted to the next items that the retriever had proposed.
+
+    Raises:
+        DataError: there is no such item.
+    """
     found = [beside_retriever(teacher, example) for example in examples]
     fitted = [at for at, example in enumerate(examples) if example.retrieved]
+    if not fitted:
+        raise DataError(
+            "the retriever proposed none of the targets, so that a teacher cannot be fitted: "
+            "raise candidates, held_back or retriever_epochs (with --set)"
+        )
     weights = fit_beside_retriever(
         [found[at] for at in fitted],
         [examples[at].candidates.index(examples[at].answer[0]) for at in fitted],

@@ -1,11 +1,13 @@
 """Timing of a model without weights of its own."""
 
+from dataclasses import replace
+
 import pytest
 
 from finetune.bench import bench
 from finetune.build import build, folder
 from finetune.configs import Config
-from palr.errors import PalrError
+from palr.errors import DataError, PalrError
 
 
 @pytest.fixture
@@ -24,6 +26,13 @@ def test_it_trains_and_ranks_a_model_of_the_shape(films, ready_home, instruction
     vocabulary = (report["parameters"] - blocks - 32) / (2 * 32)
     assert vocabulary == int(vocabulary) > 40_000
     assert report["lora_parameters"] == 2 * 4 * (4 * 64 + 3 * 96)
+
+
+def test_it_needs_lists(films, ready_home, small_recipe):
+    build(films, ready_home, "palr-v1", replace(small_recipe, tasks=("Recommend",)))
+    place = folder(ready_home, films.dataset, "palr-v1")
+    with pytest.raises(DataError, match="palr-v2"):
+        bench(films, ready_home, place, "mine", Config(), "tiny")
 
 
 def test_an_unknown_shape_is_named(films, ready_home, instructions):

@@ -9,6 +9,7 @@ from finetune.tasks import Example
 from finetune.teacher import FEATURES, LEAST, RECENT, Teacher, taught
 from palr.catalog import Catalog
 from palr.domains import MOVIES
+from palr.errors import DataError
 from palr.types import Item
 
 ITEMS = (
@@ -41,6 +42,11 @@ def test_it_prefers_what_was_chosen():
     learnt = taught(TEACHER, examples)
     assert all(far < near for far, near in (example.soft for example in learnt))
     assert [replace(example, soft=()) for example in learnt] == examples
+
+
+def test_there_must_be_something_to_fit_it_to():
+    with pytest.raises(DataError, match="raise candidates"):
+        taught(TEACHER, [replace(EXAMPLE, retrieved=False)])
 
 
 def test_it_is_fitted_to_what_was_retrieved():
