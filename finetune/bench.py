@@ -13,13 +13,13 @@ import torch
 
 from finetune.configs import Config, named
 from finetune.dataset import EXAMPLES, read_examples
+from finetune.render import candidates_of
 from finetune.tasks import Example
 from finetune.train import Run, memory_guard, train
 from palr.errors import DataError
 from palr.llm.transformers import TransformersLLM, device_of
 from palr.ranking import Job, fit_ranking_prompt, rank_many
 from palr.settings import SMOLLM2, Settings
-from palr.types import Candidate
 
 if TYPE_CHECKING:
     from palr.catalog import Catalog
@@ -116,10 +116,7 @@ def _ranking(lists: list[Example], catalog: "Catalog", llm: TransformersLLM) -> 
     """Median seconds for one list, alone, judged in one pass."""
     took = []
     for example in lists:
-        candidates = [
-            Candidate(catalog.item(item), at, 0.0)
-            for at, item in enumerate(example.candidates, start=1)
-        ]
+        candidates = candidates_of(example, catalog)
         history = [catalog.item(item) for item in example.history]
         prompt, names = fit_ranking_prompt(
             catalog.domain, history, None, candidates, 10, llm, "relevance"

@@ -55,7 +55,7 @@ def render(
     if example.task == "Recommend":
         return _open(example, history, profile, catalog, llm, k)
     labelled = get_mode(mode).labelled
-    candidates = _candidates(example, catalog)
+    candidates = candidates_of(example, catalog)
     shown = list(shown) or list(range(len(candidates)))
     marks = labels(llm, len(candidates)) if labelled else ()
     if labelled:
@@ -138,7 +138,8 @@ def _answer(names: Sequence[str], llm: TransformersLLM) -> tuple[int, ...]:
     return (*tokens, *(() if end is None else (int(end),)))
 
 
-def _candidates(example: Example, catalog: Catalog) -> list[Candidate]:
+def candidates_of(example: Example, catalog: Catalog) -> list[Candidate]:
+    """Its candidates as a retriever hands them on, in their order; without scores these are 0."""
     scores = example.scores or (0.0,) * len(example.candidates)
     return [
         Candidate(catalog.item(item), rank, score)
