@@ -14,7 +14,7 @@ import torch
 from finetune.configs import Config, named
 from finetune.dataset import EXAMPLES, read_examples
 from finetune.render import candidates_of
-from finetune.tasks import Example
+from finetune.tasks import ANSWER_LIMIT, Example
 from finetune.train import Run, memory_guard, train
 from palr.errors import DataError
 from palr.llm.transformers import TransformersLLM, device_of
@@ -24,6 +24,7 @@ from palr.settings import SMOLLM2, Settings
 if TYPE_CHECKING:
     from palr.catalog import Catalog
 
+MODE = "relevance"  # in which the shipped PALR_v2 ranks
 RANKED = 6  # lists that are ranked one by one; the first is not counted
 # Of transformers' LlamaConfig; what is not said is LLaMA's own.
 SHAPES: dict[str, dict[str, int]] = {
@@ -119,10 +120,11 @@ def _ranking(lists: list[Example], catalog: "Catalog", llm: TransformersLLM) -> 
         candidates = candidates_of(example, catalog)
         history = [catalog.item(item) for item in example.history]
         prompt, names = fit_ranking_prompt(
-            catalog.domain, history, None, candidates, 10, llm, "relevance"
+            catalog.domain, history, None, candidates, ANSWER_LIMIT, llm, MODE
         )
         begin = time.perf_counter()
-        for _ in rank_many([Job(0, prompt, names, tuple(candidates))], llm, 10, "relevance"):
+        job = Job(0, prompt, names, tuple(candidates))
+        for _ in rank_many([job], llm, ANSWER_LIMIT, MODE):
             pass
         took.append(time.perf_counter() - begin)
     return statistics.median(took[1:] or took)

@@ -60,7 +60,7 @@ def fit_ranking_prompt(
     def fits(prompt: Prompt, limits: Limits) -> bool:
         room = llm.context_length - llm.count_tokens(llm.render(prompt.text))
         shown = names(limits)
-        return answer_bytes(shown, k) <= room or answer_tokens(shown, k, llm) <= room
+        return _answer_bytes(shown, k) <= room or answer_tokens(shown, k, llm) <= room
 
     items = [*history, *(c.item for c in candidates)]
     prompt, limits = fit(
@@ -76,7 +76,7 @@ def fit_ranking_prompt(
     return as_sent(prompt, llm), names(limits)
 
 
-def answer_bytes(names: Sequence[str], k: int) -> int:
+def _answer_bytes(names: Sequence[str], k: int) -> int:
     """No fewer than `answer_tokens`, and known at once: a token holds a byte at least, but for the
     mark with which SentencePiece begins a text."""
     return sum(sorted(len((name + SEPARATOR).encode()) + 1 for name in names)[-k:])

@@ -74,6 +74,8 @@ def test_a_batch_has_the_losses_of_its_rows(listed, films, tiny_llama):
     together = losses(batch)
     alone = [losses(batch_of([e], films, tiny_llama, Config()))[0] for e in examples]
     assert together == pytest.approx(alone, rel=1e-4)
+    assert "attention_mask" not in batch
+    assert "attention_mask" not in batch_of([OPEN], films, tiny_llama, Config())
 
 
 def test_labels_are_judged_where_the_answer_begins(listed, films, tiny_llama):

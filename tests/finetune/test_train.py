@@ -35,6 +35,16 @@ def instructions(films, own_settings, small_recipe) -> Path:
 
 
 @pytest.fixture
+def taught(films, settings, own_settings, small_recipe) -> Path:
+    own_settings.home.mkdir()
+    (own_settings.home / "models").symlink_to(settings.home / "models")  # of sentences
+    recipe = replace(small_recipe, tasks=("Recommend_Retrieval",), negatives="retriever")
+    # Few lists, which a tiny model can learn.
+    build(films, own_settings, "taught", replace(recipe, user_share=0.2, teacher=True))
+    return folder(own_settings, "ml-100k", "taught")
+
+
+@pytest.fixture
 def run(instructions, quick, tmp_path) -> Run:
     return Run("palr-v2", "smollm2-135m-cpu", quick, instructions, tmp_path / "adapter", "make it")
 
@@ -125,18 +135,13 @@ def test_training_learns(films, own_settings, quick, tmp_path, small_recipe):
     assert record.curve[0].ndcg_listed > 0
 
 
-def test_it_learns_from_a_teacher(films, settings, own_settings, quick, tmp_path, small_recipe):
-    own_settings.home.mkdir()
-    (own_settings.home / "models").symlink_to(settings.home / "models")  # of sentences
-    recipe = replace(small_recipe, tasks=("Recommend_Retrieval",), negatives="retriever")
-    build(films, own_settings, "taught", replace(recipe, user_share=1.0, teacher=True))
+def test_it_learns_from_a_teacher(films, own_settings, taught, quick, tmp_path):
     config = replace(quick, loss="distilled", beta=0.5, max_steps=40, log_steps=5)
     config = replace(config, lora_layers=None, accumulate=1, batch_size=8, save_steps=100)
     config = replace(config, learning_rate=3e-2)
-    place = folder(own_settings, "ml-100k", "taught")
-    record = train(Run("x", "x", config, place, tmp_path / "a"), films, own_settings, quiet=True)
+    record = train(Run("x", "x", config, taught, tmp_path / "a"), films, own_settings, quiet=True)
     losses = [point.loss for point in record.curve]
-    assert losses[-1] < 0.9 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
     assert read_adapter(tmp_path / "a").prior == 0.5
 
 
@@ -229,21 +234,26 @@ def test_out_of_memory_names_what_to_lower():
 # The larger configurations, through the same code
 
 
-@pytest.mark.parametrize("name", ["llama-7b-qlora", "llama-7b-fsdp", "smollm2-135m-gpu"])
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("llama-7b-qlora", "instructions"),
+        ("llama-7b-fsdp", "instructions"),
+        ("smollm2-135m-gpu", "taught"),
+    ],
+)
 def test_larger_configurations_run_on_a_tiny_llama(
-    name, films, own_settings, instructions, base_folder, tmp_path
+    name, data, films, own_settings, base_folder, tmp_path, request
 ):
     config = replace(
         CONFIGS[name],
         base_model=str(base_folder),
         dtype="float32",  # 4-bit weights need a GPU
         fsdp=False,
-        loss="listwise",  # of instructions that no teacher taught
-        beta=0.0,
         max_steps=2,
         accumulate=1,
     )
-    run = Run(name, name, config, instructions, tmp_path / name)
+    run = Run(name, name, config, request.getfixturevalue(data), tmp_path / name)
     record = train(run, films, own_settings, quiet=True)
     assert record.steps == 2
     assert (run.out / "adapter_model.safetensors").is_file()
