@@ -107,8 +107,11 @@ def calibrate(
     settings, catalog = _open(dataset)
     sampling = Sampling(validation=validation, seed=seed)
     with Bars() as bars:
-        prior = calibrate(catalog, settings, adapter, retriever, sampling, bars)
-    typer.echo(f"{adapter}: the retriever's scores count {prior:g} times the model's")
+        found = calibrate(catalog, settings, adapter, retriever, sampling, bars)
+    spread = f", which have a spread of {found.spread:g} in every list" if found.spread else ""
+    typer.echo(
+        f"{adapter}: the retriever's scores count {found.prior:g}, on top of the model's{spread}"
+    )
 
 
 @app.command()

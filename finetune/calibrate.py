@@ -1,18 +1,25 @@
 """What the retriever's scores should count beside a trained adapter's.
 
 A teacher's scale is that of the lists it was fitted on, and a loss shrinks what it cannot explain;
-so the two scores are weighed once more, on validation lists of the retriever that is served. Only
-their ratio matters for an order, and it becomes the ``prior`` of the adapter's ``palr.json``.
+so the two scores are weighed once more, on validation lists of the retriever that is served. A
+model may also be surer of itself in some lists than its word is worth there. So both ways are
+fitted, its scores as they are and brought to one standard deviation in every list, and that which
+makes the validation targets likelier is written to the adapter's ``palr.json``:
+
+    as they are     prior = v / w,  spread = 0,  where w and v are the fitted weights of model
+    standardised    prior = v,      spread = w   and retriever (`palr.ranking.mix.on_prior`)
 """
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finetune.adapters import ABOUT
-from finetune.evaluate import mix_weights, opened
+from finetune.evaluate import opened, validation_lists
 from finetune.judge import Judge, Sampling, contender
+from finetune.lists import fit_mix
+from finetune.logit import log_likelihood
 from palr.data.progress import Progress, silent
 from palr.errors import PalrError
 from palr.ranking.modes import get_mode
@@ -24,6 +31,27 @@ if TYPE_CHECKING:
 _LEAST = 0.05  # a model that counts for less than this against the retriever adds nothing
 
 
+@dataclass(frozen=True)
+class Weights:
+    """What the model's scores, standardised or not, and the retriever's count, and the mean
+    log-likelihood of the targets under them."""
+
+    model: float
+    retriever: float
+    standardised: bool
+    likelihood: float
+
+    @property
+    def spread(self) -> float:
+        return round(self.model, 2) if self.standardised else 0.0
+
+    @property
+    def prior(self) -> float:
+        """0 where the retriever's scores speak against the target beside the model's."""
+        prior = self.retriever if self.standardised else self.retriever / self.model
+        return round(max(prior, 0.0), 2)
+
+
 def calibrate(
     catalog: "Catalog",
     settings: Settings,
@@ -31,8 +59,9 @@ def calibrate(
     retriever: str = "sasrec",
     sampling: Sampling | None = None,
     progress: Progress = silent,
-) -> float:
-    """Fit the prior of the adapter in ``folder`` and write it there; prompts are without a profile.
+) -> Weights:
+    """Fit prior and spread of the adapter in ``folder`` and write them there; prompts are without
+    a profile.
 
     Raises:
         PalrError: the adapter gives no scores, no validation list holds its target, or the model
@@ -43,16 +72,23 @@ def calibrate(
         raise PalrError(f"{folder} ranks by {chosen.mode!r}, which takes no scores of a retriever")
     sampling = replace(sampling or Sampling(), users=1)  # no test list is asked
     bench = opened(catalog, settings, retriever, sampling, "none", progress)
-    weights = mix_weights(Judge(bench, chosen))
-    if weights is None:
-        raise PalrError("no validation list holds its target: raise the number of users")
-    model, given = (float(weight) for weight in weights)
-    if model < _LEAST * given:
+    judge = Judge(bench, chosen)
+    found = max((_fitted(judge, way) for way in (False, True)), key=lambda fit: fit.likelihood)
+    if found.model < _LEAST * found.retriever:
         raise PalrError(
-            f"the adapter in {folder} adds nothing to {retriever} (weights {model:.2f} and "
-            f"{given:.2f}): train it longer"
+            f"the adapter in {folder} adds nothing to {retriever} (weights {found.model:.2f} and "
+            f"{found.retriever:.2f}): train it longer"
         )
     about = json.loads((folder / ABOUT).read_text())
-    about["prior"] = round(given / model, 2)
+    about |= {"prior": found.prior, "spread": found.spread}
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
-    return float(about["prior"])
+    return found
+
+
+def _fitted(judge: Judge, standardise: bool) -> Weights:
+    features, targets = validation_lists(judge, standardise)
+    if not targets:
+        raise PalrError("no validation list holds its target: raise the number of users")
+    weights = fit_mix(features, targets)
+    model, given = (float(weight) for weight in weights)
+    return Weights(model, given, standardise, log_likelihood(features, targets, weights))

@@ -136,7 +136,6 @@ def _measured(
     get_mode(contender.mode)
     seen = _seen(bench, contender, transfer)
     judge = Judge(bench, contender)
-    prior = judge.prior
     asked = bench.asked
     own = judge.orders(asked, "test")
     worn = sha256(contender.adapter / WEIGHTS) if contender.adapter else None
@@ -151,37 +150,43 @@ def _measured(
         return [record, *apart(bench, record, orders, baseline, seen)]
 
     name = contender.name
-    if not prior:
+    by_spread = judge.spread > 0
+    if not judge.prior:
         found = rows(name, own, sensitivity(ways))
     else:
-        given = np.array([1.0, prior])
-        served = [_mixed(orders, shuffled, given) for orders in ways]
-        found = rows(name, _mixed(own, asked, given), sensitivity(served))
+        given = np.array([judge.spread or 1.0, judge.prior])
+        served = [_mixed(orders, shuffled, given, by_spread) for orders in ways]
+        found = rows(name, _mixed(own, asked, given, by_spread), sensitivity(served))
         found += rows(f"{name}-alone", own, sensitivity(ways))
-    weights = mix_weights(judge) if contender.mode in SCORED else None
-    if weights is None:
+    if contender.mode not in SCORED:
         return found
+    features, targets = validation_lists(judge, by_spread)
+    if not targets:
+        return found
+    weights = fit_mix(features, targets)
     fitted = {"mix_model@1": float(weights[0]), "mix_retriever@1": float(weights[1])}
-    return [*found, *rows(f"{name}-mix", _mixed(own, asked, weights), fitted)]
+    return [*found, *rows(f"{name}-mix", _mixed(own, asked, weights, by_spread), fitted)]
 
 
-def mix_weights(judge: Judge) -> NDArray[np.float64] | None:
-    """What the model's and the retriever's scores should count, fitted on the validation lists that
-    hold their target; None where there is none."""
+def validation_lists(
+    judge: Judge, standardise: bool
+) -> tuple[list[NDArray[np.float64]], list[int]]:
+    """`order_log_odds` of the validation lists that hold their target, and where it stands."""
     hits = [case for case in judge.bench.validation if case.hit]
-    if not hits:
-        return None
     known = judge.orders(hits, "validation")
-    return fit_mix(
-        [order_log_odds(known[case.user], case.candidates) for case in hits],
-        [case.rank - 1 for case in hits],
-    )
+    features = [order_log_odds(known[case.user], case.candidates, standardise) for case in hits]
+    return features, [case.rank - 1 for case in hits]
 
 
 def _mixed(
-    orders: dict[int, Order], asked: Sequence[Case], weights: NDArray[np.float64]
+    orders: dict[int, Order],
+    asked: Sequence[Case],
+    weights: NDArray[np.float64],
+    standardise: bool,
 ) -> dict[int, Order]:
-    return {case.user: mixed(orders[case.user], case.candidates, weights) for case in asked}
+    return {
+        case.user: mixed(orders[case.user], case.candidates, weights, standardise) for case in asked
+    }
 
 
 def _seen(bench: Bench, contender: Contender, transfer: bool) -> set[int]:

@@ -12,17 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.adapters import WEIGHTS, modes
-from finetune.lists import Case, Kept, KeptProfiles, Order, alone
+from finetune.lists import Case, Kept, KeptProfiles, Order
 from finetune.record import read_record, sha256
 from palr.data.progress import Progress
 from palr.domains import HISTORY_LIMIT
 from palr.errors import PalrError
 from palr.evaluation.protocol import Part
+from palr.llm.adapters import trained_for
 from palr.llm.transformers import TransformersLLM
 from palr.profile import write_profile
 from palr.ranking import DEFAULT_MODE, Job, fit_ranking_prompt, rank_many
 from palr.ranking.mix import SCORED
-from palr.ranking.modes import get_mode, prior_of
+from palr.ranking.modes import get_mode
 from palr.recommender import N_CANDIDATES
 from palr.retrieval.splits import TrainingData
 from palr.settings import Settings
@@ -115,10 +116,17 @@ def contender(text: str) -> Contender:
 
 
 class Judge:
-    """Asks one contender, unless the answer is kept; loads its model when first needed."""
+    """Asks one contender, unless the answer is kept; loads its model when first needed.
+
+    ``prior`` and ``spread`` are what the retriever's and the model's scores count where it is
+    served (`palr.ranking.mix.on_prior`).
+    """
 
     def __init__(self, bench: Bench, contender: Contender) -> None:
         self.bench, self.contender = bench, contender
+        self.prior = self.spread = 0.0
+        if contender.adapter and get_mode(contender.mode).on_prior:
+            _, self.prior, self.spread = trained_for(str(contender.adapter))
         self._llm: TransformersLLM | None = None
         self._base: TransformersLLM | None = None
         settings = bench.settings
@@ -139,18 +147,14 @@ class Judge:
             self._llm = TransformersLLM.load(
                 self.bench.settings.model_copy(update={"adapter": adapter})
             )
+            self._llm.prior = 0.0  # its own scores are kept, so they can be weighed in any way
         return self._llm
-
-    @property
-    def prior(self) -> float:
-        """What the retriever's scores count where the contender is served."""
-        return prior_of(self.llm, self.contender.mode)
 
     def orders(
         self, wanted: Sequence[Case], part: Part, shuffle: int | None = None
     ) -> dict[int, Order]:
-        """The order of each list by the model's own scores, whatever its adapter adds to them
-        (`palr.ranking.mix.on_prior`); ``shuffle`` numbers a random order of the list."""
+        """The order of each list by the model's own scores, without its adapter's prior;
+        ``shuffle`` numbers a random order of the list."""
         kept = Kept(self.folder / f"{part}{'' if shuffle is None else f'-shuffle-{shuffle}'}.jsonl")
         missing = [case for case in wanted if case.user not in kept.orders]
         what = f"{self.contender.name}, {part}" + ("" if shuffle is None else f", order {shuffle}")
@@ -190,8 +194,7 @@ class Judge:
         known = {candidate.item.id for candidate in case.candidates}
         top = [item.item.id for item in ranking.items[:TOP]]
         valid = len(set(top)) == len(top) == min(TOP, len(known)) and set(top) <= known
-        order = Order(case.user, places, scores, valid, seconds)
-        return alone(order, case.candidates, self.prior) if self.prior else order
+        return Order(case.user, places, scores, valid, seconds)
 
     def _profile(self, case: Case, part: Part) -> Profile | None:
         """The profile that the base model writes: it is the same for every contender."""

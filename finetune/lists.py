@@ -7,7 +7,7 @@ that is killed loses at most the list it was at.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from finetune.logit import fit_logit
 from palr.errors import RetrieverUnavailableError
 from palr.evaluation.metrics import DEEPEST
 from palr.evaluation.protocol import Part, part_of
-from palr.ranking.mix import best_first, log_odds, without_prior
+from palr.ranking.mix import best_first, log_odds, standardised
 from palr.retrieval.base import Retriever, retrieve
 from palr.retrieval.splits import TrainingData
 from palr.types import Candidate, Item
@@ -156,33 +156,24 @@ class KeptProfiles:
         self.profiles[user] = (tuple(keywords), text)
 
 
-def mixed(order: Order, candidates: Sequence[Candidate], weights: NDArray[np.float64]) -> Order:
-    """The candidates by the weighted sum of the model's and the retriever's log-probabilities."""
-    best = best_first(order_log_odds(order, candidates), weights)
+def mixed(
+    order: Order,
+    candidates: Sequence[Candidate],
+    weights: NDArray[np.float64],
+    standardise: bool = False,
+) -> Order:
+    """The candidates by the weighted sum of `order_log_odds`."""
+    best = best_first(order_log_odds(order, candidates, standardise), weights)
     return Order(order.user, tuple(at + 1 for at in best), (), order.valid, order.seconds)
 
 
-def alone(order: Order, candidates: Sequence[Candidate], prior: float) -> Order:
-    """The order of the model's own scores, without those of the retriever's that ``prior`` added
-    (`palr.ranking.mix.on_prior`).
-
-    >>> from palr.types import Item
-    >>> candidates = [Candidate(Item("a", "A"), 1, 3.0), Candidate(Item("b", "B"), 2, 1.0)]
-    >>> alone(Order(0, (1, 2), (-0.3, -1.3), True, 0.0), candidates, prior=1.0).places
-    (2, 1)
-    """
-    own = without_prior(order.scores, [candidates[place - 1] for place in order.places], prior)
-    best = sorted(range(len(own)), key=lambda at: (-own[at], order.places[at]))
-    return replace(
-        order,
-        places=tuple(order.places[at] for at in best),
-        scores=tuple(own[at] for at in best),
-    )
-
-
-def order_log_odds(order: Order, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
-    """`palr.ranking.mix.log_odds` of an order, in the retriever's order."""
-    return log_odds(order.places, order.scores, [candidate.score for candidate in candidates])
+def order_log_odds(
+    order: Order, candidates: Sequence[Candidate], standardise: bool = False
+) -> NDArray[np.float64]:
+    """`palr.ranking.mix.log_odds` of an order, in the retriever's order; with ``standardise`` the
+    model's scores are given a standard deviation of 1 before."""
+    scores = standardised(np.array(order.scores)).tolist() if standardise else order.scores
+    return log_odds(order.places, scores, [candidate.score for candidate in candidates])
 
 
 def fit_mix(features: Sequence[NDArray[np.float64]], targets: Sequence[int]) -> NDArray[np.float64]:

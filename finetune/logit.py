@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from palr.ranking.mix import log_softmax
 
 _RIDGE = 1e-3  # keeps the weights finite where the features tell the targets apart
-_STEPS = 30
+_STEPS = 50
+_HALVINGS = 60
 
 
 def fit_logit(
@@ -17,9 +18,15 @@ def fit_logit(
 ) -> NDArray[np.float64]:
     """Weights (n,) under which the targets are likeliest, by Newton's method from ``start``.
 
-    ``features[k]`` is (candidates, n), ``targets[k]`` the position of the target among them.
+    ``features[k]`` is (candidates, n), ``targets[k]`` the position of the target among them. A step
+    that would overshoot is halved, so any start and any scale of the features will do.
     """
-    weights = start
+
+    def worth(weights: NDArray[np.float64]) -> float:
+        likelihood = log_likelihood(features, targets, weights) * len(targets)
+        return likelihood - _RIDGE / 2 * float(weights @ weights)
+
+    weights, reached = start, worth(start)
     for _ in range(_STEPS):
         gradient, hessian = -_RIDGE * weights, _RIDGE * np.eye(len(weights))
         for rows, target in zip(features, targets, strict=True):
@@ -28,7 +35,28 @@ def fit_logit(
             gradient = gradient + rows[target] - mean
             hessian = hessian + (rows - mean).T @ ((rows - mean) * p[:, None])
         step = np.linalg.solve(hessian, gradient)
-        weights = weights + step
+        for _ in range(_HALVINGS):
+            found = worth(weights + step)
+            if found >= reached:
+                break
+            step = step / 2
+        else:
+            break
+        weights, reached = weights + step, found
         if np.abs(step).max() < 1e-8:
             break
     return weights
+
+
+def log_likelihood(
+    features: Sequence[NDArray[np.float64]], targets: Sequence[int], weights: NDArray[np.float64]
+) -> float:
+    """The mean log-probability of the targets; see `fit_logit`.
+
+    >>> log_likelihood([np.array([[0.0], [0.0]])], [1], np.array([1.0]))
+    -0.6931471805599453
+    """
+    chosen = [
+        log_softmax(rows @ weights)[target] for rows, target in zip(features, targets, strict=True)
+    ]
+    return float(np.mean(chosen))

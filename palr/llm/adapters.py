@@ -5,9 +5,10 @@ A folder with an adapter may hold ``palr.json`` beside ``adapter_config.json``:
     {"modes": ["labels"], "domain": "movies", "base_model": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 
 names the ranking modes that it was trained for, the best first, and what it was trained on.
-``"prior": 1.0`` says that it was trained on top of the retriever's scores, and how much they count
-(`palr.ranking.mix.on_prior`). Those that lie in ``assets/adapters`` and ``PALR_HOME/adapters`` can
-be chosen on the page; they need the whole note.
+``"prior": 1.0`` says that it was trained on top of the retriever's scores, and how much they count,
+``"spread": 0.5`` to which standard deviation its own are brought (`palr.ranking.mix.on_prior`).
+Those that lie in ``assets/adapters`` and ``PALR_HOME/adapters`` can be chosen on the page; they
+need the whole note.
 """
 
 import json
@@ -27,13 +28,14 @@ ROWS = ("v1", "v2")  # of the paper's table: without and with candidates in the 
 
 @dataclass(frozen=True)
 class Adapter:
-    """An adapter's folder and what its note says; ``modes`` are the best first, ``prior`` is what
-    the retriever's log-probabilities count in its scores."""
+    """An adapter's folder and what its note says; ``modes`` are the best first, ``prior`` and
+    ``spread`` are what the retriever's scores and its own count (`palr.ranking.mix.on_prior`)."""
 
     name: str
     folder: Path
     modes: tuple[str, ...]
     prior: float = 0.0
+    spread: float = 0.0
     domain: str = ""
     base_model: str = ""
     dataset: str = ""
@@ -90,7 +92,7 @@ def read_adapter(folder: Path) -> Adapter:
             folder.name,
             folder,
             _modes(note),
-            _prior(note),
+            *_weights(note),
             note["domain"],
             note["base_model"],
             note.get("dataset", ""),
@@ -129,18 +131,19 @@ def base_name(settings: Settings) -> str:
     return Path(settings.llm).name if Path(settings.llm).is_dir() else settings.llm
 
 
-def trained_for(adapter: str) -> tuple[tuple[str, ...], float]:
-    """Modes and prior that the adapter (folder or hub id) names; empty and 0 where it has no note.
+def trained_for(adapter: str) -> tuple[tuple[str, ...], float, float]:
+    """Modes, prior and spread that the adapter (folder or hub id) names; empty and 0 where it has
+    no note.
 
     Raises:
         LLMError: the note does not say what it should.
     """
     path = _note(adapter)
     if path is None:
-        return (), 0.0
+        return (), 0.0, 0.0
     try:
         note = _read(path)
-        return _modes(note), _prior(note)
+        return _modes(note), *_weights(note)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LLMError(
             f'{NOTE} of the adapter {adapter} is damaged ({error}): write {{"modes": ["titles"]}} '
@@ -164,11 +167,14 @@ def _modes(note: dict[str, Any]) -> tuple[str, ...]:
     return tuple(modes)
 
 
-def _prior(note: dict[str, Any]) -> float:
-    prior = note.get("prior", 0.0)
-    if isinstance(prior, bool) or not isinstance(prior, int | float) or not 0 <= prior < math.inf:
-        raise TypeError("prior is no weight")
-    return float(prior)
+def _weights(note: dict[str, Any]) -> tuple[float, float]:
+    """The prior and the spread."""
+    prior, spread = note.get("prior", 0.0), note.get("spread", 0.0)
+    for weight in (prior, spread):
+        known = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if not known or not 0 <= weight < math.inf:
+            raise TypeError("prior and spread are weights")
+    return float(prior), float(spread)
 
 
 def _folder(adapter: str) -> Path:

@@ -89,6 +89,12 @@ class TokenLLM(LLM, Protocol):
         ...
 
     @property
+    def spread(self) -> float:
+        """The standard deviation to which its scores of a list are brought before they are added
+        to the retriever's; 0 where they stay as they are."""
+        ...
+
+    @property
     def gains_by_batches(self) -> bool:
         """Whether many prompts take less time together than one after the other."""
         ...

@@ -28,6 +28,7 @@ class ScriptedLLM:
     adapter: str | None = None
     modes: tuple[str, ...] = ()
     prior = 0.0
+    spread = 0.0
     gains_by_batches = False
 
     def __init__(

@@ -45,6 +45,7 @@ class TransformersLLM:
         self.adapter = adapter.name if adapter else None
         self.modes = adapter.modes if adapter else ()
         self.prior = adapter.prior if adapter else 0.0
+        self.spread = adapter.spread if adapter else 0.0
         self.model = model
         self.tokenizer = tokenizer
         self._block = _BLOCK if model.device.type == "cpu" else _GPU_BLOCK

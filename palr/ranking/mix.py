@@ -83,20 +83,23 @@ def mixed_ranking(
 
 
 def on_prior(
-    scores: Sequence[float], candidates: Sequence[Candidate], prior: float
+    scores: Sequence[float], candidates: Sequence[Candidate], prior: float, spread: float = 0.0
 ) -> Sequence[float]:
     """A model's scores of ``candidates`` on top of the retriever's, as its adapter learnt them:
 
         log softmax_i(score_i + prior * r_i),  r_i = the retriever's score
 
     The scores of a retriever that is trained by a softmax loss are log-probabilities but for a
-    constant, which the softmax takes out. Without a prior they come back as they are.
+    constant, which the softmax takes out. With a ``spread`` the model's are brought to that
+    standard deviation first, in every list alike. Without a prior they come back as they are.
     """
     if not prior:
         return scores
+    own = np.array(scores, np.float64)
+    if spread:
+        own = spread * standardised(own)
     retriever = np.array([candidate.score for candidate in candidates], np.float64)
-    summed = log_softmax(np.array(scores, np.float64) + prior * retriever)
-    return [float(score) for score in summed]
+    return [float(score) for score in log_softmax(own + prior * retriever)]
 
 
 def without_prior(
@@ -104,6 +107,17 @@ def without_prior(
 ) -> list[float]:
     """What `on_prior` was given to make these scores of ``candidates``, but for a constant."""
     return [score - prior * c.score for score, c in zip(scores, candidates, strict=True)]
+
+
+def standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values (n,) with mean 0 and standard deviation 1; zeros where all are alike.
+
+    >>> standardised(np.array([1.0, 3.0])).tolist()
+    [-1.0, 1.0]
+    """
+    centred = values - values.mean()
+    result: NDArray[np.float64] = centred / (centred.std() or 1.0)
+    return result
 
 
 def log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:

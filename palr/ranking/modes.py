@@ -157,7 +157,7 @@ def _label_scores(
 ) -> tuple[tuple[str, ...], Sequence[float]]:
     used = labels(llm, len(names))
     scores = [float(logprobs[llm.encode_answer(label)[0]]) for label in used]
-    return used, on_prior(scores, candidates[: len(used)], llm.prior)
+    return used, on_prior(scores, candidates[: len(used)], llm.prior, llm.spread)
 
 
 def _likelihood(
@@ -235,7 +235,7 @@ def _relevance_scores(
     yes, no = verdicts(llm)
     odds = marked[:, yes].astype(np.float64) - marked[:, no]
     scores = [float(score) for score in log_softmax(odds)]
-    return on_prior(scores, candidates[: len(scores)], llm.prior)
+    return on_prior(scores, candidates[: len(scores)], llm.prior, llm.spread)
 
 
 def name_ends(prompt: Prompt, names: Sequence[str]) -> list[int]:

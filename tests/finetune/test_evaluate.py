@@ -1,5 +1,6 @@
 """The pipeline, measured on a small world with a tiny model."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +10,19 @@ import pytest
 
 from finetune.adapters import WEIGHTS
 from finetune.build import build, folder
-from finetune.calibrate import calibrate
+from finetune.calibrate import Weights, calibrate
 from finetune.configs import Config
 from finetune.evaluate import evaluate, opened
 from finetune.judge import Contender, Judge, Sampling, contender
-from finetune.lists import MISS, Kept, Order, cases
+from finetune.lists import MISS, Kept, Order, cases, mixed
 from finetune.rows import sensitivity
 from finetune.train import Run, train
+from palr.domains import HISTORY_LIMIT
 from palr.errors import DataError, PalrError
 from palr.evaluation.metrics import summary
 from palr.llm.adapters import read_adapter
+from palr.llm.transformers import TransformersLLM
+from palr.ranking import fit_ranking_prompt, rank
 from palr.retrieval import load_retriever
 from palr.retrieval.splits import training_data
 from palr.retrieval.train import train as train_retriever
@@ -113,9 +117,40 @@ def test_a_mode_without_a_prior_ranks_by_its_own_scores(films, home, adapter):
     judge = Judge(
         opened(films, home, "sasrec", small, "none"), contender(f"x={adapter}:likelihood")
     )
-    assert judge.llm.prior == 1.0
+    assert read_adapter(adapter).prior == 1.0
+    assert (judge.prior, judge.spread) == (0.0, 0.0)
     for order in Kept(judge.folder / "test.jsonl").orders.values():
         assert max(order.scores) <= 0  # log-probabilities, nothing taken off
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5])
+def test_what_is_measured_is_what_is_served(films, home, adapter, tmp_path, spread):
+    worn = tmp_path / "palr-v2"
+    shutil.copytree(adapter, worn)
+    note = worn / "palr.json"
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"prior": 0.2, "spread": spread}))
+    judge = Judge(opened(films, home, "sasrec", SAMPLING, "none"), contender(f"palr-v2={worn}"))
+    checked = judge.bench.checked
+    llm = TransformersLLM.load(home.model_copy(update={"adapter": str(worn)}))
+    assert (llm.prior, llm.spread) == (judge.prior, judge.spread) == (0.2, spread)
+
+    weights = np.array([spread or 1.0, 0.2])
+    changed = 0
+    for case in checked:
+        order = judge.orders([case], "test")[case.user]
+        measured = mixed(order, case.candidates, weights, standardise=spread > 0)
+        *_, served = rank(*_asked(films, case, llm, judge), 50, judge.contender.mode)
+        assert measured.places == tuple(item.retriever_rank for item in served.items)
+        changed += measured.places != order.places
+    assert changed
+
+
+def _asked(films, case, llm, judge):
+    history = case.history[-HISTORY_LIMIT:]
+    prompt, names = fit_ranking_prompt(
+        films.domain, history, None, case.candidates, 10, llm, judge.contender.mode
+    )
+    return prompt, names, case.candidates, llm
 
 
 def test_users_that_were_looked_at_can_be_skipped(films, home):
@@ -149,9 +184,46 @@ def test_calibration_writes_what_the_mix_would_fit(films, home, adapter, tmp_pat
         calibrate(films, home, folder_, sampling=SAMPLING)
     assert read_adapter(folder_).prior == 1.0
     ranked(sees_the_target=True)
-    prior = calibrate(films, home, folder_, sampling=SAMPLING)
-    assert read_adapter(folder_).prior == prior < 1
+    weights = calibrate(films, home, folder_, sampling=SAMPLING)
+    written = read_adapter(folder_)
+    assert (written.prior, written.spread) == (weights.prior, weights.spread)
+    assert weights.prior < 1
     path.unlink()
+
+
+@pytest.mark.parametrize("loud", [True, False])
+def test_a_model_that_is_loud_where_it_is_wrong_is_standardised(
+    films, home, adapter, tmp_path, loud
+):
+    folder_ = tmp_path / "palr-v2"
+    shutil.copytree(adapter, folder_)
+    sampling = replace(SAMPLING, validation=40)
+    # Popularity knows little here, where SASRec knows every target.
+    bench = opened(films, home, "popularity", sampling, "none")
+    path = Judge(bench, contender(f"calibrated={folder_}")).folder / "validation.jsonl"
+    path.unlink(missing_ok=True)
+    for n, case in enumerate(case for case in bench.validation if case.hit):
+        right = n % 4 > 0
+        liked = case.rank if right else next(c.rank for c in case.candidates if c.rank != case.rank)
+        others = [c.rank for c in case.candidates if c.rank != liked]
+        size = 1.0 if right is loud else 9.0
+        scores = (size, *(0.0 for _ in others))
+        Kept(path).add(Order(case.user, (liked, *others), scores, True, 0.0))
+    weights = calibrate(films, home, folder_, "popularity", sampling)
+    assert weights.standardised is loud
+    written = read_adapter(folder_)
+    assert (written.prior, written.spread) == (weights.prior, weights.spread)
+    path.unlink()
+
+
+def test_weights_become_prior_and_spread():
+    def written(model, retriever, standardised):
+        weights = Weights(model, retriever, standardised, 0.0)
+        return weights.prior, weights.spread
+
+    assert written(2.0, 3.0, False) == (1.5, 0.0)
+    assert written(2.0, 3.0, True) == (3.0, 2.0)
+    assert written(2.0, -3.0, False) == (0.0, 0.0)  # no retriever is better than one upside down
 
 
 def test_a_target_is_never_put_into_the_candidates(films, home):

@@ -75,6 +75,18 @@ def test_a_mix_follows_its_weights():
     assert mixed(given, CANDIDATES, np.array([1.0, 1.0])).places == (2, 1, 4, 3)
 
 
+def test_standardised_scores_weigh_alike_in_every_list():
+    given = order(2, 1, 3, 4, scores=(40.0, 30.0, 20.0, 10.0))
+    features = order_log_odds(given, CANDIDATES, standardise=True)
+    assert np.std(features[:, 0]) == pytest.approx(1)
+    # 30, 40, 20, 10 have a deviation of sqrt(125) and the retriever's scores lie 1 apart.
+    assert features[:, 0] - features[0, 0] == pytest.approx(
+        [0, 10 / 125**0.5, -10 / 125**0.5, -20 / 125**0.5]
+    )
+    assert mixed(given, CANDIDATES, np.array([1.0, 0.95])).places == (2, 1, 3, 4)
+    assert mixed(given, CANDIDATES, np.array([1.0, 0.95]), standardise=True).places == (1, 2, 3, 4)
+
+
 def test_the_mix_finds_the_weights_that_made_the_data():
     rng = np.random.default_rng(0)
     features = [rng.normal(size=(10, 2)) for _ in range(4000)]

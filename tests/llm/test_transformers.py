@@ -109,15 +109,17 @@ def test_an_adapter_says_what_it_was_trained_for(settings, tmp_path, tiny_llama)
     base = save_tiny(tmp_path / "base", tiny_llama)
     adapter = save_adapter(tmp_path / "palr-v2", tiny_llama, scale=1.0)
 
-    def said() -> tuple[tuple[str, ...], float]:
+    def said() -> tuple[tuple[str, ...], float, float]:
         llm = load(settings, llm=str(base), adapter=str(adapter))
-        return llm.modes, llm.prior
+        return llm.modes, llm.prior, llm.spread
 
-    assert said() == ((), 0.0)
+    assert said() == ((), 0.0, 0.0)
     (adapter / "palr.json").write_text('{"modes": ["labels", "titles"], "trained_with": "x"}')
-    assert said() == (("labels", "titles"), 0.0)
+    assert said() == (("labels", "titles"), 0.0, 0.0)
     (adapter / "palr.json").write_text('{"modes": ["relevance"], "prior": 0.5}')
-    assert said() == (("relevance",), 0.5)
+    assert said() == (("relevance",), 0.5, 0.0)
+    (adapter / "palr.json").write_text('{"modes": ["relevance"], "prior": 0.5, "spread": 2}')
+    assert said() == (("relevance",), 0.5, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +133,8 @@ def test_an_adapter_says_what_it_was_trained_for(settings, tmp_path, tiny_llama)
         '{"modes": ["labels"], "prior": "1"}',
         '{"modes": ["labels"], "prior": -1}',
         '{"modes": ["labels"], "prior": NaN}',
+        '{"modes": ["labels"], "prior": 1, "spread": -1}',
+        '{"modes": ["labels"], "prior": 1, "spread": true}',
     ],
 )
 def test_a_damaged_note_of_an_adapter_names_the_remedy(tmp_path, note):
@@ -140,7 +144,7 @@ def test_a_damaged_note_of_an_adapter_names_the_remedy(tmp_path, note):
 
 
 def test_an_adapter_of_the_hub_needs_no_note():
-    assert trained_for("nobody/no-such-adapter") == ((), 0.0)
+    assert trained_for("nobody/no-such-adapter") == ((), 0.0, 0.0)
 
 
 def test_the_measurement_of_the_cpu_is_kept_in_the_home(settings, tmp_path, tiny_llama):

@@ -78,6 +78,18 @@ def test_a_prior_adds_the_retrievers_scores():
     assert on_prior([1.0, 2.0, 3.0], FOUND, 0.0) == [1.0, 2.0, 3.0]
 
 
+def test_a_spread_makes_every_list_count_alike():
+    # 1, 2, 3 have a deviation of sqrt(2/3); with a spread of 2 they become -2.449, 0, 2.449.
+    step = 2 / math.sqrt(2 / 3)
+    odds = np.exp([0.5 * 4.0 - step, 0.5 * 2.0, step])
+    for scale in (1.0, 7.0):
+        scores = [scale, 2.0 * scale, 3.0 * scale]
+        assert np.exp(on_prior(scores, FOUND, 0.5, 2.0)) == pytest.approx(odds / odds.sum())
+    alike = on_prior([1.0, 1.0, 1.0], FOUND, 0.5, 2.0)
+    assert alike == pytest.approx(on_prior([1.0, 1.0, 1.0], FOUND, 0.5))
+    assert on_prior([1.0, 2.0, 3.0], FOUND, 0.0, 2.0) == [1.0, 2.0, 3.0]
+
+
 def test_a_mix_needs_scores():
     llm = ScriptedLLM()
     assert scored_mode(None, llm) == "labels"

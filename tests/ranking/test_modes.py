@@ -110,6 +110,9 @@ def test_scores_lie_on_the_adapters_prior(mode):
     llm.prior = 100.0  # drowns whatever the model says
     _, drowned = run(llm, FILMS[3:13], mode)
     assert [ranked.retriever_rank for ranked in drowned.items] == list(range(1, 11))
+    llm.spread = 10_000.0  # and the model has the word again
+    _, louder = run(llm, FILMS[3:13], mode)
+    assert louder.items[0].item.id == "5"
 
 
 def test_names_end_where_the_list_names_them():
