@@ -108,9 +108,9 @@ def calibrate(
     sampling = Sampling(validation=validation, seed=seed)
     with Bars() as bars:
         found = calibrate(catalog, settings, adapter, retriever, sampling, bars)
-    spread = f", which have a spread of {found.spread:g} in every list" if found.spread else ""
+    spread = f", brought to a spread of {found.spread:g} in every list" if found.spread else ""
     typer.echo(
-        f"{adapter}: the retriever's scores count {found.prior:g}, on top of the model's{spread}"
+        f"{adapter}: the retriever's scores count {found.prior:g} beside the model's{spread}"
     )
 
 

@@ -25,7 +25,7 @@ from palr.ranking import (
     ranking_beginning,
     scored_mode,
 )
-from palr.ranking.modes import prior_of
+from palr.ranking.modes import weights_of
 from palr.retrieval.base import Retriever, retrieve, scored
 from palr.types import Asked, Candidate, Item, Profile, RankedItem, Ranking, Recommendation
 
@@ -188,7 +188,8 @@ class Recommender:
                 mode = asked.mode or default_mode(llm)
                 mode = scored_mode(asked.mode, llm) if asked.ranker == "mix" else mode
                 trace = replace(trace, llm=_llm_name(llm), adapter=llm.adapter, mode=mode)
-                trace = replace(trace, prior=prior_of(llm, mode))
+                prior, spread = weights_of(llm, mode)
+                trace = replace(trace, prior=prior, spread=spread)
                 trace = replace(trace, notes=(*trace.notes, *_of_adapter(llm, mode)))
                 clock.restart()  # waiting for the model to load is not part of the profile's time
                 deadline = time.monotonic() + (math.inf if patience is None else patience)

@@ -47,7 +47,8 @@ def _facts(saved: SavedTrace) -> Iterator[tuple[str, str]]:
         yield "Retriever", known.label if known else trace.retriever
     mode = MODES[trace.mode].name if trace.mode in MODES else trace.mode
     prior = f", on top of {trace.prior:g} times the retriever's scores" if trace.prior else ""
-    yield "Ranking", f"{mode}{prior}"
+    spread = f", the model's brought to a spread of {trace.spread:g}" if trace.spread else ""
+    yield "Ranking", f"{mode}{prior}{spread}"
     if trace.asked.edits.made:
         yield "Edited", ", ".join(trace.asked.edits.made)
     if trace.fallback:

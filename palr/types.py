@@ -204,7 +204,8 @@ class Recommendation:
 
     While a run is under way the later fields are None; `Recommender.stream` yields the record
     anew each time it grows. ``seconds`` has one entry for each finished stage, and ``total``.
-    ``prior`` is what the retriever's scores count in the model's (`palr.ranking.mix.on_prior`).
+    ``prior`` is what the retriever's scores count in the model's, which are brought to the standard
+    deviation ``spread`` before, where it is not 0 (`palr.ranking.mix.on_prior`).
     ``asked`` are what was asked for. ``run_id`` names the run in logs. ``fallback`` says why the
     language model did not do its part, so that the ranking is the retriever's own order; empty
     where it did.
@@ -220,6 +221,7 @@ class Recommendation:
     llm: str | None = None
     adapter: str | None = None
     prior: float = 0.0
+    spread: float = 0.0
     mode: str = "titles"
     prompt: Prompt | None = None
     ranking: Ranking | None = None

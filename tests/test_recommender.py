@@ -177,10 +177,12 @@ def test_the_adapters_own_mode_is_the_default_and_another_is_noted(studio, domai
     assert recommender.recommend(picks, Asked(mode="titles")).notes == (
         "the adapter palr-v2 was trained for 'labels' and 'likelihood', not for 'titles'",
     )
-    llm.prior = 1.5
-    assert recommender.recommend(picks).prior == 1.5
+    llm.prior, llm.spread = 1.5, 0.5
+    trace = recommender.recommend(picks)
+    assert (trace.prior, trace.spread) == (1.5, 0.5)
     # Only some modes' scores lie on it.
-    assert recommender.recommend(picks, Asked(mode="likelihood")).prior == 0.0
+    trace = recommender.recommend(picks, Asked(mode="likelihood"))
+    assert (trace.prior, trace.spread) == (0.0, 0.0)
 
 
 def test_the_default_mode_is_the_adapters_best_that_there_is():

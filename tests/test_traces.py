@@ -197,6 +197,17 @@ def test_the_report_shows_every_stage(saved):
     assert saved.trace.prompt.rendered.strip() in text
 
 
+def test_the_report_says_what_an_adapter_adds(saved):
+    assert "on top of" not in markdown(saved)
+    worn = replace(saved.trace, prior=0.63, spread=0.0)
+    assert "on top of 0.63 times the retriever's scores" in markdown(replace(saved, trace=worn))
+    spread = replace(saved.trace, prior=0.63, spread=0.51)
+    assert (
+        "on top of 0.63 times the retriever's scores, the model's brought to a spread of 0.51"
+        in markdown(replace(saved, trace=spread))
+    )
+
+
 def test_the_report_makes_hostile_text_plain():
     items = [Item(str(n), title, keywords=(title,)) for n, title in enumerate(TITLES)]
     for item in items:

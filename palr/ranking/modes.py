@@ -61,9 +61,12 @@ def get_mode(name: str) -> Mode:
     return MODES[name]
 
 
-def prior_of(llm: LLM, mode: str) -> float:
-    """What the retriever's scores count in those of this mode; 0 where they take no part."""
-    return llm.prior if isinstance(llm, TokenLLM) and get_mode(mode).on_prior else 0.0
+def weights_of(llm: LLM, mode: str) -> tuple[float, float]:
+    """The prior and the spread of the adapter in this mode (`palr.ranking.mix.on_prior`); 0 where
+    the retriever's scores take no part."""
+    if isinstance(llm, TokenLLM) and get_mode(mode).on_prior and llm.prior:
+        return llm.prior, llm.spread
+    return 0.0, 0.0
 
 
 _labels_of: WeakKeyDictionary[TokenLLM, dict[int, tuple[str, ...]]] = WeakKeyDictionary()
