@@ -89,8 +89,8 @@ def on_prior(
 
         log softmax_i(score_i + prior * r_i),  r_i = the retriever's score
 
-    The scores of a retriever that is trained by a softmax loss are log-probabilities but for a
-    constant, which the softmax takes out. With a ``spread`` the model's are brought to that
+    The retriever's scores are log-probabilities but for a constant (`Retriever.score`), which the
+    softmax takes out. With a ``spread`` the model's are brought to that
     standard deviation first, in every list alike. Without a prior they come back as they are.
     """
     if not prior:

@@ -29,6 +29,10 @@ class Retriever(Protocol):
     def score(self, histories: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
         """Scores of shape (len(histories), len(items)), higher is better.
 
+        They are log-probabilities but for a constant of each history, or near that scale: an item
+        that scores 1 higher is about e times as likely. So they can be added to those of another
+        model (`palr.retrieval.blend`, `palr.ranking.mix`).
+
         Histories run oldest first; items the model does not know are skipped.
 
         Raises:

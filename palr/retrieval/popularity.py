@@ -1,5 +1,7 @@
 """Popularity: the same ranking for everyone, by how many users chose an item.
 
+    score(i) = log(1 + users who chose i)
+
 The yardstick that every other retriever must beat, and the only one that serves an empty history.
 """
 
@@ -18,17 +20,17 @@ if TYPE_CHECKING:
 
 
 class PopularityRetriever:
-    """Scores (histories, items): every row is ``counts``, the number of users of each item."""
+    """``counts`` are the numbers of users who chose each item."""
 
     name = "popularity"
 
     def __init__(self, items: Sequence[Item], counts: Sequence[float] | NDArray[np.int64]) -> None:
         self.items = tuple(items)
-        self._counts = np.asarray(counts, dtype=np.float32)
+        self._scores = np.log1p(np.asarray(counts, dtype=np.float32))
 
     def score(self, histories: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
         """See `Retriever.score`; never raises."""
-        return np.tile(self._counts, (len(histories), 1))
+        return np.tile(self._scores, (len(histories), 1))
 
 
 def load(catalog: "Catalog", settings: Settings) -> PopularityRetriever:

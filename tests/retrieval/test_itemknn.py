@@ -8,7 +8,7 @@ from palr.errors import RetrieverUnavailableError
 from palr.evaluation.metrics import hit_rate
 from palr.evaluation.protocol import evaluate
 from palr.retrieval import load_retriever, retrieve
-from palr.retrieval.itemknn import ItemKNNRetriever, on_training_part, similarities
+from palr.retrieval.itemknn import WORTH, ItemKNNRetriever, on_training_part, similarities
 from palr.retrieval.popularity import on_training_part as popularity_on_training_part
 from palr.retrieval.splits import training_data
 
@@ -35,7 +35,7 @@ def test_the_score_sums_similarities_that_fade_with_every_later_pick(small_items
     scores = model.score([[small_items[1], small_items[0]], [small_items[0]]])
     newest = np.array([0, 2 / np.sqrt(6), 1 / np.sqrt(3), 1 / np.sqrt(3)])
     older = np.array([2 / np.sqrt(6), 0, 1 / np.sqrt(2), 0])
-    np.testing.assert_allclose(scores, [newest + 0.5 * older, newest], rtol=1e-6)
+    np.testing.assert_allclose(scores, WORTH * np.array([newest + 0.5 * older, newest]), rtol=1e-6)
 
 
 def test_only_the_nearest_neighbours_of_an_item_count(small_items):

@@ -5,8 +5,12 @@ import threading
 import numpy as np
 import pytest
 
+from finetune.logit import fit_logit
+from palr.catalog import CatalogStore
 from palr.errors import RetrieverUnavailableError
+from palr.evaluation.experiment import contenders
 from palr.retrieval import RETRIEVERS, load_retriever, retrieve
+from palr.retrieval.splits import training_data
 from palr.types import Item
 
 STRANGER = Item("no-such-id", "Unheard Of")
@@ -126,3 +130,25 @@ def test_ties_keep_the_order_of_the_items(small_items):
 def test_scores_that_are_not_finite_are_refused(small_items):
     with pytest.raises(RetrieverUnavailableError, match="not finite"):
         retrieve(Constant(small_items, np.nan), small_items[:1], 4)
+
+
+SERVING = ("blend", "hstu", "sasrec", "ease", "itemknn", "semantic", "popularity")
+
+
+@pytest.mark.parametrize("name", SERVING)
+def test_a_score_one_higher_is_about_e_times_as_likely(settings, name):
+    """Of all validation items of MovieLens-100K that it retrieves."""
+    catalog = CatalogStore(settings.catalog_url).open("ml-100k")
+    data = training_data(catalog)
+    items = [catalog.item(item_id) for item_id in data.item_ids]
+    retriever = next(contenders(name, data, catalog, settings)).retriever
+    features, targets = [], []
+    for user, target in enumerate(data.split.validation_targets):
+        found = retrieve(retriever, [items[at] for at in data.split.train[user]], 50)
+        listed = [candidate.item for candidate in found]
+        if items[target] in listed:
+            features.append(np.array([[candidate.score] for candidate in found]))
+            targets.append(listed.index(items[target]))
+    (worth,) = fit_logit(features, targets, np.array([1.0]))
+    assert len(targets) > 150
+    assert 0.5 < worth < 2

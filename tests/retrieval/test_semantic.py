@@ -57,9 +57,9 @@ def test_the_score_by_hand():
     vectors = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]], np.float32)  # their mean is 0
     model = SemanticRetriever(items, vectors)
     old, new = 0.8 / 1.8, 1 / 1.8
-    expected = 0.2 * np.log(old * np.exp(0 / 0.2) + new * np.exp(1 / 0.2))
+    expected = np.log(old * np.exp(0 / 0.2) + new * np.exp(1 / 0.2))
     assert model.score([[items[0], items[2]]])[0, 2] == pytest.approx(expected, rel=1e-5)
-    assert model.score([[items[2]]])[0] == pytest.approx([0, 0, 1, -1], abs=1e-6)
+    assert model.score([[items[2]]])[0] == pytest.approx([0, 0, 5, -5], abs=1e-5)
 
 
 def test_one_item_or_equal_texts_do_not_divide_by_zero():
