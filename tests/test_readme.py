@@ -1,216 +1,19 @@
-"""What the README says is so: its tables are generated, its commands exist.
-
-`python -m tests.test_readme` writes the generated tables into the README.
-"""
+"""What the README says is so: its tables are generated, its commands exist."""
 
 import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
-from pydantic import SecretStr
 
 from finetune.adapters import WEIGHTS
 from finetune.record import read_record, sha256
 from palr.data.datasets import DATASETS
 from palr.evaluation.records import read
-from palr.evaluation.report import LABELS, PAPER_SOURCE, table_2
-from palr.settings import PREFIX, Settings
-
-ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
-
-
-def settings_table() -> str:
-    rows = ["| Variable | Default | Meaning |", "| --- | --- | --- |"]
-    for name, field in Settings.model_fields.items():
-        default = field.get_default()
-        secret = isinstance(default, SecretStr)
-        shown = f"`{default}`" if default not in (None, "") and not secret else ""
-        shown = "the user's data folder" if name == "home" else shown
-        rows.append(f"| `{PREFIX}{name.upper()}` | {shown} | {field.description} |")
-    return "\n".join(rows)
-
-
-def retrieval_table() -> str:
-    files = sorted((ROOT / "assets" / "results").glob("retrieval-*.json"))
-    return table_2([record for path in files for record in read(path)])
-
-
-def retrieval_speed_table() -> str:
-    report = json.loads((ROOT / "assets" / "results" / "bench-retrieval.json").read_text())
-    rows = [
-        "| Items | The model reads | Exact search | With an index | It finds | Peak memory |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for size in report["sizes"]:
-        times = (size[key] for key in ("model_ms", "exact_search_ms", "index_search_ms"))
-        cells = [f"{size['items']:,}", *(f"{ms:.2f} ms" for ms in times)]
-        cells.append(f"{size['index_recall@50']:.1%} of the 50")
-        rows.append(f"| {' | '.join(cells)} | {size['peak_memory_mb']:,} MB |")
-    where = report["machine"]
-    said = (
-        f"`{report['model']}` on {DATASETS[report['dataset']].label}, one core: 50 candidates for "
-        f"an unseen visitor with {report['picks']} picks in {report['visitor_p50_ms']:.2f} ms (p95 "
-        f"{report['visitor_p95_ms']:.2f}), {report['batch_visitors_per_second']:,.0f} visitors a "
-        f"second in batches, {report['evaluated_users_per_second']:,.0f} users a second in an "
-        f"evaluation, {report['peak_memory_mb']:,} MB at most (torch {where['torch']})."
-    )
-    return "\n".join([said, "", *rows])
-
-
-def ranking_table() -> str:
-    paths = sorted((ROOT / "assets" / "results").glob("ranking*.json"))
-    reports = [json.loads(path.read_text()) for path in paths]
-    ways = list(dict.fromkeys(way for report in reports for way in report["p50_s"]))
-    heads = [
-        "p50, seconds",
-        *(f"`{way}`" for way in ways),
-        *("decode speed-up", "ratio to floor", "same items", "titles in batches"),
-        *("click to first words", "click to last card", "read ahead"),
-    ]
-    rows = [heads, ["---"] * len(heads)]
-    notes: set[str] = set()
-    for report in reports:
-        where, click = report["machine"], report.get("click", {})
-        prompts = f"{report['prompts']} prompts of {report['prompt_tokens']:,.0f} tokens"
-        rows.append(
-            [
-                f"{report['domain']}, {where['dtype']}, {prompts}",
-                *(_seconds(report["p50_s"].get(way)) for way in ways),
-                f"{report['decode_speedup']:.1f}x",
-                f"{report['ratio_to_floor']:.2f}",
-                "yes" if report["identical"] else "not in all prompts",
-                f"{report['throughput']['speedup']['titles']:.1f}x",
-                _seconds(click.get("first_words_s", {}).get("cold")),
-                *(_seconds(click.get("last_card_s", {}).get(k)) for k in ("cold", "read_ahead")),
-            ]
-        )
-        notes.add(
-            f"{where['model']} on {where['device']} ({where['cpu']}, {where['threads']} threads), "
-            f"torch {where['torch']}, transformers {where['transformers']}."
-        )
-    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", *sorted(notes)])
-
-
-def _seconds(measured: float | None) -> str:
-    """A dash where a record is from before this was measured."""
-    return "\N{EN DASH}" if measured is None else f"{measured:.2f}"
-
-
-def reranking_table(stem: str = "palr", rival: str = "the retriever") -> str:
-    records = [r for path in _measured(stem) for r in read(path) if r.part == "test"]
-    shuffled = any("overlap@10" in record.measures for record in records)
-    heads = ["Data set", "Row", "Users", "HR@10", "NDCG@10", f"NDCG@10 over {rival}", "p"]
-    heads += ["shuffled, of the top 10 the same"] * shuffled
-    rows = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
-    for record in records:
-        cells = [DATASETS[record.dataset].label, LABELS.get(record.model, record.model)]
-        cells.append(f"{record.n_users:,}")
-        for name in ("HR@10", "NDCG@10"):
-            low, high = record.intervals[name]
-            cells.append(f"{record.measures[name]:.4f} ± {(high - low) / 2:.4f}")
-        if record.baseline:
-            low, high = record.intervals["delta_NDCG@10"]
-            gain = record.measures["delta_NDCG@10"]
-            share = gain / (record.measures["NDCG@10"] - gain)
-            cells.append(f"{gain:+.4f} [{low:+.4f}, {high:+.4f}], {share:+.1%}")
-            cells.append(f"{record.p_value:.2g}")
-        else:
-            cells += ["\N{EN DASH}"] * 2
-        if shuffled:
-            kept = record.measures.get("overlap@10")
-            cells.append("\N{EN DASH}" if kept is None else f"{kept:.0%}")
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
-
-
-def order_table() -> str:
-    return reranking_table("palr-order")
-
-
-def profile_table() -> str:
-    return reranking_table("palr-profile")
-
-
-def aids_table() -> str:
-    return reranking_table("palr-aids", "the retriever, or over both aids")
-
-
-def teacher_table() -> str:
-    return reranking_table("teacher")
-
-
-def training_table() -> str:
-    timed = json.loads((ROOT / "assets" / "results" / "training-7b.json").read_text())
-    return (
-        f"LLaMA-7B's shape with random weights on one {timed['device']}, {timed['dtype']}, LoRA, "
-        f"gradient checkpointing {'on' if timed['gradient_checkpointing'] else 'off'}: "
-        f"{timed['steps']} steps of {timed['batch_size']} examples in {timed['seconds']:.0f} s, "
-        f"{timed['tokens_per_second']:,.0f} tokens a second, "
-        f"{timed['peak_memory_mb'] / 1000:.1f} GB at most; a list is ranked in "
-        f"{timed['rank_s']:.2f} s (torch {timed['versions']['torch']})."
-    )
-
-
-def _measured(stem: str) -> list[Path]:
-    paths = (ROOT / "assets" / "results" / f"{stem}-{key}.json" for key in DATASETS)
-    return [path for path in paths if path.is_file()]
-
-
-def load_table() -> str:
-    visitors, hostile, kills = (
-        json.loads((ROOT / "assets" / "results" / f"{name}.json").read_text())
-        for name in ("visitors", "hostile", "kills")
-    )
-    rows = {
-        f"{visitors['visitors']} visitors for {visitors['seconds'] / 60:.0f} minutes": (
-            f"{visitors['searches']:,} searches, p95 {visitors['search_p95_s'] * 1000:.0f} ms, in "
-            f"the slowest half minute {visitors['search_p95_slowest_30_s'] * 1000:.0f} ms; "
-            f"{visitors['runs']} runs, {visitors['turned_away']:,} turned away within "
-            f"{visitors['turned_away_p95_s'] * 1000:.0f} ms (p95); "
-            f"{sum(visitors['errors'].values())} errors, {visitors['crossed_sessions']} crossed "
-            f"and {visitors['lost_sessions']} lost sessions; "
-            f"{visitors['memory_after_warm_up_mb']:,.0f} MB after warm-up, "
-            f"{visitors['memory_at_the_end_mb']:,.0f} MB at the end"
-        ),
-        f"{hostile['inputs']:,} hostile inputs": (
-            f"{len(hostile['faults'])} faults, slowest answer {hostile['slowest_s'] * 1000:.0f} ms"
-        ),
-        f"{kills['kills']} kills": (
-            f"{len(kills['faults'])} faults, {kills['installations_interrupted']} installations "
-            "interrupted"
-        ),
-    }
-    table = {"Check": "Found", "---": "---", **rows}
-    return "\n".join(f"| {check} | {found} |" for check, found in table.items())
-
-
-TABLES = {
-    "settings": settings_table,
-    "retrieval": retrieval_table,
-    "retrieval-speed": retrieval_speed_table,
-    "ranking": ranking_table,
-    "reranking": reranking_table,
-    "order": order_table,
-    "profile": profile_table,
-    "aids": aids_table,
-    "teacher": teacher_table,
-    "training": training_table,
-    "load": load_table,
-}
-
-
-def with_tables(text: str) -> str:
-    for name, table in TABLES.items():
-        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-        pattern = re.escape(begin) + r".*?" + re.escape(end)
-        block = f"{begin}\n{table()}\n{end}"
-        text = re.sub(pattern, lambda _, block=block: block, text, flags=re.DOTALL)
-    return text
+from palr.evaluation.report import PAPER_SOURCE
+from tests.readme import README, RESULTS, ROOT, TABLES, results_of, with_tables
 
 
 def commands() -> list[list[str]]:
@@ -221,11 +24,11 @@ def commands() -> list[list[str]]:
 
 def test_the_generated_tables_are_current():
     assert all(f"<!-- {name}:begin -->" in README.read_text() for name in TABLES)
-    assert with_tables(README.read_text()) == README.read_text()
+    assert with_tables(README.read_text()) == README.read_text(), "run `python -m tests.readme`"
 
 
 def test_every_results_file_holds_one_data_set_measured_alike():
-    for path in (ROOT / "assets" / "results").glob("retrieval-*.json"):
+    for path in RESULTS.glob("retrieval-*.json"):
         records = read(path)
         assert {f"retrieval-{record.dataset}" for record in records} == {path.stem}
         assert {(record.protocol, record.part) for record in records} == {("leave-one-out", "test")}
@@ -236,7 +39,7 @@ def test_every_results_file_holds_one_data_set_measured_alike():
 def test_shipped_weights_were_measured_as_they_are_shipped():
     for path in (ROOT / "assets" / "weights").glob("*/*.json"):
         run = json.loads(path.read_text())
-        results = read(ROOT / "assets" / "results" / f"retrieval-{run['dataset']}.json")
+        results = read(RESULTS / f"retrieval-{run['dataset']}.json")
         (record,) = (r for r in results if (r.model, r.seed) == (run["model"], run["seed"]))
         assert record.training.weights_sha256 == run["weights_sha256"]
         for name in ("HR@10", "NDCG@10", "HR@50"):
@@ -250,7 +53,7 @@ def test_shipped_adapters_were_measured_as_they_are_shipped():
         record = read_record(path.parent)
         assert sha256(path.parent / WEIGHTS) == record.weights_sha256
         assert (path.parent / WEIGHTS).stat().st_size <= 16 * 2**20
-        results = [*_measured("palr"), *_measured("palr-order")]
+        results = [*results_of("palr"), *results_of("palr-order")]
         rows = [row for path in results for row in read(path)]
         mine = [row for row in rows if row.dataset == record.instructions.dataset]
         assert record.weights_sha256 in {row.adapter_sha256 for row in mine}
@@ -350,7 +153,3 @@ def test_every_direct_dependency_is_pinned():
     for name in ("requirements.txt", "tests/requirements.txt"):
         for line in (ROOT / name).read_text().splitlines():
             assert re.fullmatch(r"[\w.-]+(\[[\w,]+\])?==[\w.]+", line), line
-
-
-if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text()))

@@ -90,8 +90,8 @@ def on_prior(
         log softmax_i(score_i + prior * r_i),  r_i = the retriever's score
 
     The retriever's scores are log-probabilities but for a constant (`Retriever.score`), which the
-    softmax takes out. With a ``spread`` the model's are brought to that standard deviation first, in
-    every list alike. Without a prior they come back as they are.
+    softmax takes out. With a ``spread`` the model's are brought to that standard deviation first,
+    in every list alike. Without a prior they come back as they are.
     """
     if not prior:
         return scores
