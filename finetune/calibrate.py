@@ -11,6 +11,7 @@ makes the validation targets likelier is written to the adapter's ``palr.json``:
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from finetune.adapters import ABOUT
 from finetune.evaluate import opened, validation_lists
 from finetune.judge import Judge, Sampling, contender
-from finetune.lists import fit_mix
+from finetune.lists import Case, Order, fit_mix, mix_features
 from finetune.logit import log_likelihood
 from palr.data.progress import Progress, silent
 from palr.errors import PalrError
@@ -72,8 +73,10 @@ def calibrate(
         raise PalrError(f"{folder} ranks by {chosen.mode!r}, which takes no scores of a retriever")
     sampling = replace(sampling or Sampling(), users=1)  # no test list is asked
     bench = opened(catalog, settings, retriever, sampling, "none", progress)
-    judge = Judge(bench, chosen)
-    found = max((_fitted(judge, way) for way in (False, True)), key=lambda fit: fit.likelihood)
+    lists = validation_lists(Judge(bench, chosen))
+    if not lists:
+        raise PalrError("no validation list holds its target: raise the number of users")
+    found = max((_fitted(lists, way) for way in (False, True)), key=lambda fit: fit.likelihood)
     if found.model < _LEAST * found.retriever:
         raise PalrError(
             f"the adapter in {folder} adds nothing to {retriever} (weights {found.model:.2f} and "
@@ -85,10 +88,8 @@ def calibrate(
     return found
 
 
-def _fitted(judge: Judge, standardise: bool) -> Weights:
-    features, targets = validation_lists(judge, standardise)
-    if not targets:
-        raise PalrError("no validation list holds its target: raise the number of users")
+def _fitted(lists: Sequence[tuple[Case, Order]], standardise: bool) -> Weights:
+    features, targets = mix_features(lists, standardise)
     weights = fit_mix(features, targets)
     model, given = (float(weight) for weight in weights)
     return Weights(model, given, standardise, log_likelihood(features, targets, weights))

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from finetune.adapters import WEIGHTS
 from finetune.build import chosen_users
@@ -22,9 +21,10 @@ from finetune.lists import (
     cases,
     digest,
     fit_mix,
+    mix_features,
     mixed,
-    order_log_odds,
     sample,
+    served,
 )
 from finetune.record import read_record, sha256
 from finetune.rows import (
@@ -150,42 +150,38 @@ def _measured(
         return [record, *apart(bench, record, orders, baseline, seen)]
 
     name = contender.name
-    by_spread = judge.spread > 0
     if not judge.prior:
         found = rows(name, own, sensitivity(ways))
     else:
-        given = np.array([judge.spread or 1.0, judge.prior])
-        served = [_mixed(orders, shuffled, given, by_spread) for orders in ways]
-        found = rows(name, _mixed(own, asked, given, by_spread), sensitivity(served))
+        found = rows(
+            name,
+            _served(own, asked, judge),
+            sensitivity([_served(orders, shuffled, judge) for orders in ways]),
+        )
         found += rows(f"{name}-alone", own, sensitivity(ways))
-    if contender.mode not in SCORED:
+    lists = validation_lists(judge) if contender.mode in SCORED else []
+    if not lists:
         return found
-    features, targets = validation_lists(judge, by_spread)
-    if not targets:
-        return found
-    weights = fit_mix(features, targets)
+    standardise = judge.spread > 0
+    weights = fit_mix(*mix_features(lists, standardise))
     fitted = {"mix_model@1": float(weights[0]), "mix_retriever@1": float(weights[1])}
-    return [*found, *rows(f"{name}-mix", _mixed(own, asked, weights, by_spread), fitted)]
+    orders = {
+        case.user: mixed(own[case.user], case.candidates, weights, standardise) for case in asked
+    }
+    return [*found, *rows(f"{name}-mix", orders, fitted)]
 
 
-def validation_lists(
-    judge: Judge, standardise: bool
-) -> tuple[list[NDArray[np.float64]], list[int]]:
-    """`order_log_odds` of the validation lists that hold their target, and where it stands."""
+def validation_lists(judge: Judge) -> list[tuple[Case, Order]]:
+    """The validation lists that hold their target, as the model orders them."""
     hits = [case for case in judge.bench.validation if case.hit]
     known = judge.orders(hits, "validation")
-    features = [order_log_odds(known[case.user], case.candidates, standardise) for case in hits]
-    return features, [case.rank - 1 for case in hits]
+    return [(case, known[case.user]) for case in hits]
 
 
-def _mixed(
-    orders: dict[int, Order],
-    asked: Sequence[Case],
-    weights: NDArray[np.float64],
-    standardise: bool,
-) -> dict[int, Order]:
+def _served(orders: dict[int, Order], asked: Sequence[Case], judge: Judge) -> dict[int, Order]:
     return {
-        case.user: mixed(orders[case.user], case.candidates, weights, standardise) for case in asked
+        case.user: served(orders[case.user], case.candidates, judge.prior, judge.spread)
+        for case in asked
     }
 
 

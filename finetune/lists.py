@@ -7,7 +7,7 @@ that is killed loses at most the list it was at.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from finetune.logit import fit_logit
 from palr.errors import RetrieverUnavailableError
 from palr.evaluation.metrics import DEEPEST
 from palr.evaluation.protocol import Part, part_of
-from palr.ranking.mix import best_first, log_odds, standardised
+from palr.ranking.mix import best_first, log_odds, on_prior, standardised
 from palr.retrieval.base import Retriever, retrieve
 from palr.retrieval.splits import TrainingData
 from palr.types import Candidate, Item
@@ -156,6 +156,24 @@ class KeptProfiles:
         self.profiles[user] = (tuple(keywords), text)
 
 
+def served(order: Order, candidates: Sequence[Candidate], prior: float, spread: float) -> Order:
+    """The order in which an adapter of this prior and spread ranks what it scored
+    (`palr.ranking.mix.on_prior`).
+
+    >>> from palr.types import Item
+    >>> candidates = [Candidate(Item("a", "A"), 1, 3.0), Candidate(Item("b", "B"), 2, 1.0)]
+    >>> served(Order(0, (2, 1), (-0.3, -1.3), True, 0.0), candidates, 1.0, 0.0).places
+    (1, 2)
+    """
+    scores = on_prior(order.scores, [candidates[at - 1] for at in order.places], prior, spread)
+    ranked = sorted(zip(scores, order.places, strict=True), key=lambda pair: (-pair[0], pair[1]))
+    return replace(
+        order,
+        places=tuple(place for _, place in ranked),
+        scores=tuple(score for score, _ in ranked),
+    )
+
+
 def mixed(
     order: Order,
     candidates: Sequence[Candidate],
@@ -174,6 +192,14 @@ def order_log_odds(
     model's scores are given a standard deviation of 1 before."""
     scores = standardised(np.array(order.scores)).tolist() if standardise else order.scores
     return log_odds(order.places, scores, [candidate.score for candidate in candidates])
+
+
+def mix_features(
+    lists: Sequence[tuple[Case, Order]], standardise: bool
+) -> tuple[list[NDArray[np.float64]], list[int]]:
+    """`order_log_odds` of lists that hold their target, and its position, for `fit_mix`."""
+    features = [order_log_odds(order, case.candidates, standardise) for case, order in lists]
+    return features, [case.rank - 1 for case, _ in lists]
 
 
 def fit_mix(features: Sequence[NDArray[np.float64]], targets: Sequence[int]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from finetune.calibrate import Weights, calibrate
 from finetune.configs import Config
 from finetune.evaluate import evaluate, opened
 from finetune.judge import Contender, Judge, Sampling, contender
-from finetune.lists import MISS, Kept, Order, cases, mixed
+from finetune.lists import MISS, Kept, Order, cases, served
 from finetune.rows import sensitivity
 from finetune.train import Run, train
 from palr.domains import HISTORY_LIMIT
@@ -134,13 +134,12 @@ def test_what_is_measured_is_what_is_served(films, home, adapter, tmp_path, spre
     llm = TransformersLLM.load(home.model_copy(update={"adapter": str(worn)}))
     assert (llm.prior, llm.spread) == (judge.prior, judge.spread) == (0.2, spread)
 
-    weights = np.array([spread or 1.0, 0.2])
     changed = 0
     for case in checked:
         order = judge.orders([case], "test")[case.user]
-        measured = mixed(order, case.candidates, weights, standardise=spread > 0)
-        *_, served = rank(*_asked(films, case, llm, judge), 50, judge.contender.mode)
-        assert measured.places == tuple(item.retriever_rank for item in served.items)
+        measured = served(order, case.candidates, judge.prior, judge.spread)
+        *_, ranking = rank(*_asked(films, case, llm, judge), 50, judge.contender.mode)
+        assert measured.places == tuple(item.retriever_rank for item in ranking.items)
         changed += measured.places != order.places
     assert changed
 

@@ -13,6 +13,7 @@ from finetune.lists import (
     sample,
 )
 from palr.types import Candidate, Item
+from tests.finetune.test_logit import chosen
 
 CANDIDATES = [Candidate(Item(str(at), str(at)), at + 1, -float(at)) for at in range(4)]
 
@@ -88,13 +89,8 @@ def test_standardised_scores_weigh_alike_in_every_list():
 
 
 def test_the_mix_finds_the_weights_that_made_the_data():
-    rng = np.random.default_rng(0)
-    features = [rng.normal(size=(10, 2)) for _ in range(4000)]
     truth = np.array([0.7, 1.5])
-    targets = []
-    for rows in features:
-        odds = np.exp(rows @ truth)
-        targets.append(int(rng.choice(10, p=odds / odds.sum())))
+    features, targets = chosen(truth, 4000)
     assert fit_mix(features, targets) == pytest.approx(truth, abs=0.1)
 
 
