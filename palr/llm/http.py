@@ -188,10 +188,7 @@ class HTTPLLM:
                 for event in events:
                     # It ends even a server that sends a byte a minute.
                     if self._clock() > deadline:
-                        raise ServerError(
-                            f"the LLM server at {self._shown} did not end its answer within "
-                            f"{self._patience.total:.3g} s"
-                        )
+                        raise self._too_late(head)
                     if isinstance(event, Head):
                         head = event
                     elif head and not 200 <= head.status < 300:
@@ -203,10 +200,7 @@ class HTTPLLM:
                         yield event
         except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
             # Not asked again: it may be at work still, and the visitor has waited long enough.
-            raise ServerError(
-                f"the LLM server at {self._shown} accepted the request, but was silent for "
-                f"{silence:.3g} s: see its log, or give it less to do"
-            ) from error
+            raise (self._too_late(head) if silence == left else self._silent(silence)) from error
         except httpx.HTTPError as error:
             why = type(error).__name__
             message = self._broken(why) if head else self._unreachable(why)
@@ -229,6 +223,21 @@ class HTTPLLM:
             return _FailedError(message, retry=True, after=after)
         # A busy server is no sick one: 429 must not open the circuit for those it has room for.
         return ServerError(message, retry=True, after=after, counts=head.status != 429)
+
+    def _silent(self, seconds: float) -> ServerError:
+        return ServerError(
+            f"the LLM server at {self._shown} accepted the request, but was silent for "
+            f"{seconds:.3g} s: see its log, or give it less to do"
+        )
+
+    def _too_late(self, head: Head | None) -> ServerError:
+        """At the deadline; with a server that has not answered at all it is its silence."""
+        total = self._patience.total
+        if head is None:
+            return self._silent(total)
+        return ServerError(
+            f"the LLM server at {self._shown} did not end its answer within {total:.3g} s"
+        )
 
     def _unreachable(self, why: str) -> str:
         return (

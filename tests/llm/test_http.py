@@ -429,6 +429,14 @@ def test_a_server_that_only_keeps_the_connection_alive_ends_in_an_error(start):
         assert up.posts == 1
 
 
+def test_a_server_that_is_silent_until_the_deadline_is_called_silent():
+    with server(hangs) as up:
+        llm = HTTPLLM(up.url, "m", patience=Patience(silence=0.3, total=0.3))
+        with pytest.raises(LLMError, match=r"silent for 0\.3 s"):
+            ask(llm)
+        assert up.posts == 1
+
+
 def test_an_answer_cannot_be_begun_on_a_server_that_does_not_accept():
     with socket.socket() as full:  # its queue of connections is full, and nobody empties it
         full.bind(("127.0.0.1", 0))
