@@ -109,6 +109,12 @@ def _examples(
     if recipe.negatives == "retriever" and "Recommend_Retrieval" in recipe.tasks:
         from finetune.drawn import drawn, prefix_retriever
 
+        if recipe.earlier and not recipe.teacher:
+            raise DataError(
+                f"earlier={recipe.earlier} asks for lists of targets that the retriever has learnt "
+                "from: set teacher=true, or earlier=0"
+            )
+
         model = prefix_retriever(data, users, recipe, settings, quiet=progress is silent)
         lists = drawn(model, data.split, users, recipe)
         if recipe.teacher:

@@ -37,7 +37,9 @@ class Recipe:
     training sequence; ``retriever`` draws the top ``candidates`` of a SASRec that did not learn
     from the last ``held_back`` training items of these users, with each of these items as a target
     in turn. ``window`` is how many of the items that follow count as targets there. With
-    ``complete``, a target that was not drawn takes the place of the last candidate. Lists shorter
+    ``complete``, a target that was not drawn takes the place of the last candidate. The ``earlier``
+    training items before these get a list too, which only a ``teacher`` has something to say of:
+    the retriever has learnt from them. Lists shorter
     than ``enrich_below`` are enriched; items of the answer change places with the history's at the
     rate ``swap``. ``profile`` is put into the prompts of a ``profile_share`` of the examples:
     ``keywords`` are the best supported ones and need no model, ``llm`` is what is served. With
@@ -59,6 +61,7 @@ class Recipe:
     held_back: int = 10
     window: int = 1
     complete: bool = False
+    earlier: int = 0
     teacher: bool = False
     retriever_epochs: int | None = None
     seed: int = 0
@@ -95,7 +98,8 @@ class Config:
     ``lora_layers`` counts from the top; below them nothing is differentiated. ``history`` and
     ``candidates`` (fewest, most) cut prompts in training only: a random part of the list is shown,
     with the labels that its candidates have in the whole. ``shuffle`` puts the list into a new
-    random order each epoch. ``start`` is the folder of an adapter to go on from; its LoRA settings
+    random order each epoch. ``compile`` has torch compile the layers, which takes a minute and a
+    compiler. ``start`` is the folder of an adapter to go on from; its LoRA settings
     count, not those here.
     """
 
@@ -123,6 +127,7 @@ class Config:
     lora_targets: tuple[str, ...] = ALL_LINEAR
     dtype: Literal["auto", "float32", "bfloat16", "int4"] = "auto"
     gradient_checkpointing: bool = False
+    compile: bool = False
     fsdp: bool = False
     save_steps: int = 50
     log_steps: int = 5

@@ -9,7 +9,8 @@ of the others is a target in turn, given everything before it.
 
 Targets among the proposed candidates become examples: a re-ranker can do nothing about the others,
 so this is the distribution that it meets. A teacher has something to say of any list, so for it the
-others can be had too, with the target in the place of the last candidate (``Recipe.complete``).
+others can be had too, with the target in the place of the last candidate (``Recipe.complete``), and
+so can lists for histories that the retriever learnt from (``Recipe.earlier``).
 """
 
 import hashlib
@@ -97,20 +98,22 @@ def prefix_retriever(
 def drawn(
     model: Trainable, split: Split, users: Sequence[int], recipe: Recipe
 ) -> Iterator[Example]:
-    """Each held-back item of ``users`` with the list that the retriever draws for its history.
+    """Each held-back item of ``users``, and the ``earlier`` ones before, with the list that the
+    retriever draws for its history.
 
     The candidates are in the retriever's order. Items of the history are masked, and so are the
     user's own validation and test items, which must not enter training data even as negatives.
     The answer holds those of the next ``window`` items that are in the list, the target first.
     """
     ids = split.item_ids
+    first = {
+        user: len(split.train[user]) - held_back(split.train[user], recipe.held_back)
+        for user in users
+    }
     cases = [
         (user, at)
         for user in users
-        for at in range(
-            len(split.train[user]) - held_back(split.train[user], recipe.held_back),
-            len(split.train[user]),
-        )
+        for at in range(max(first[user] - recipe.earlier, 1), len(split.train[user]))
     ]
     for start in range(0, len(cases), _BATCH):
         batch = cases[start : start + _BATCH]
@@ -136,5 +139,5 @@ def drawn(
                 tuple(ids[item] for item in answer),
                 tuple(ids[item] for item in top),
                 tuple(round(float(score), 4) for score in scores[row, top]),
-                retrieved=retrieved,
+                retrieved=retrieved and at >= first[user],
             )

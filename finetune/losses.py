@@ -1,6 +1,10 @@
 """What is minimised. Of a row only the columns of its places and marks are read
 (`finetune.collate`)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -20,18 +24,20 @@ def answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return each.sum(dim=1) / answered.sum(dim=1).clamp(min=1)
 
 
-def kept_columns(*wanted: Tensor) -> Tensor:
-    """The columns whose logits are needed, ascending: all of ``wanted`` (rows, n), which are filled
-    up with `NOWHERE`."""
-    found = torch.cat([columns.flatten() for columns in wanted])
-    return torch.unique(found[found != NOWHERE])
+@contextmanager
+def read_at(model: Any, columns: Tensor) -> Iterator[None]:
+    """Within, the model's logits are (rows, n, vocabulary): behind ``columns`` (rows, n) of each
+    row, and nowhere else, since the vocabulary is what costs most. `NOWHERE` is as good as 0."""
+    rows = torch.arange(len(columns), device=columns.device)[:, None]
 
+    def keep(head: Any, inputs: tuple[Tensor]) -> tuple[Tensor]:
+        return (inputs[0][rows, columns.clamp(min=0)],)
 
-def logits_at(logits: Tensor, columns: Tensor, places: Tensor) -> Tensor:
-    """(rows, width, vocabulary) at ``places`` (rows, width) of each row, out of ``logits`` (rows,
-    columns, vocabulary) at the ``columns`` of `kept_columns`."""
-    rows = torch.arange(len(places), device=places.device)[:, None]
-    return logits[rows, _index(columns, places)]
+    handle = model.get_output_embeddings().register_forward_pre_hook(keep)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def choice_logits(logits: Tensor, choices: Tensor) -> Tensor:
@@ -43,15 +49,13 @@ def choice_logits(logits: Tensor, choices: Tensor) -> Tensor:
     return picked.masked_fill(choices == NOWHERE, float("-inf"))
 
 
-def relevance_logits(logits: Tensor, columns: Tensor, marks: Tensor, verdicts: Tensor) -> Tensor:
+def relevance_logits(logits: Tensor, marks: Tensor, verdicts: Tensor) -> Tensor:
     """How much rather yes than no is said behind each mark: (rows, choices).
 
-    ``logits`` is (rows, columns, vocabulary) at the ``columns`` of `kept_columns`; ``verdicts`` are
-    the tokens of yes and no. Padding of ``marks`` gets minus infinity.
+    ``logits`` is (rows, choices, vocabulary) at ``marks`` (rows, choices); ``verdicts`` are the
+    tokens of yes and no. Padding of ``marks`` gets minus infinity.
     """
-    rows = torch.arange(len(marks), device=marks.device)[:, None]
-    at = _index(columns, marks)
-    yes, no = (logits[rows, at, token].float() for token in verdicts)
+    yes, no = (logits[:, :, token].float() for token in verdicts)
     return (yes - no).masked_fill(marks == NOWHERE, float("-inf"))
 
 
@@ -78,8 +82,3 @@ def distilled_loss(logits: Tensor, soft: Tensor) -> Tensor:
 def target_ranks(logits: Tensor, targets: Tensor) -> Tensor:
     """Rank of each row's target, from 1; ties count against it: (rows,)."""
     return (logits >= logits.gather(1, targets[:, None])).sum(dim=1)
-
-
-def _index(columns: Tensor, places: Tensor) -> Tensor:
-    """Where each place is among ``columns``; anywhere, where it is `NOWHERE`."""
-    return torch.searchsorted(columns, places.clamp(min=0)).clamp(max=len(columns) - 1)

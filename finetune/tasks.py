@@ -35,8 +35,9 @@ class Example:
     order in which it is to be written; ``candidates`` hold all of the answer. ``scores`` are the
     retriever's, one for each candidate, empty where no retriever drew the list; ``soft`` is
     what a teacher finds in each (`finetune.teacher`), empty where none taught. ``retrieved`` is
-    false where the retriever had not proposed the target, which was put into the list. ``keywords``
-    and ``text`` are the profile; both are empty where the prompt shows none.
+    false where the retriever had not proposed the target, which was put into the list, or had
+    learnt from it. ``keywords`` and ``text`` are the profile; both are empty where the prompt shows
+    none.
     """
 
     task: Task

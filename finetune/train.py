@@ -75,6 +75,9 @@ def train(
     llm = llm or base_model(config, settings)
     torch.manual_seed(config.seed)  # LoRA starts from random weights
     model = adapters.with_lora(llm.model, config)
+    if config.compile:
+        for layer in llm.model.model.layers:
+            layer.compile(dynamic=True)  # once for all: they differ in nothing but weights
     dataset = Instructions(examples, catalog, llm, config)
     checkpoints = settings.home / "checkpoints" / f"{run.name}-{_signature(run, manifest)}"
     trainer = RankingTrainer(

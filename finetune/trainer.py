@@ -14,9 +14,8 @@ from finetune.losses import (
     answer_loss,
     choice_logits,
     distilled_loss,
-    kept_columns,
     listwise_loss,
-    logits_at,
+    read_at,
     relevance_logits,
     target_ranks,
 )
@@ -44,19 +43,17 @@ class RankingTrainer(Trainer):
         """Mean over the rows: listwise where a row has choices, else that of the answer."""
         places, marks = inputs["places"], inputs["marks"]
         self.tokens += int(inputs["lengths"].sum())
-        columns = kept_columns(places, marks)
-        logits = model(inputs["input_ids"], logits_to_keep=columns, use_cache=False).logits
+        with read_at(self.model, torch.cat([places, marks], dim=1)):
+            logits = model(inputs["input_ids"], use_cache=False).logits
+        written, judged = logits.split([places.shape[1], marks.shape[1]], dim=1)
         listed = inputs["weights"].sum(dim=1) > 0
         losses = []
         if listed.any():
             weights, targets = inputs["weights"][listed], inputs["target"][listed]
             own = (
-                relevance_logits(logits[listed], columns, marks[listed], inputs["verdicts"])
+                relevance_logits(judged[listed], marks[listed], inputs["verdicts"])
                 if (marks != NOWHERE).any()
-                else choice_logits(
-                    logits_at(logits[listed], columns, places[listed][:, :1]),
-                    inputs["choices"][listed],
-                )
+                else choice_logits(written[listed], inputs["choices"][listed])
             )
             prior = inputs["prior"][listed]
             scored = own + prior
@@ -70,8 +67,7 @@ class RankingTrainer(Trainer):
             ranks = (target_ranks(order.detach(), targets) for order in (scored, given))
             self._gains += zip(*map(_gains, ranks), strict=True)
         if not listed.all():
-            written = logits_at(logits[~listed], columns, places[~listed])
-            losses.append(answer_loss(written, inputs["labels"][~listed]))
+            losses.append(answer_loss(written[~listed], inputs["labels"][~listed]))
         loss = torch.cat(losses).mean()
         if not torch.isfinite(loss):
             raise PalrError(

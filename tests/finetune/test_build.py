@@ -120,7 +120,7 @@ def test_no_held_out_item_enters_real_data(key, official_data, tmp_path):
     # What a retriever has learnt changes which items it draws, and nothing else: an untrained one
     # puts held-out items forward as readily as any.
     model = sasrec.build(len(data.item_ids), {}).eval()
-    recipe = Recipe(negatives="retriever", candidates=500, held_back=3, complete=True)
+    recipe = Recipe(negatives="retriever", candidates=500, held_back=3, earlier=2, complete=True)
     assert_nothing_is_held_out([*drawn(model, data.split, users, recipe)], data)
     rest = truncated(data.split, users, 3)
     for user in users:
@@ -175,6 +175,25 @@ def test_completed_lists_hold_the_targets_that_were_not_drawn():
         (("6",), ("6", "4", "3", "2"), True),
     ]
     assert found[1].scores == (6.0, 4.0, 3.0, 1.0)
+
+
+def test_earlier_lists_are_of_targets_that_the_retriever_learnt():
+    split = split_of([0, 7, 6, 1, 5])  # 8 and 9 are held out
+    recipe = Recipe(held_back=1, earlier=2, candidates=4, complete=True)
+    found = list(drawn(OneOrder(), split, [0], recipe))
+    assert [(e.history, e.answer, e.retrieved) for e in found] == [
+        (("0", "7"), ("6",), False),
+        (("0", "7", "6"), ("1",), False),
+        (("0", "7", "6", "1"), ("5",), True),
+    ]
+    everything = replace(recipe, earlier=100)
+    assert next(drawn(OneOrder(), split, [0], everything)).history == ("0",)
+
+
+def test_earlier_lists_need_a_teacher(films, own_settings, small_recipe):
+    recipe = replace(small_recipe, negatives="retriever", tasks=("Recommend_Retrieval",), earlier=1)
+    with pytest.raises(DataError, match="teacher=true, or earlier=0"):
+        build(films, own_settings, "earlier", recipe)
 
 
 def test_a_trained_retriever_is_kept(films, own_settings, small_recipe):

@@ -11,9 +11,8 @@ from finetune.configs import Config
 from finetune.losses import (
     answer_loss,
     choice_logits,
-    kept_columns,
     listwise_loss,
-    logits_at,
+    read_at,
     relevance_logits,
 )
 from finetune.tasks import Example
@@ -57,10 +56,8 @@ def test_a_batch_has_the_losses_of_its_rows(listed, films, tiny_llama):
     examples = [OPEN, listed, replace(OPEN, answer=("4", "5", "6"))]
 
     def losses(batch):
-        columns = kept_columns(batch["places"])
-        with torch.inference_mode():
-            kept = tiny_llama.model(batch["input_ids"], logits_to_keep=columns).logits
-        logits = logits_at(kept, columns, batch["places"])
+        with torch.inference_mode(), read_at(tiny_llama.model, batch["places"]):
+            logits = tiny_llama.model(batch["input_ids"]).logits
         scored = choice_logits(logits, batch["choices"]) + batch["prior"]
         return [
             listwise_loss(scored[at : at + 1], batch["weights"][at : at + 1]).item()
@@ -96,10 +93,9 @@ def test_padding_changes_no_judgement(listed, films, tiny_llama):
     losses = []
     for examples in ([listed], [longer], [listed, longer]):
         batch = batch_of(examples, films, tiny_llama, config)
-        columns = kept_columns(batch["places"], batch["marks"])
-        with torch.inference_mode():
-            logits = tiny_llama.model(batch["input_ids"], logits_to_keep=columns).logits
-        odds = relevance_logits(logits, columns, batch["marks"], batch["verdicts"])
+        with torch.inference_mode(), read_at(tiny_llama.model, batch["marks"]):
+            logits = tiny_llama.model(batch["input_ids"]).logits
+        odds = relevance_logits(logits, batch["marks"], batch["verdicts"])
         losses.append(listwise_loss(odds, batch["weights"]).tolist())
     assert [*losses[0], *losses[1]] == pytest.approx(losses[2], rel=1e-4)
 

@@ -7,9 +7,8 @@ from finetune.collate import NOWHERE
 from finetune.losses import (
     choice_logits,
     distilled_loss,
-    kept_columns,
     listwise_loss,
-    logits_at,
+    read_at,
     relevance_logits,
     target_ranks,
 )
@@ -33,22 +32,23 @@ def test_listwise_loss_by_hand():
 
 def test_relevance_is_read_behind_each_mark():
     marks = torch.tensor([[2, 5], [4, NOWHERE]])
-    columns = kept_columns(torch.tensor([[NOWHERE], [7]]), marks)
-    assert columns.tolist() == [2, 4, 5, 7]
-    logits = torch.zeros(2, 4, 10)  # rows, columns, vocabulary
-    logits[0, 0, 3], logits[0, 2, 6] = 2.0, 1.0
-    logits[1, 1, 3] = 4.0
-    odds = relevance_logits(logits, columns, marks, torch.tensor([3, 6]))
+    logits = torch.zeros(2, 2, 10)  # rows, choices, vocabulary
+    logits[0, 0, 3], logits[0, 1, 6] = 2.0, 1.0
+    logits[1, 0, 3] = 4.0
+    odds = relevance_logits(logits, marks, torch.tensor([3, 6]))
     assert odds.tolist() == [[2.0, -1.0], [4.0, float("-inf")]]
 
 
-def test_logits_are_taken_where_each_row_has_its_places():
-    places = torch.tensor([[1, 2], [4, NOWHERE]])
-    columns = kept_columns(places)
-    logits = torch.arange(6.0).reshape(2, 3, 1)  # rows, columns 1, 2 and 4, vocabulary
-    found = logits_at(logits, columns, places)[:, :, 0]
-    assert found[0].tolist() == [0.0, 1.0]
-    assert found[1, 0] == 5.0
+def test_logits_are_read_where_each_row_has_its_places(tiny_llama):
+    tokens = torch.arange(12).reshape(2, 6)
+    with torch.inference_mode():
+        with read_at(tiny_llama.model, torch.tensor([[1, 3], [4, NOWHERE]])):
+            found = tiny_llama.model(tokens).logits
+        whole = tiny_llama.model(tokens).logits
+    assert found.shape[:2] == (2, 2)
+    assert whole.shape[:2] == (2, 6)  # as before, behind the block
+    torch.testing.assert_close(found[0], whole[0, [1, 3]])
+    torch.testing.assert_close(found[1, 0], whole[1, 4])
 
 
 def test_distilled_loss_by_hand():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from finetune.configs import Config
-from finetune.losses import relevance_logits
+from finetune.losses import read_at, relevance_logits
 from finetune.render import render
 from finetune.tasks import Example
 from palr.domains import DOMAINS
@@ -81,11 +81,10 @@ def test_judged_candidates_are_read_where_serving_reads_them(listed, films, tiny
         read = tiny_llama.tokenizer.decode(rendered.prompt[: at + 1])
         assert read.rstrip(",.").endswith(name)
     *_, ranking = rank(prompt, names, candidates, tiny_llama, 5, "relevance")
-    columns = torch.tensor(sorted(rendered.marks))
-    with torch.inference_mode():
-        logits = tiny_llama.model(torch.tensor([rendered.prompt]), logits_to_keep=columns).logits
     marks = torch.tensor([rendered.marks])
-    odds = relevance_logits(logits, columns, marks, torch.tensor(verdicts(tiny_llama)))
+    with torch.inference_mode(), read_at(tiny_llama.model, marks):
+        logits = tiny_llama.model(torch.tensor([rendered.prompt])).logits
+    odds = relevance_logits(logits, marks, torch.tensor(verdicts(tiny_llama)))
     trained = dict(zip(listed.candidates, torch.log_softmax(odds[0], dim=0).tolist(), strict=True))
     assert {r.item.id: r.logprob for r in ranking.items} == pytest.approx(trained, abs=1e-4)
 

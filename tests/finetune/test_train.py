@@ -135,6 +135,17 @@ def test_training_learns(films, own_settings, quick, tmp_path, small_recipe):
     assert record.curve[0].ndcg_listed > 0
 
 
+def test_compiled_layers_learn_the_same(films, own_settings, run, monkeypatch):
+    kept = train(run, films, own_settings, quiet=True)
+    with monkeypatch.context() as patch:
+        compiled: list[dict] = []
+        patch.setattr(torch.nn.Module, "compile", lambda _, **how: compiled.append(how))
+        config = replace(run.config, compile=True)
+        record = train(replace(run, config=config), films, own_settings, quiet=True)
+    assert compiled == [{"dynamic": True}] * 2  # each layer of the tiny LLaMA
+    assert [p.loss for p in record.curve] == [p.loss for p in kept.curve]
+
+
 def test_it_learns_from_a_teacher(films, own_settings, taught, quick, tmp_path):
     config = replace(quick, loss="distilled", beta=0.5, max_steps=40, log_steps=5)
     config = replace(config, lora_layers=None, accumulate=1, batch_size=8, save_steps=100)
