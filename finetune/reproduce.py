@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # What each configuration takes for one data set, and on which machine.
 EXPECTED: dict[str, str] = {
     "smollm2-135m-cpu": "about eight hours on two CPU cores, at no cost",
-    "smollm2-135m-gpu": "about half an hour on one GPU of 40 GB, some 1 USD where it is rented",
+    "smollm2-135m-gpu": "about an hour on one GPU of 40 GB, some 2 USD where it is rented",
     "llama-7b-qlora": "about a day on one GPU of 24 GB, some 15 USD where it is rented",
     "llama-7b-fsdp": "some hours on four GPUs of 40 GB, some 40 USD where they are rented",
 }

@@ -9,7 +9,7 @@ import json
 import resource
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from palr.catalog import Catalog
 
 
+_COMPILERS = ("gcc", "clang", "cc")  # any will do
 _WORKERS = 4  # processes that render prompts while a GPU learns
 
 
@@ -62,7 +63,8 @@ def train(
     Raises:
         DataError: the instructions are missing or broken, or belong to other data.
         LLMError: the base model does not load.
-        PalrError: memory ran out (the message says what to lower), or the loss is not finite.
+        PalrError: memory ran out (the message says what to lower), the loss is not finite, or there
+            is nothing to compile with.
     """
     config = run.config
     manifest = read_manifest(run.instructions)
@@ -76,8 +78,7 @@ def train(
     torch.manual_seed(config.seed)  # LoRA starts from random weights
     model = adapters.with_lora(llm.model, config)
     if config.compile:
-        for layer in llm.model.model.layers:
-            layer.compile(dynamic=True)  # once for all: they differ in nothing but weights
+        compile_layers(llm.model.model.layers)
     dataset = Instructions(examples, catalog, llm, config)
     checkpoints = settings.home / "checkpoints" / f"{run.name}-{_signature(run, manifest)}"
     trainer = RankingTrainer(
@@ -145,6 +146,21 @@ def base_model(config: Config, settings: Settings) -> TransformersLLM:
     llm = TransformersLLM.load(wanted)
     llm.model.config.use_cache = False
     return llm
+
+
+def compile_layers(layers: Iterable[torch.nn.Module]) -> None:
+    """Have torch compile them, once for all: they differ in nothing but weights.
+
+    Raises:
+        PalrError: no compiler is found.
+    """
+    if not any(map(shutil.which, _COMPILERS)):
+        raise PalrError(
+            f"compile=true needs a C compiler ({', '.join(_COMPILERS)}), and none is found: "
+            "install one, or set compile=false (with --set)"
+        )
+    for layer in layers:
+        layer.compile(dynamic=True)
 
 
 def pad_token(tokenizer: Any) -> int:

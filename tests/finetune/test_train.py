@@ -139,11 +139,19 @@ def test_compiled_layers_learn_the_same(films, own_settings, run, monkeypatch):
     kept = train(run, films, own_settings, quiet=True)
     with monkeypatch.context() as patch:
         compiled: list[dict] = []
+        patch.setattr("shutil.which", lambda name: name if name == "cc" else None)
         patch.setattr(torch.nn.Module, "compile", lambda _, **how: compiled.append(how))
         config = replace(run.config, compile=True)
         record = train(replace(run, config=config), films, own_settings, quiet=True)
     assert compiled == [{"dynamic": True}] * 2  # each layer of the tiny LLaMA
     assert [p.loss for p in record.curve] == [p.loss for p in kept.curve]
+
+
+def test_without_a_compiler_the_remedy_is_named(films, own_settings, run, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    config = replace(run.config, compile=True)
+    with pytest.raises(PalrError, match="set compile=false"):
+        train(replace(run, config=config), films, own_settings, quiet=True)
 
 
 def test_it_learns_from_a_teacher(films, own_settings, taught, quick, tmp_path):
@@ -261,6 +269,7 @@ def test_larger_configurations_run_on_a_tiny_llama(
         base_model=str(base_folder),
         dtype="float32",  # 4-bit weights need a GPU
         fsdp=False,
+        compile=False,  # a minute, and no compiler need be here
         max_steps=2,
         accumulate=1,
     )
