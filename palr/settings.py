@@ -28,6 +28,11 @@ def default_home() -> Path:
     return user_data_path("palr")
 
 
+def gpu_is_lent() -> bool:
+    """Whether a ZeroGPU Space lends a GPU to each call, in a process of its own."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+
+
 class Settings(BaseSettings):
     """Everything that can be set from outside; the defaults need no network after `palr setup`."""
 

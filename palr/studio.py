@@ -22,7 +22,7 @@ from palr.recommender import COLD_START, ZERO_SHOT, Recommender
 from palr.retrieval import available, load_retriever
 from palr.retrieval.base import Retriever
 from palr.retrieval.semantic import embed, item_text
-from palr.settings import MINILM, Settings
+from palr.settings import MINILM, Settings, gpu_is_lent
 from palr.traces import Origin
 from palr.types import Item
 
@@ -227,9 +227,11 @@ class Studio:
         try:
             for domain in DOMAINS:
                 self.catalog(domain).search("a")  # builds the index
-            # The first passes through a model are slow; let them not be a visitor's.
-            for _ in self.llm().generate("Hello", max_tokens=2):
-                pass
+            llm = self.llm()
+            if not gpu_is_lent():  # else there is none yet
+                # The first passes through a model are slow; let them not be a visitor's.
+                for _ in llm.generate("Hello", max_tokens=2):
+                    pass
             for domain in DOMAINS:
                 self.retriever(domain, self.settings.retriever)
         except PalrError as error:

@@ -197,3 +197,21 @@ def test_a_read_only_database_says_so_when_it_is_written(
     assert "readonly database" in message
     assert "set PALR_HOME to a folder that can be written" in message
     assert set(store.installed()) == {"beauty-starter"}
+
+
+@pytest.mark.parametrize("lent", ["", "true"])
+def test_the_warm_up_asks_no_model_whose_gpu_is_lent(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, lent: str
+) -> None:
+    monkeypatch.setenv("SPACES_ZERO_GPU", lent)
+    asked: list[str] = []
+
+    def reply(prompt: str) -> str:
+        asked.append(prompt)
+        return "Hello"
+
+    warming = Studio(settings.model_copy(update={"llm_backend": "scripted"}))
+    warming._llm = ScriptedLLM(reply)
+    warming.warm_up().join()
+    assert bool(asked) == (not lent)
+    assert warming.llm_status.state == "ready"

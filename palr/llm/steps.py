@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from palr.settings import gpu_is_lent
+
 WIDTHS = (1, 8, 64)  # tokens; a decision, the rest of a title with it, a long name
 _log = logging.getLogger(__name__)
 
@@ -23,6 +25,12 @@ class Steps:
 
     Without ``recorded`` the very same passes run as they are.
     """
+
+    @classmethod
+    def of(cls, model: Any, room: int) -> "Steps | None":
+        """None where they do not pay: recording takes a minute or more, once for each process,
+        which a GPU that is lent for half a minute does not have."""
+        return cls(model, room) if model.device.type == "cuda" and not gpu_is_lent() else None
 
     def __init__(self, model: Any, room: int, recorded: bool = True):
         import torch

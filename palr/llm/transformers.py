@@ -50,8 +50,7 @@ class TransformersLLM:
         self.tokenizer = tokenizer
         self._block = _BLOCK if model.device.type == "cpu" else _GPU_BLOCK
         self.prefixes = prefixes or PrefixCache()
-        on_gpu = model.device.type == "cuda"
-        self._steps = Steps(model, min(self.context_length, _STEP_ROOM)) if on_gpu else None
+        self._steps = Steps.of(model, min(self.context_length, _STEP_ROOM))
         self._newline = self._encode("\n")
         self._markup = {t for t in tokenizer.all_special_tokens if len(t) > 1}
         self._ends = {

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Generator, Sequence
 
 from palr.domains import HISTORY_LIMIT
+from palr.settings import gpu_is_lent
 from palr.types import Asked, Item, Recommendation
 
 FRAMES = ("https://huggingface.co",)
@@ -50,7 +51,7 @@ def on_gpu(run: Stream) -> Stream:
 
     A run crosses into the process that has the GPU: its arguments and what it yields are pickled.
     """
-    if os.environ.get("SPACES_ZERO_GPU", "").lower() not in ("1", "t", "true"):
+    if not gpu_is_lent():
         return run
     import spaces
 

@@ -1,6 +1,7 @@
 """Steps behind a prompt give what passes over a growing cache give."""
 
 import gc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -45,6 +46,16 @@ def test_decoders_that_take_turns_do_not_disturb_each_other(tiny_llama, steps):
     for fed in FED:
         for stepping, plain in pairs:
             agree(stepping, plain, fed)
+
+
+@pytest.mark.parametrize(
+    ("device", "lent", "recorded"),
+    [("cuda", "", True), ("cuda", "true", False), ("cpu", "", False)],
+)
+def test_only_a_gpu_that_stays_records(tiny_llama, monkeypatch, device, lent, recorded):
+    monkeypatch.setenv("SPACES_ZERO_GPU", lent)
+    model = SimpleNamespace(config=tiny_llama.model.config, device=torch.device(device))
+    assert (Steps.of(model, 256) is not None) == recorded
 
 
 def test_what_does_not_fit_runs_as_ever(tiny_llama):
