@@ -39,11 +39,11 @@ class Recipe:
     in turn. ``window`` is how many of the items that follow count as targets there. With
     ``complete``, a target that was not drawn takes the place of the last candidate. The ``earlier``
     training items before these get a list too, which only a ``teacher`` has something to say of:
-    the retriever has learnt from them. Lists shorter
-    than ``enrich_below`` are enriched; items of the answer change places with the history's at the
-    rate ``swap``. ``profile`` is put into the prompts of a ``profile_share`` of the examples:
-    ``keywords`` are the best supported ones and need no model, ``llm`` is what is served. With
-    ``teacher``, drawn lists carry soft targets (`finetune.teacher`).
+    the retriever has learnt from them. Lists shorter than ``enrich_below`` are enriched; items of
+    the answer change places with the history's at the rate ``swap``. ``profile`` is put into the
+    prompts of a ``profile_share`` of the examples: ``keywords`` are the best supported ones and
+    need no model, ``llm`` is what is served. With ``teacher``, drawn lists carry soft targets
+    (`finetune.teacher`).
     """
 
     __pydantic_config__ = _STRICT
@@ -100,8 +100,8 @@ class Config:
     ``candidates`` (fewest, most) cut prompts in training only: a random part of the list is shown,
     with the labels that its candidates have in the whole. ``shuffle`` puts the list into a new
     random order each epoch. ``compile`` has torch compile the layers, which takes a minute and a
-    compiler. ``start`` is the folder of an adapter to go on from; its LoRA settings
-    count, not those here.
+    compiler. ``start`` is the folder of an adapter to go on from; its LoRA settings count, not
+    those here.
     """
 
     __pydantic_config__ = _STRICT
