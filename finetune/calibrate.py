@@ -4,7 +4,8 @@ A teacher's scale is that of the lists it was fitted on, and a loss shrinks what
 so the two scores are weighed once more, on validation lists of the retriever that is served. A
 model may also be surer of itself in some lists than its word is worth there. So both ways are
 fitted, its scores as they are and brought to one standard deviation in every list, and that which
-makes the validation targets likelier is written to the adapter's ``palr.json``:
+makes the validation targets likelier is written to the adapter's ``palr.json``, behind SASRec as
+what counts behind any retriever, and behind another one as what counts there:
 
     as they are     prior = v / w,  spread = 0,  where w and v are the fitted weights of model
     standardised    prior = v,      spread = w   and retriever (`palr.ranking.mix.on_prior`)
@@ -29,6 +30,7 @@ from palr.settings import Settings
 if TYPE_CHECKING:
     from palr.catalog import Catalog
 
+MAIN = "sasrec"  # whose lists the adapters learn from
 _LEAST = 0.05  # a model that counts for less than this against the retriever adds nothing
 
 
@@ -57,12 +59,12 @@ def calibrate(
     catalog: "Catalog",
     settings: Settings,
     folder: Path,
-    retriever: str = "sasrec",
+    retriever: str = MAIN,
     sampling: Sampling | None = None,
     progress: Progress = silent,
 ) -> Weights:
-    """Fit prior and spread of the adapter in ``folder`` and write them there; prompts are without
-    a profile.
+    """Fit prior and spread of the adapter in ``folder`` behind ``retriever`` and write them there;
+    prompts are without a profile.
 
     Raises:
         PalrError: the adapter gives no scores, no validation list holds its target, or the model
@@ -83,7 +85,11 @@ def calibrate(
             f"{found.retriever:.2f}): train it longer"
         )
     about = json.loads((folder / ABOUT).read_text())
-    about |= {"prior": found.prior, "spread": found.spread}
+    weights = {"prior": found.prior, "spread": found.spread}
+    if retriever == MAIN:
+        about |= weights
+    else:
+        about["behind"] = about.get("behind", {}) | {retriever: weights}
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
     return found
 

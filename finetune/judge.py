@@ -119,14 +119,15 @@ class Judge:
     """Asks one contender, unless the answer is kept; loads its model when first needed.
 
     ``prior`` and ``spread`` are what the retriever's and the model's scores count where it is
-    served (`palr.ranking.mix.on_prior`).
+    served behind this retriever (`palr.ranking.mix.on_prior`).
     """
 
     def __init__(self, bench: Bench, contender: Contender) -> None:
         self.bench, self.contender = bench, contender
         self.prior = self.spread = 0.0
         if contender.adapter and get_mode(contender.mode).on_prior:
-            _, self.prior, self.spread = trained_for(str(contender.adapter))
+            adapter = trained_for(str(contender.adapter), contender.adapter)
+            self.prior, self.spread = adapter.weights(bench.retriever)
         self._llm: TransformersLLM | None = None
         self._base: TransformersLLM | None = None
         settings = bench.settings

@@ -116,9 +116,10 @@ class Recommender:
         )
         return other
 
-    def model(self, adapter: str | None = None) -> LLM:
-        """The language model with an adapter, None for the configured one; raises LLMError."""
-        return self._model(adapter)
+    def model(self, adapter: str | None = None, retriever: str | None = None) -> LLM:
+        """The language model with an adapter, None for the configured one, as it ranks candidates
+        of a retriever; raises LLMError."""
+        return _behind(self._model(adapter), retriever)
 
     def retriever(self, name: str | None = None) -> Retriever:
         """A retriever by its name; raises RetrieverUnavailableError."""
@@ -188,8 +189,6 @@ class Recommender:
                 mode = asked.mode or default_mode(llm)
                 mode = scored_mode(asked.mode, llm) if asked.ranker == "mix" else mode
                 trace = replace(trace, llm=_llm_name(llm), adapter=llm.adapter, mode=mode)
-                prior, spread = weights_of(llm, mode)
-                trace = replace(trace, prior=prior, spread=spread)
                 trace = replace(trace, notes=(*trace.notes, *_of_adapter(llm, mode)))
                 clock.restart()  # waiting for the model to load is not part of the profile's time
                 deadline = time.monotonic() + (math.inf if patience is None else patience)
@@ -211,6 +210,9 @@ class Recommender:
         yield trace
 
         if llm is not None:
+            llm = _behind(llm, used)
+            prior, spread = weights_of(llm, trace.mode)
+            trace = replace(trace, prior=prior, spread=spread)
             instruction = asked.edits.instruction
             prompt, names = fit_ranking_prompt(
                 *(domain, shown, trace.profile, candidates, asked.k, llm, trace.mode),
@@ -319,6 +321,11 @@ def _same_profile(earlier: Recommendation, shown: Sequence[Item], llm: LLM) -> b
         and was.edits.keywords is None
         and not earlier.fallback
     )
+
+
+def _behind(llm: LLM, retriever: str | None) -> LLM:
+    """The model with what its adapter's scores count behind this retriever."""
+    return llm.behind(retriever) if retriever and isinstance(llm, TokenLLM) else llm
 
 
 def _of_adapter(llm: LLM, mode: str) -> tuple[str, ...]:

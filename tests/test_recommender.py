@@ -185,6 +185,26 @@ def test_the_adapters_own_mode_is_the_default_and_another_is_noted(studio, domai
     assert (trace.prior, trace.spread) == (0.0, 0.0)
 
 
+def test_a_run_has_the_weights_for_its_retriever(studio):
+    class Weighed(ScriptedLLM):
+        modes, prior = ("relevance",), 1.5
+
+        def behind(self, retriever):
+            other = Weighed()
+            other.prior, other.spread = 10_000.0, 0.25  # the retriever has the word
+            return other if retriever == "semantic" else self
+
+    recommender = with_llm(studio, "movies", Weighed())
+    for name, weights in (("semantic", (10_000.0, 0.25)), ("popularity", (1.5, 0.0))):
+        trace = recommender.recommend(visitors_picks(studio, "movies"), Asked(retriever=name))
+        assert (trace.prior, trace.spread) == weights
+        retrieved = [candidate.item for candidate in trace.candidates][:10]
+        ranked = [item.item for item in trace.ranking.items]
+        assert (ranked == retrieved) == (name == "semantic")
+        model = recommender.model(None, name)
+        assert (model.prior, model.spread) == weights
+
+
 def test_the_default_mode_is_the_adapters_best_that_there_is():
     llm = ScriptedLLM()
     assert default_mode(llm) == "titles"

@@ -6,14 +6,16 @@ A folder with an adapter may hold ``palr.json`` beside ``adapter_config.json``:
 
 names the ranking modes that it was trained for, the best first, and what it was trained on.
 ``"prior": 1.0`` says that it was trained on top of the retriever's scores, and how much they count,
-``"spread": 0.5`` to which standard deviation its own are brought (`palr.ranking.mix.on_prior`).
+``"spread": 0.5`` to which standard deviation its own are brought (`palr.ranking.mix.on_prior`);
+``"behind": {"semantic": {"prior": 4.0, "spread": 0.0}}`` has weights for lists of that retriever.
 Those that lie in ``assets/adapters`` and ``PALR_HOME/adapters`` can be chosen on the page; they
 need the whole note.
 """
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,15 @@ ROWS = ("v1", "v2")  # of the paper's table: without and with candidates in the 
 @dataclass(frozen=True)
 class Adapter:
     """An adapter's folder and what its note says; ``modes`` are the best first, ``prior`` and
-    ``spread`` are what the retriever's scores and its own count (`palr.ranking.mix.on_prior`)."""
+    ``spread`` are what the retriever's scores and its own count (`palr.ranking.mix.on_prior`), but
+    for the retrievers that are named in ``behind``."""
 
     name: str
     folder: Path
     modes: tuple[str, ...]
     prior: float = 0.0
     spread: float = 0.0
+    behind: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     domain: str = ""
     base_model: str = ""
     dataset: str = ""
@@ -49,6 +53,10 @@ class Adapter:
         """
         row = next((row for row in ROWS if row in self.name.split("-")), None)
         return f"PALR_{row}" if row else self.name
+
+    def weights(self, retriever: str) -> tuple[float, float]:
+        """Prior and spread for the lists of a retriever."""
+        return self.behind.get(retriever, (self.prior, self.spread))
 
 
 def adapters(settings: Settings, domain: str, shipped: Path = SHIPPED) -> dict[str, Adapter]:
@@ -93,6 +101,7 @@ def read_adapter(folder: Path) -> Adapter:
             folder,
             _modes(note),
             *_weights(note),
+            _behind(note),
             note["domain"],
             note["base_model"],
             note.get("dataset", ""),
@@ -121,7 +130,7 @@ def configured(settings: Settings) -> Adapter | None:
             f"the adapter {adapter} does not load over {settings.llm}: {reason}. Check that "
             "PALR_ADAPTER is a PEFT folder or hub id that was trained on this PALR_LLM"
         ) from error
-    return Adapter(Path(adapter).name, folder, *trained_for(adapter))
+    return trained_for(adapter, folder)
 
 
 def base_name(settings: Settings) -> str:
@@ -131,19 +140,19 @@ def base_name(settings: Settings) -> str:
     return Path(settings.llm).name if Path(settings.llm).is_dir() else settings.llm
 
 
-def trained_for(adapter: str) -> tuple[tuple[str, ...], float, float]:
-    """Modes, prior and spread that the adapter (folder or hub id) names; empty and 0 where it has
-    no note.
+def trained_for(adapter: str, folder: Path) -> Adapter:
+    """The adapter (folder or hub id), which lies in ``folder``, and what its note says of it, where
+    it has one.
 
     Raises:
         LLMError: the note does not say what it should.
     """
-    path = _note(adapter)
+    name, path = Path(adapter).name, _note(adapter)
     if path is None:
-        return (), 0.0, 0.0
+        return Adapter(name, folder, ())
     try:
         note = _read(path)
-        return _modes(note), *_weights(note)
+        return Adapter(name, folder, _modes(note), *_weights(note), _behind(note))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LLMError(
             f'{NOTE} of the adapter {adapter} is damaged ({error}): write {{"modes": ["titles"]}} '
@@ -175,6 +184,13 @@ def _weights(note: dict[str, Any]) -> tuple[float, float]:
         if not known or not 0 <= weight < math.inf:
             raise TypeError("prior and spread are weights")
     return float(prior), float(spread)
+
+
+def _behind(note: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    behind = note.get("behind", {})
+    if not (isinstance(behind, dict) and all(isinstance(w, dict) for w in behind.values())):
+        raise TypeError("behind gives prior and spread by retriever")
+    return {retriever: _weights(weights) for retriever, weights in behind.items()}
 
 
 def _folder(adapter: str) -> Path:

@@ -94,6 +94,10 @@ class TokenLLM(LLM, Protocol):
         to the retriever's; 0 where they stay as they are."""
         ...
 
+    def behind(self, retriever: str) -> "TokenLLM":
+        """This model with the prior and the spread that its adapter has for a retriever's lists."""
+        ...
+
     @property
     def gains_by_batches(self) -> bool:
         """Whether many prompts take less time together than one after the other."""

@@ -37,6 +37,9 @@ class ScriptedLLM:
         self._reply = reply
         self.context_length = context_length
 
+    def behind(self, retriever: str) -> "ScriptedLLM":
+        return self
+
     def render(self, text: str) -> str:
         return text + "\n"
 

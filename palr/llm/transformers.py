@@ -4,6 +4,7 @@ Deterministic by construction: the next token is always read from the logits her
 own sampling defaults never apply.
 """
 
+import copy
 import os
 from bisect import bisect_left
 from collections.abc import Generator, Iterator, Sequence
@@ -46,6 +47,8 @@ class TransformersLLM:
         self.modes = adapter.modes if adapter else ()
         self.prior = adapter.prior if adapter else 0.0
         self.spread = adapter.spread if adapter else 0.0
+        self._weights = adapter.behind if adapter else {}
+        self._weighed: dict[str, TransformersLLM] = {}
         self.model = model
         self.tokenizer = tokenizer
         self._block = _BLOCK if model.device.type == "cpu" else _GPU_BLOCK
@@ -103,6 +106,16 @@ class TransformersLLM:
         from palr.llm.shelf import Shelf
 
         return Shelf(base).llm(adapter)
+
+    def behind(self, retriever: str) -> "TransformersLLM":
+        """See `palr.llm.base.TokenLLM`."""
+        if retriever not in self._weights:
+            return self
+        if retriever not in self._weighed:
+            view = copy.copy(self)
+            view.prior, view.spread = self._weights[retriever]
+            self._weighed.setdefault(retriever, view)  # labels are kept by model
+        return self._weighed[retriever]
 
     @property
     def arithmetic(self) -> str:

@@ -211,7 +211,10 @@ def test_a_model_that_is_loud_where_it_is_wrong_is_standardised(
     weights = calibrate(films, home, folder_, "popularity", sampling)
     assert weights.standardised is loud
     written = read_adapter(folder_)
-    assert (written.prior, written.spread) == (weights.prior, weights.spread)
+    assert written.weights("popularity") == (weights.prior, weights.spread)
+    assert written.weights("sasrec") == read_adapter(adapter).weights("sasrec")  # as it was
+    judge = Judge(bench, contender(f"calibrated={folder_}"))
+    assert (judge.prior, judge.spread) == (weights.prior, weights.spread)
     path.unlink()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from palr.errors import LLMError
 from palr.llm import load_llm
-from palr.llm.adapters import trained_for
+from palr.llm.adapters import Adapter, trained_for
 from palr.llm.transformers import TransformersLLM
 from palr.settings import Settings
 
@@ -122,6 +122,21 @@ def test_an_adapter_says_what_it_was_trained_for(settings, tmp_path, tiny_llama)
     assert said() == (("relevance",), 0.5, 2.0)
 
 
+def test_an_adapter_has_weights_for_a_retriever(settings, tmp_path, tiny_llama):
+    base = save_tiny(tmp_path / "base", tiny_llama)
+    adapter = save_adapter(tmp_path / "palr-v2", tiny_llama, scale=1.0)
+    note = {"modes": ["relevance"], "prior": 0.5, "spread": 2}
+    note["behind"] = {"semantic": {"prior": 4}}
+    (adapter / "palr.json").write_text(json.dumps(note))
+    llm = load(settings, llm=str(base), adapter=str(adapter))
+    assert llm.behind("sasrec") is llm
+    semantic = llm.behind("semantic")
+    assert (semantic.prior, semantic.spread) == (4.0, 0.0)
+    assert (llm.prior, llm.spread) == (0.5, 2.0)
+    assert llm.behind("semantic") is semantic
+    assert (semantic.start("x").logprobs() == llm.start("x").logprobs()).all()
+
+
 @pytest.mark.parametrize(
     "note",
     [
@@ -135,16 +150,21 @@ def test_an_adapter_says_what_it_was_trained_for(settings, tmp_path, tiny_llama)
         '{"modes": ["labels"], "prior": NaN}',
         '{"modes": ["labels"], "prior": 1, "spread": -1}',
         '{"modes": ["labels"], "prior": 1, "spread": true}',
+        '{"modes": ["labels"], "behind": ["semantic"]}',
+        '{"modes": ["labels"], "behind": {"semantic": 1}}',
+        '{"modes": ["labels"], "behind": {"semantic": {"prior": -1}}}',
     ],
 )
 def test_a_damaged_note_of_an_adapter_names_the_remedy(tmp_path, note):
     (tmp_path / "palr.json").write_text(note)
     with pytest.raises(LLMError, match="ranking modes it was trained for, or remove"):
-        trained_for(str(tmp_path))
+        trained_for(str(tmp_path), tmp_path)
 
 
-def test_an_adapter_of_the_hub_needs_no_note():
-    assert trained_for("nobody/no-such-adapter") == ((), 0.0, 0.0)
+def test_an_adapter_of_the_hub_needs_no_note(tmp_path):
+    known = Adapter("no-such-adapter", tmp_path, ())
+    assert trained_for("nobody/no-such-adapter", tmp_path) == known
+    assert known.weights("sasrec") == (0.0, 0.0)
 
 
 def test_the_measurement_of_the_cpu_is_kept_in_the_home(settings, tmp_path, tiny_llama):

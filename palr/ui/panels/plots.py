@@ -43,7 +43,9 @@ def build(bench: Bench) -> None:
         floor: Floor | None = None
         why = ""
         try:
-            for step in measure_floor(trace, recommender.model(trace.asked.adapter)):
+            for step in measure_floor(
+                trace, recommender.model(trace.asked.adapter, trace.retriever)
+            ):
                 if isinstance(step, Progress):
                     yield Step("Measuring the floor", 2, 3)
                 else:
