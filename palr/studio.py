@@ -1,5 +1,6 @@
 """What the page and the command line share: one catalog, retriever and language model each."""
 
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from palr import __version__
 from palr.catalog import Catalog, CatalogStore
 from palr.domains import DOMAINS, Domain, get_domain
-from palr.errors import PalrError, RetrieverUnavailableError
+from palr.errors import LLMError, PalrError, RetrieverUnavailableError
 from palr.llm import load_llm
 from palr.llm.adapters import Adapter, absent, adapters, configured, preferred
 from palr.llm.base import LLM
@@ -29,6 +30,7 @@ from palr.types import Item
 if TYPE_CHECKING:
     from palr.llm.shelf import Shelf
 
+_log = logging.getLogger(__name__)
 MAX_EMBEDDED = 512  # texts of visitors' own items
 
 
@@ -237,3 +239,8 @@ class Studio:
         except PalrError as error:
             # The first visitor's run meets the same error and shows it; nobody waits here.
             self._llm_error = self._llm_error or (error if self._llm is None else None)
+        except Exception as error:
+            # Whatever it was, no run may wait for ever for a model that is not being loaded.
+            _log.exception("the warm-up broke off")
+            if self._llm is None:
+                self._llm_error = LLMError(f"the language model does not load: {error}")

@@ -1,5 +1,6 @@
 """What can break around a run, broken for real: model, database, disk."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from palr.catalog import CatalogStore
 from palr.errors import CatalogError, LLMError
+from palr.llm.base import LLM
 from palr.llm.scripted import ScriptedLLM, reversed_candidates
 from palr.recommender import Recommender
 from palr.settings import Settings
@@ -215,3 +217,61 @@ def test_the_warm_up_asks_no_model_whose_gpu_is_lent(
     warming.warm_up().join()
     assert bool(asked) == (not lent)
     assert warming.llm_status.state == "ready"
+
+
+def test_a_warm_up_that_breaks_off_lets_nobody_wait(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks() -> LLM:
+        raise ImportError("half a library")
+
+    warming = Studio(settings.model_copy(update={"llm_backend": "scripted"}))
+    with monkeypatch.context() as patch:
+        patch.setattr(warming, "_load", breaks)
+        warming.warm_up().join()
+    assert warming.llm_status.state == "failed"
+    assert "half a library" in warming.llm_status.message
+    assert warming.llm().name == "scripted"  # the next run loads it
+    assert warming.llm_status.state == "ready"
+
+
+# A visitor's own item needs the sentence model while the warm-up loads the language model.
+IMPORTS = """
+import threading, time
+from pathlib import Path
+from palr.errors import PalrError
+from palr.llm.transformers import TransformersLLM
+from palr.retrieval.semantic import embed
+from palr.settings import Settings
+
+broken = []
+
+def at(seconds, work):
+    time.sleep(seconds)
+    try:
+        work()
+    except PalrError:
+        pass  # there is no such model
+    except Exception as error:
+        broken.append(error)
+
+nowhere = Path("nowhere").absolute()
+works = [(0, lambda: embed(["x"], nowhere))]
+works += [(n / 4, lambda: TransformersLLM.load(Settings(llm=str(nowhere)))) for n in range(12)]
+threads = [threading.Thread(target=at, args=work) for work in works]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert not broken, broken
+"""
+
+
+def test_two_threads_may_need_the_large_libraries_at_once(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr.decode()

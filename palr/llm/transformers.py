@@ -15,6 +15,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from palr.errors import LLMError
+from palr.imports import IMPORTING
 from palr.llm.adapters import Adapter, configured
 from palr.llm.base import Batch
 from palr.llm.batch import TransformersBatch
@@ -69,7 +70,9 @@ class TransformersLLM:
                 bitsandbytes is missing, or the adapter does not fit.
         """
         import torch
-        from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+        with IMPORTING:
+            from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
         embedded = settings.llm == SMOLLM2
         source = str(settings.model_path(SMOLLM2)) if embedded else settings.llm

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from palr.data.progress import Bars, Progress
 from palr.errors import RetrieverUnavailableError
+from palr.imports import IMPORTING
 from palr.settings import MINILM, Settings
 from palr.types import Item
 
@@ -137,7 +138,8 @@ def embed(
     Raises:
         RetrieverUnavailableError: the model does not load.
     """
-    from sentence_transformers import SentenceTransformer
+    with IMPORTING:
+        from sentence_transformers import SentenceTransformer
 
     try:
         model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
