@@ -88,9 +88,10 @@ class TransformersLLM:
                 dtype = speed.dtype
             weights = _weights_options(dtype, device)
             tokenizer = AutoTokenizer.from_pretrained(source, **options)
-            model = AutoModelForCausalLM.from_pretrained(
-                source, use_safetensors=True, **options, **weights
-            )
+            with IMPORTING:
+                model = AutoModelForCausalLM.from_pretrained(
+                    source, use_safetensors=True, **options, **weights
+                )
             if "quantization_config" not in weights:
                 model = model.to(device)
         except torch.cuda.OutOfMemoryError as error:

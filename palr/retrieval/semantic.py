@@ -142,7 +142,8 @@ def embed(
         from sentence_transformers import SentenceTransformer
 
     try:
-        model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+        with IMPORTING:
+            model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     except Exception as error:  # the loader raises whatever its many file formats meet
         raise RetrieverUnavailableError(
             f"the sentence model in {folder} does not load ({error}); delete the folder and run "
