@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # Each layer may import the ones before it, and itself.
 LAYERS = [
-    ["errors", "text", "imports"],
+    ["errors", "text", "loading"],
     ["types", "settings"],
     ["domains", "metrics"],
     ["data", "prompts", "llm"],

@@ -15,7 +15,6 @@ import numpy as np
 from safetensors import SafetensorError
 
 from palr.errors import LLMError
-from palr.imports import IMPORTING
 from palr.llm.adapters import Adapter, configured
 from palr.llm.base import Batch
 from palr.llm.batch import TransformersBatch
@@ -23,6 +22,7 @@ from palr.llm.decoder import TransformersDecoder, piece_ends
 from palr.llm.prefixes import PrefixCache
 from palr.llm.speed import cpu_speed
 from palr.llm.steps import Steps
+from palr.loading import LOADING
 from palr.settings import SMOLLM2, Settings
 
 _SMOLLM2_NAME = "SmolLM2-135M-Instruct"
@@ -69,10 +69,20 @@ class TransformersLLM:
             LLMError: naming the remedy, where the model is absent, gated or too large, the GPU or
                 bitsandbytes is missing, or the adapter does not fit.
         """
-        import torch
+        with LOADING:
+            base = cls._base(settings)
+        adapter = configured(settings)
+        if adapter is None:
+            return base
+        from palr.llm.shelf import Shelf
 
-        with IMPORTING:
-            from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+        return Shelf(base).llm(adapter)
+
+    @classmethod
+    def _base(cls, settings: Settings) -> "TransformersLLM":
+        """The model without an adapter; errors as `load`."""
+        import torch
+        from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
         embedded = settings.llm == SMOLLM2
         source = str(settings.model_path(SMOLLM2)) if embedded else settings.llm
@@ -88,10 +98,9 @@ class TransformersLLM:
                 dtype = speed.dtype
             weights = _weights_options(dtype, device)
             tokenizer = AutoTokenizer.from_pretrained(source, **options)
-            with IMPORTING:
-                model = AutoModelForCausalLM.from_pretrained(
-                    source, use_safetensors=True, **options, **weights
-                )
+            model = AutoModelForCausalLM.from_pretrained(
+                source, use_safetensors=True, **options, **weights
+            )
             if "quantization_config" not in weights:
                 model = model.to(device)
         except torch.cuda.OutOfMemoryError as error:
@@ -103,13 +112,7 @@ class TransformersLLM:
             raise LLMError(_load_remedy(settings.llm, error)) from error
         model.eval()
         name = _SMOLLM2_NAME if embedded else Path(settings.llm).name
-        base = cls(model, tokenizer, name)
-        adapter = configured(settings)
-        if adapter is None:
-            return base
-        from palr.llm.shelf import Shelf
-
-        return Shelf(base).llm(adapter)
+        return cls(model, tokenizer, name)
 
     def behind(self, retriever: str) -> "TransformersLLM":
         """See `palr.llm.base.TokenLLM`."""

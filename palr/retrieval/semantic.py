@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from palr.data.progress import Bars, Progress
 from palr.errors import RetrieverUnavailableError
-from palr.imports import IMPORTING
+from palr.loading import LOADING
 from palr.settings import MINILM, Settings
 from palr.types import Item
 
@@ -138,17 +138,16 @@ def embed(
     Raises:
         RetrieverUnavailableError: the model does not load.
     """
-    with IMPORTING:
+    with LOADING:
         from sentence_transformers import SentenceTransformer
 
-    try:
-        with IMPORTING:
+        try:
             model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
-    except Exception as error:  # the loader raises whatever its many file formats meet
-        raise RetrieverUnavailableError(
-            f"the sentence model in {folder} does not load ({error}); delete the folder and run "
-            "`python -m palr setup`"
-        ) from error
+        except Exception as error:  # the loader raises whatever its many file formats meet
+            raise RetrieverUnavailableError(
+                f"the sentence model in {folder} does not load ({error}); delete the folder and "
+                "run `python -m palr setup`"
+            ) from error
     # Texts of like length share a batch, so that little of it is padding.
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
     parts = []

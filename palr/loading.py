@@ -1,4 +1,4 @@
-"""Large libraries are imported, and models loaded, by one thread at a time.
+"""Models are loaded, and the libraries for them imported, by one thread at a time.
 
 transformers puts another module into its own place while it is imported. A thread that waits for
 that gets the one that was there first, which lacks most names. And while a model loads, settings of
@@ -7,4 +7,4 @@ the whole process are others, so that one that is loaded beside it can lack weig
 
 import threading
 
-IMPORTING = threading.RLock()
+LOADING = threading.Lock()
