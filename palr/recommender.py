@@ -116,10 +116,13 @@ class Recommender:
         )
         return other
 
-    def model(self, adapter: str | None = None, retriever: str | None = None) -> LLM:
-        """The language model with an adapter, None for the configured one, as it ranks candidates
-        of a retriever; raises LLMError."""
-        return _behind(self._model(adapter), retriever)
+    def model(self, adapter: str | None = None) -> LLM:
+        """The language model with an adapter, None for the configured one; raises LLMError."""
+        return self._model(adapter)
+
+    def model_of(self, trace: Recommendation) -> LLM:
+        """The language model as it ranked in a run; raises LLMError."""
+        return _behind(self._model(trace.asked.adapter), trace.retriever)
 
     def retriever(self, name: str | None = None) -> Retriever:
         """A retriever by its name; raises RetrieverUnavailableError."""

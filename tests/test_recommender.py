@@ -201,7 +201,7 @@ def test_a_run_has_the_weights_for_its_retriever(studio):
         retrieved = [candidate.item for candidate in trace.candidates][:10]
         ranked = [item.item for item in trace.ranking.items]
         assert (ranked == retrieved) == (name == "semantic")
-        model = recommender.model(None, name)
+        model = recommender.model_of(trace)
         assert (model.prior, model.spread) == weights
 
 

@@ -43,9 +43,7 @@ def build(bench: Bench) -> None:
         floor: Floor | None = None
         why = ""
         try:
-            for step in measure_floor(
-                trace, recommender.model(trace.asked.adapter, trace.retriever)
-            ):
+            for step in measure_floor(trace, recommender.model_of(trace)):
                 if isinstance(step, Progress):
                     yield Step("Measuring the floor", 2, 3)
                 else:

@@ -23,9 +23,7 @@ def build(bench: Bench) -> None:
 
     def work(trace: Recommendation) -> Generator[Step]:
         recommender = bench.recommender(trace)
-        for step in measure_stability(
-            trace, recommender.model(trace.asked.adapter, trace.retriever)
-        ):
+        for step in measure_stability(trace, recommender.model_of(trace)):
             if isinstance(step, Progress):
                 yield Step("Ranking shuffled candidates", step.done, step.total)
             else:

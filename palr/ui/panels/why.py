@@ -28,7 +28,7 @@ def build(bench: Bench) -> None:
     def work(trace: Recommendation) -> Generator[Step]:
         recommender = bench.recommender(trace)
         llm, retriever = (
-            recommender.model(trace.asked.adapter, trace.retriever),
+            recommender.model_of(trace),
             recommender.retriever(trace.retriever),
         )
         influence: Influence | None = None

@@ -33,9 +33,7 @@ def build(bench: Bench) -> None:
             raise PalrError(f"Write the title of a {catalog.domain.noun} first.")
         item = named(catalog, title)
         retriever = recommender.retriever(trace.retriever)
-        for step in why_not(
-            trace, item, recommender.model(trace.asked.adapter, trace.retriever), retriever
-        ):
+        for step in why_not(trace, item, recommender.model_of(trace), retriever):
             if isinstance(step, Progress):
                 yield Step("Asking again", step.done, step.total)
             else:
