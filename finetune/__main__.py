@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from finetune.configs import CONFIGS, RECIPES, named, with_changes
+from finetune.configs import CONFIGS, RECIPES, RETRIEVER, named, with_changes
 from palr.catalog import CatalogStore
 from palr.data.progress import Bars
 from palr.errors import PalrError
@@ -96,7 +96,7 @@ def train(
 def calibrate(
     dataset: DatasetName,
     adapter: Annotated[Path, typer.Argument(help="Folder of the adapter.")],
-    retriever: Annotated[str, typer.Option(help="The retriever before the model.")] = "sasrec",
+    retriever: Annotated[str, typer.Option(help="The retriever before the model.")] = RETRIEVER,
     validation: Annotated[int, typer.Option(min=1, help="Validation users to ask.")] = 500,
     seed: Seed = 0,
 ) -> None:
@@ -117,7 +117,7 @@ def calibrate(
 @app.command()
 def ceiling(
     dataset: DatasetName,
-    retriever: Annotated[str, typer.Option(help="The retriever before the teacher.")] = "sasrec",
+    retriever: Annotated[str, typer.Option(help="The retriever before the teacher.")] = RETRIEVER,
     users: Users = 1500,
     validation: Annotated[int, typer.Option(min=1, help="Validation users to fit to.")] = 6000,
     seed: Seed = 0,
@@ -153,7 +153,7 @@ def evaluate(
     zero_shot: Annotated[
         str, typer.Option(help=f"Mode of the row zero-shot: {', '.join(MODES)}; empty: no row.")
     ] = DEFAULT_MODE,
-    retriever: Annotated[str, typer.Option(help="The retriever before the model.")] = "sasrec",
+    retriever: Annotated[str, typer.Option(help="The retriever before the model.")] = RETRIEVER,
     baseline: Annotated[
         str | None, typer.Option(help="The row to compare the others with; default the retriever.")
     ] = None,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finetune.adapters import ABOUT
+from finetune.configs import RETRIEVER
 from finetune.evaluate import opened, validation_lists
 from finetune.judge import Judge, Sampling, contender
 from finetune.lists import Case, Order, fit_mix, mix_features
@@ -30,7 +31,6 @@ from palr.settings import Settings
 if TYPE_CHECKING:
     from palr.catalog import Catalog
 
-MAIN = "sasrec"  # whose lists the adapters learn from
 _LEAST = 0.05  # a model that counts for less than this against the retriever adds nothing
 
 
@@ -59,7 +59,7 @@ def calibrate(
     catalog: "Catalog",
     settings: Settings,
     folder: Path,
-    retriever: str = MAIN,
+    retriever: str = RETRIEVER,
     sampling: Sampling | None = None,
     progress: Progress = silent,
 ) -> Weights:
@@ -86,7 +86,7 @@ def calibrate(
         )
     about = json.loads((folder / ABOUT).read_text())
     weights = {"prior": found.prior, "spread": found.spread}
-    if retriever == MAIN:
+    if retriever == RETRIEVER:
         about |= weights
     else:
         about["behind"] = about.get("behind", {}) | {retriever: weights}

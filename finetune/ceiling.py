@@ -9,6 +9,7 @@ drawn ones, and ranks the test lists that the adapters rank.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from finetune.configs import RETRIEVER
 from finetune.evaluate import opened
 from finetune.judge import Sampling
 from finetune.lists import Case, Order
@@ -39,7 +40,7 @@ def ceiling(
     catalog: "Catalog",
     settings: Settings,
     *,
-    retriever: str = "sasrec",
+    retriever: str = RETRIEVER,
     sampling: Sampling | None = None,
     progress: Progress = silent,
     command: str = "",

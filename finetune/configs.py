@@ -25,6 +25,7 @@ TAUGHT: dict[Loss, str] = {
     "relevance": "relevance",
     "distilled": "relevance",
 }
+RETRIEVER = "sasrec"  # whose lists the adapters learn from
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from finetune.adapters import WEIGHTS
 from finetune.build import chosen_users
+from finetune.configs import RETRIEVER
 from finetune.judge import Bench, Contender, Judge, Sampling
 from finetune.lists import (
     Case,
@@ -56,7 +57,7 @@ def evaluate(
     settings: Settings,
     contenders: Sequence[Contender],
     *,
-    retriever: str = "sasrec",
+    retriever: str = RETRIEVER,
     baseline: str | None = None,
     sampling: Sampling | None = None,
     profile: Literal["none", "llm"] = "llm",
