@@ -33,7 +33,9 @@ SETTLED = """() => Promise.all(document.getAnimations()
 
 
 def faults(page: Page) -> list[str]:
-    """What axe-core calls serious or critical, with its places, once nothing fades any more."""
+    """What axe-core calls serious or critical, with its places, once nothing is worked on or fades
+    any more: work ends after its result shows, and a button that comes back is pale at first."""
+    expect(page.locator(".panel-cancel:visible, #cancel:visible")).to_have_count(0, timeout=WAIT_MS)
     page.evaluate(SETTLED)
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
