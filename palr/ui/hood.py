@@ -35,8 +35,8 @@ def under_the_hood(view: View) -> str:
     if view.phase in ("done", "cancelled", "failed"):
         parts.append(_trace_json(trace))
     return (
-        '<details class="disclosure hood" data-keep="hood"><summary>Under the hood'
-        '<span class="summary-hint">prompts as sent, raw output, trace</span></summary>'
+        '<details class="disclosure hood" data-keep="hood"><summary><span class="panel-name">'
+        "Under the hood\nprompts as sent, raw output, trace</span></summary>"
         f'<div class="hood-body">{"".join(parts)}</div></details>'
     )
 

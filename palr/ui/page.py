@@ -170,9 +170,10 @@ def build_page(studio: Studio) -> Page:
         )
         bench.follow(lambda _, trace: (keeping.saved(studio, trace),), [saved])
         with panels:
-            for label, build in PANELS.items():
-                with gr.Accordion(label, open=False, elem_classes="panel"):
-                    build(bench)
+            for label, panel in PANELS.items():
+                # The styles set the first line apart from the rest.
+                with gr.Accordion(f"{label}\n{panel.hint}", open=False, elem_classes="panel"):
+                    panel.build(bench)
         endpoints = Endpoints(studio, turns)
     return Page(demo, picker, turns, endpoints)
 

@@ -4,18 +4,28 @@ To add a panel, write a module with ``build(bench)`` and add one entry to `PANEL
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from palr.ui.panels import compare, edit, own, plots, runs, sure, why, whynot
 from palr.ui.panels.bench import Bench
 
-PANELS: dict[str, Callable[[Bench], None]] = {
-    "Edit and run again": edit.build,
-    "Compare two ways": compare.build,
-    "Why this pick": why.build,
-    "How sure": sure.build,
-    "Why not …": whynot.build,
-    "Your own item": own.build,
-    "Map and plots": plots.build,
-    "Save, share, open": runs.build,
+
+@dataclass(frozen=True)
+class Panel:
+    """What a closed panel promises, and what fills it."""
+
+    hint: str
+    build: Callable[[Bench], None]
+
+
+PANELS = {
+    "Edit and run again": Panel("change the profile, the candidates or the prompt", edit.build),
+    "Compare two ways": Panel("the same picks with another model or setting", compare.build),
+    "Why this pick": Panel("which of your picks brought which title", why.build),
+    "How sure": Panel("what stays in the top ten when the candidates change places", sure.build),
+    "Why not …": Panel("where any other title was lost, and what would bring it in", whynot.build),
+    "Your own item": Panel("bring something that no model has seen", own.build),
+    "Map and plots": Panel("this run on the catalog's map, its scores and its time", plots.build),
+    "Save, share, open": Panel("keep a run, pass it on, come back to it", runs.build),
 }
 """By the label that a visitor reads."""
