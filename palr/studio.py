@@ -80,8 +80,10 @@ class Studio:
 
     def retriever(self, domain: str, name: str) -> Retriever:
         """A loaded retriever; raises RetrieverUnavailableError with the reason."""
+        key = (domain, name)
+        if key in self._retrievers:  # it need not wait while another domain's is being loaded
+            return self._retrievers[key]
         with self._retriever_lock:
-            key = (domain, name)
             if key not in self._retrievers:
                 loaded = load_retriever(name, self.catalog(domain), self.settings)
                 # "auto" and the name of what it found are one and the same.

@@ -5,8 +5,10 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -14,7 +16,9 @@ from palr.catalog import CatalogStore
 from palr.errors import CatalogError, LLMError
 from palr.llm.base import LLM
 from palr.llm.scripted import ScriptedLLM, reversed_candidates
+from palr.loading import LOADING
 from palr.recommender import Recommender
+from palr.retrieval.base import Retriever
 from palr.settings import Settings
 from palr.studio import Studio
 from palr.types import Recommendation
@@ -233,6 +237,28 @@ def test_a_warm_up_that_breaks_off_lets_nobody_wait(
     assert "half a library" in warming.llm_status.message
     assert warming.llm().name == "scripted"  # the next run loads it
     assert warming.llm_status.state == "ready"
+
+
+def test_a_domain_does_not_wait_for_what_another_one_loads(
+    copied: Settings, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"  # without embeddings
+    home.mkdir()
+    (home / "models").symlink_to(copied.home / "models")
+    studio = Studio(copied.model_copy(update={"home": home}))
+    ready = studio.retriever("movies", "auto")
+    found: list[Retriever] = []
+    with LOADING:  # the other's catalog cannot be embedded for now
+        other = Thread(target=studio.retriever, args=("beauty", "semantic"), daemon=True)
+        other.start()
+        while not studio._retriever_lock.locked():
+            time.sleep(0.01)
+        mine = Thread(target=lambda: found.append(studio.retriever("movies", "auto")), daemon=True)
+        mine.start()
+        mine.join(timeout=30)
+        assert other.is_alive()
+        assert found == [ready]
+    other.join()
 
 
 # A visitor's own item needs the sentence model while the warm-up loads the language model.
