@@ -38,6 +38,7 @@ def why(page: Page) -> None:
     page.locator("#why-measure").click()
     expect(page.locator("#why .because li")).to_have_count(10, timeout=WAIT_MS)
     expect(page.locator("#why .heat").first).to_be_visible()
+    expect(page.locator("#why-measure")).to_be_enabled(timeout=WAIT_MS)
 
 
 def sure(page: Page) -> None:
