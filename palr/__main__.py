@@ -18,7 +18,7 @@ from palr.evaluation.protocol import Part
 from palr.evaluation.records import to_json
 from palr.evaluation.report import comparison_table, table
 from palr.ranking import MODES
-from palr.recommender import N_CANDIDATES
+from palr.recommender import COLD_START, N_CANDIDATES
 from palr.report import markdown
 from palr.retrieval import RETRIEVERS
 from palr.retrieval.splits import LEAVE_ONE_OUT, PROTOCOLS, check_protocol
@@ -66,6 +66,9 @@ def setup(
     """Fetch and prepare everything the default needs, so that the first start is quick."""
     settings = load_settings()
     ensure(settings, verify=verify)
+    studio = Studio(settings)
+    for domain in DOMAINS:
+        studio.retriever(domain, COLD_START)  # embeds the catalog, where that was not done yet
     typer.echo(f"everything is ready in {settings.home}")
 
 

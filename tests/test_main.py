@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from palr.setup import EMBEDDED
 from palr.traces import read_trace
 
 ROOT = Path(__file__).parents[1]
@@ -171,6 +172,23 @@ def test_an_installed_data_set_replaces_the_default_until_it_is_removed(tmp_path
     assert "ml-1m           installed" in listed
     assert palr(tmp_path, "data", "remove", "ml-1m").returncode == 0
     assert "ml-1m           -" in palr(tmp_path, "data", "list").stdout
+
+
+def test_setup_leaves_nothing_for_the_first_visitor_to_wait_for(palr_home, tmp_path):
+    assert palr(palr_home, "setup").returncode == 0
+    home = tmp_path / "home"
+    home.mkdir()
+    for part in ("models", "downloads"):
+        (home / part).symlink_to(palr_home / part)
+    shutil.copy(palr_home / "catalog.db", home)
+    films = shutil.ignore_patterns("ml-100k-*")  # a few seconds to make anew; the others a minute
+    shutil.copytree(palr_home / "embeddings", home / "embeddings", ignore=films)
+    result = palr(home, "setup")
+    assert result.returncode == 0, result.stderr
+    embedded = {path.name.rsplit("-", 1)[0] for path in (home / "embeddings").iterdir()}
+    assert embedded >= set(EMBEDDED)
+    assert "Embedding" in result.stderr
+    assert "Embedding" not in palr(home, "setup").stderr
 
 
 def test_a_home_that_cannot_be_written_names_the_remedy(tmp_path):
