@@ -1,14 +1,9 @@
 """Faults of a server, each caused by a small real one on loopback."""
 
-import json
 import socket
-import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -20,136 +15,21 @@ from palr.llm.resilience import Patience
 from palr.ranking import fit_ranking_prompt, rank
 from palr.types import Candidate, Item
 from tests.llm.conftest import free_port
-
-MODELS = b'{"data": [{"id": "m", "max_model_len": 2048}]}'
-DONE = b"data: [DONE]\n\n"
-
-Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
-def event(text: str, finish: str | None = None) -> bytes:
-    chunk = {"choices": [{"delta": {"content": text}, "finish_reason": finish}]}
-    return b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n"
-
-
-def replies(body: bytes, status: int = 200, **headers: str) -> Answer:
-    """A whole answer; ``retry_after="3"`` becomes the header Retry-After."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response_only(status)
-        handler.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return answer
-
-
-def begins(body: bytes, then: Answer) -> Answer:
-    """The beginning of a chunked answer; what comes ``then`` decides how it goes on."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.protocol_version = "HTTP/1.1"
-        handler.send_response(200)
-        handler.send_header("Transfer-Encoding", "chunked")
-        handler.end_headers()
-        if body:  # an empty chunk would end the answer
-            handler.wfile.write(b"%x\r\n%b\r\n" % (len(body), body))
-        then(handler)
-
-    return answer
-
-
-def dies(handler: BaseHTTPRequestHandler) -> None:
-    """Reset the connection, as the kernel does for a process that was killed."""
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    handler.connection.close()
-
-
-def hangs(handler: BaseHTTPRequestHandler) -> None:
-    """Say nothing until the client leaves."""
-    handler.connection.settimeout(20)
-    assert handler.connection.recv(1) == b""
-
-
-def dribbles(handler: BaseHTTPRequestHandler) -> None:
-    """Keep the connection alive, and never come to the point."""
-    while True:
-        handler.wfile.write(b"1\r\n:\r\n")
-        time.sleep(0.02)
-
-
-PARIS = replies(event("Par") + event("is") + DONE)
-LISTS = replies(MODELS)
-
-
-@dataclass
-class Server:
-    url: str
-    posts: int = 0  # answers asked for
-    gone: threading.Event = field(default_factory=threading.Event)  # an answer's connection ended
-
-
-@contextmanager
-def server(*answers: Answer, models: Answer = LISTS, port: int = 0) -> Iterator[Server]:
-    """The n-th request for an answer meets the n-th of ``answers``, or the last one."""
-    lock = threading.Lock()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            models(self)
-
-        def do_POST(self) -> None:
-            self.asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            with lock:
-                answer = answers[min(state.posts, len(answers) - 1)]
-                state.posts += 1
-            try:
-                answer(self)
-            except OSError:
-                pass  # the client left
-            finally:
-                state.gone.set()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    httpd = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    httpd.daemon_threads = True
-    state = Server(f"http://127.0.0.1:{httpd.server_port}/v1")
-    threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield state
-    finally:
-        httpd.shutdown()
-        httpd.server_close()
-
-
-class Time:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def clock(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-def connect(to: Server, time: Time | None = None, **patience: float) -> HTTPLLM:
-    """A client without randomness, whose waits take no time."""
-    time = time or Time()
-    bounds = Patience(**patience)  # type: ignore[arg-type]
-    return HTTPLLM(
-        to.url, "m", patience=bounds, clock=time.clock, sleep=time.sleep, jitter=lambda: 1.0
-    )
-
-
-def ask(llm: HTTPLLM) -> str:
-    return "".join(llm.generate("What is the capital of France?", max_tokens=5))
+from tests.llm.faulty import (
+    DONE,
+    PARIS,
+    Server,
+    Time,
+    ask,
+    begins,
+    connect,
+    dies,
+    dribbles,
+    event,
+    hangs,
+    replies,
+    server,
+)
 
 
 def test_the_servers_context_length_is_used():
@@ -287,95 +167,6 @@ def test_an_answer_ends_with_its_last_event_even_if_the_server_then_hangs(end):
         assert up.gone.wait(5)
 
 
-# While nothing has been yielded, the request is made again.
-
-
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_busy_or_failing_server_is_asked_again(status):
-    time = Time()
-    with server(replies(b"", status), replies(b"", status), PARIS) as up:
-        assert ask(connect(up, time)) == "Paris"
-        assert up.posts == 3
-    assert time.now == pytest.approx(0.5 + 1.0)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        dies,
-        begins(b": ping\n\n", then=dies),
-        begins(b'data: {"choices": [{"delta": {"role": "assistant"}}]}\n\n', then=dies),
-        replies(b""),
-    ],
-    ids=["reset", "reset after a comment", "reset after a role", "an empty answer"],
-)
-def test_a_connection_that_breaks_before_the_first_word_is_made_again(answer):
-    with server(answer, PARIS) as up:
-        assert ask(connect(up)) == "Paris"
-        assert up.posts == 2
-
-
-def test_a_server_that_keeps_failing_is_given_up_with_its_own_words():
-    with server(replies(b"boom", 500)) as up:
-        with pytest.raises(LLMError, match=r"answered 500: boom \(tried 3 times\)"):
-            ask(connect(up))
-        assert up.posts == 3
-
-
-def test_the_wait_is_random_by_half():
-    for jitter, waits in ((0.0, 0.25 + 0.5), (0.5, 0.375 + 0.75)):
-        time = Time()
-        with server(replies(b"", 503)) as up:
-            llm = HTTPLLM(
-                up.url, "m", clock=time.clock, sleep=time.sleep, jitter=lambda jitter=jitter: jitter
-            )
-            with pytest.raises(LLMError, match="503"):
-                ask(llm)
-        assert time.now == pytest.approx(waits)
-
-
-@pytest.mark.parametrize(
-    ("headers", "wait"),
-    [
-        ({"retry_after": "3"}, 3.5),
-        ({"retry_after": "Wed, 21 Oct 2099 07:28:04 GMT"}, None),
-        ({"retry_after": "Wed, 21 Oct 2015 07:28:04 GMT"}, 0.5),
-        (
-            {
-                "retry_after": "Wed, 21 Oct 2015 07:28:04 GMT",
-                "date": "Wed, 21 Oct 2015 07:28:00 GMT",
-            },
-            4.5,
-        ),
-        ({"retry_after": "120"}, None),
-        ({"retry_after": "9" * 400}, None),
-        ({"retry_after": "soon"}, 0.5),
-        ({"retry_after": "nan"}, 0.5),
-        ({"retry_after": "-1"}, 0.5),
-    ],
-)
-def test_retry_after_is_honoured_within_bounds(headers, wait):
-    time = Time()
-    with server(replies(b"", 429, **headers), PARIS) as up:
-        llm = connect(up, time)
-        if wait is None:
-            with pytest.raises(LLMError, match="asks to be left alone for"):
-                ask(llm)
-            assert up.posts == 1
-        else:
-            assert ask(llm) == "Paris"
-            assert time.now == pytest.approx(wait)
-
-
-def test_repetitions_end_with_the_time_of_the_answer():
-    time = Time()
-    with server(replies(b"", 503)) as up:
-        with pytest.raises(LLMError, match="503"):
-            ask(connect(up, time, total=1.2))
-        assert up.posts == 2
-    assert time.now == pytest.approx(0.5)
-
-
 # Once something has been yielded, nothing is asked again.
 
 
@@ -497,124 +288,6 @@ def test_a_silent_server_keeps_no_run_from_being_cancelled(mode):
         assert next(rankings).items == ()
         rankings.close()
         assert up.gone.wait(5)
-
-
-# The circuit breaker.
-
-
-def test_a_server_that_keeps_failing_is_left_alone_and_then_tried_once():
-    time = Time()
-    with server(*[replies(b"boom", 500)] * 3, PARIS) as up:
-        llm = connect(up, time, retries=0, failures=2)
-        for _ in range(2):
-            with pytest.raises(LLMError, match="boom"):
-                ask(llm)
-        with pytest.raises(LLMError, match=r"failed 2 times in a row.* in 30 s.*boom"):
-            ask(llm)
-        time.now += 29
-        with pytest.raises(LLMError, match="in 1 s"):
-            ask(llm)
-        assert up.posts == 2
-
-        time.now += 1  # the probe fails, and is not repeated
-        with pytest.raises(LLMError, match="answered 500"):
-            ask(llm)
-        with pytest.raises(LLMError, match="in 30 s"):
-            ask(llm)
-        assert up.posts == 3
-
-        time.now += 30
-        assert ask(llm) == ask(llm) == "Paris"
-
-
-def test_the_circuit_opens_between_two_attempts():
-    with server(replies(b"boom", 500)) as up:
-        llm = connect(up, failures=2)
-        with pytest.raises(LLMError, match=r"boom \(tried 2 times\)"):
-            ask(llm)
-        assert up.posts == 2
-
-
-@pytest.mark.parametrize(
-    "answer", [begins(event("Par"), then=dies), hangs, dies, replies(b"<html>")]
-)
-def test_every_kind_of_failure_opens_the_circuit(answer):
-    with server(answer) as up:
-        llm = connect(up, retries=0, failures=2, silence=0.1)
-        for _ in range(2):
-            with pytest.raises(LLMError):
-                ask(llm)
-        with pytest.raises(LLMError, match="in a row"):
-            ask(llm)
-        assert up.posts == 2
-
-
-@pytest.mark.parametrize("status", [400, 404, 429])
-def test_a_refusal_is_no_failure_of_the_server(status):
-    with server(*[replies(b"", status)] * 4, PARIS) as up:
-        llm = connect(up, retries=0, failures=2)
-        for _ in range(4):
-            with pytest.raises(LLMError, match=str(status)):
-                ask(llm)
-        assert ask(llm) == "Paris"
-
-
-def test_an_answer_that_is_closed_early_counts_as_a_success():
-    boom = replies(b"", 500)
-    with server(boom, PARIS, boom, PARIS) as up:
-        llm = connect(up, retries=0, failures=2)
-        for _ in range(2):
-            with pytest.raises(LLMError, match="500"):
-                ask(llm)
-            pieces = llm.generate("x", max_tokens=5)
-            next(pieces)
-            pieces.close()
-
-
-def test_a_refused_probe_leaves_the_next_call_to_be_one():
-    time = Time()
-    with server(replies(b"", 500), replies(b"busy", 429), PARIS) as up:
-        llm = connect(up, time, retries=0, failures=1)
-        with pytest.raises(LLMError, match="500"):
-            ask(llm)
-        time.now += 30
-        with pytest.raises(LLMError, match="busy"):
-            ask(llm)
-        assert ask(llm) == "Paris"
-
-
-def test_of_many_threads_one_is_the_probe():
-    time = Time()
-    released = threading.Event()
-
-    def slow(handler: BaseHTTPRequestHandler) -> None:
-        released.wait(20)
-        PARIS(handler)
-
-    with server(replies(b"", 500), slow) as up:
-        llm = connect(up, time, retries=0, failures=1)
-        with pytest.raises(LLMError, match="500"):
-            ask(llm)
-        time.now += 30
-        said: list[str] = []
-
-        def visit() -> None:
-            try:
-                said.append(ask(llm))
-            except LLMError as error:
-                said.append(str(error))
-            if len(said) == 7:
-                released.set()
-
-        visitors = [threading.Thread(target=visit) for _ in range(8)]
-        for visitor in visitors:
-            visitor.start()
-        for visitor in visitors:
-            visitor.join(20)
-        assert up.posts == 2
-        assert said[-1] == "Paris"
-        assert all("tried again just now" in words for words in said[:-1])
-        assert ask(llm) == "Paris"
 
 
 def test_a_server_that_dies_names_the_remedy():

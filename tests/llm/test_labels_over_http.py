@@ -11,7 +11,7 @@ from palr.llm.base import LabelLLM
 from palr.llm.http import HTTPLLM
 from palr.ranking import fit_ranking_prompt, rank
 from palr.types import Candidate, Item
-from tests.llm.test_http import Answer, Server, connect, dies, replies, server
+from tests.llm.faulty import Answer, Server, connect, dies, replies, server
 
 FILMS = [Item(str(n), f"Film {n}", year=1990) for n in range(6)]
 CANDIDATES = [Candidate(film, n, 0.0) for n, film in enumerate(FILMS, start=1)]
