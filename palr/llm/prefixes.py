@@ -44,22 +44,6 @@ class Piece:
         return layers + self.logprobs.nbytes
 
 
-class _Pieces(OrderedDict[_Key, Piece]):
-    """Pieces by key, and how many ``bytes`` they are: there can be thousands to add up."""
-
-    bytes = 0
-
-    def add(self, key: _Key, piece: Piece) -> None:
-        self.drop(key)
-        self[key] = piece
-        self.bytes += piece.bytes
-
-    def drop(self, key: _Key) -> None:
-        piece = self.pop(key, None)
-        if piece is not None:
-            self.bytes -= piece.bytes
-
-
 class PrefixCache:
     """The most recently used pieces, at most ``max_bytes`` of them. Safe to use from threads.
 
@@ -70,7 +54,7 @@ class PrefixCache:
     def __init__(self, max_bytes: int = MAX_BYTES):
         self._max_bytes = max_bytes
         self._wearing = ""
-        self._pieces = _Pieces()
+        self._pieces: OrderedDict[_Key, Piece] = OrderedDict()
         self._lock = threading.Lock()
 
     def with_adapter(self, name: str) -> "PrefixCache":
@@ -81,7 +65,7 @@ class PrefixCache:
 
     @property
     def bytes(self) -> int:
-        return self._pieces.bytes
+        return sum(piece.bytes for piece in self._pieces.values())
 
     def known(self, tokens: Sequence[int], ends: Sequence[int]) -> list[Piece]:
         """The leading pieces of ``tokens`` that are known."""
@@ -104,18 +88,19 @@ class PrefixCache:
             return
         with self._lock:
             *before, key = self._keys(tokens, ends)
-            self._pieces.add(key, piece)
+            self._pieces[key] = piece
+            self._pieces.move_to_end(key)
             for earlier in reversed(before):
                 if earlier in self._pieces:
                     self._pieces.move_to_end(earlier)
             while self.bytes > self._max_bytes:
-                self._pieces.drop(next(iter(self._pieces)))
+                self._pieces.popitem(last=False)
 
     def clear(self) -> None:
         """Drop what this model has read."""
         with self._lock:
             for key in [key for key in self._pieces if key[0] == self._wearing]:
-                self._pieces.drop(key)
+                del self._pieces[key]
 
     def _keys(self, tokens: Sequence[int], ends: Sequence[int]) -> list[_Key]:
         return [

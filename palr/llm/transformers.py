@@ -8,7 +8,6 @@ import copy
 import os
 from bisect import bisect_left
 from collections.abc import Generator, Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ from palr.settings import SMOLLM2, Settings
 
 _SMOLLM2_NAME = "SmolLM2-135M-Instruct"
 _CPU_CONTEXT = 8192
-_ANSWERS = 32_768  # titles whose tokens are kept: every run names fifty, mostly the same ones
 _BLOCK = 256  # tokens of a prompt's beginning in one pass; shorter passes cost more a token
 _STEP_ROOM = 8192  # tokens whose keys and values a GPU keeps room for beside a prompt's own
 _GPU_BLOCK = 1024  # a pass costs a GPU much the same whether it is short or long
@@ -58,7 +56,6 @@ class TransformersLLM:
         self.prefixes = prefixes or PrefixCache()
         self._steps = Steps.of(model, min(self.context_length, _STEP_ROOM))
         self._newline = self._encode("\n")
-        self._answers = lru_cache(_ANSWERS)(self._tokens_of_answer)
         self._markup = {t for t in tokenizer.all_special_tokens if len(t) > 1}
         self._ends = {
             i for i in (tokenizer.eos_token_id, model.config.eos_token_id) if isinstance(i, int)
@@ -157,9 +154,6 @@ class TransformersLLM:
         return len(self._encode(text))
 
     def encode_answer(self, text: str) -> list[int]:
-        return list(self._answers(text))
-
-    def _tokens_of_answer(self, text: str) -> list[int]:
         # Behind a newline, SentencePiece tokenizers do not add their mark of a word's start.
         tokens, n = self._encode("\n" + text), len(self._newline)
         return tokens[n:] if tokens[:n] == self._newline else self._encode(text)
