@@ -34,6 +34,7 @@ class Config:
     heads: int = 2
     max_len: int = 100
     dropout: float = 0.2
+    temperature: float | None = None
 
 
 TUNED: dict[str, tuple[Config, Plan]] = {
@@ -62,7 +63,7 @@ class HSTU(CausalModel):
     """The network over ``n_items`` items."""
 
     def __init__(self, n_items: int, config: Config) -> None:
-        super().__init__(n_items, config.width, config.max_len)
+        super().__init__(n_items, config.width, config.max_len, config.temperature)
         self.positions = nn.Embedding(config.max_len, config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))

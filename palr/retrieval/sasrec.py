@@ -35,6 +35,7 @@ class Config:
     dropout: float = 0.2
     ffn: int = 4
     by_distance: bool = False
+    temperature: float | None = None
 
 
 # Chosen on validation NDCG@10, among a handful for each data set; `default` serves all others.
@@ -64,7 +65,7 @@ class SASRec(CausalModel):
     """The network over ``n_items`` items."""
 
     def __init__(self, n_items: int, config: Config) -> None:
-        super().__init__(n_items, config.width, config.max_len)
+        super().__init__(n_items, config.width, config.max_len, config.temperature)
         self.positions = nn.Embedding(config.max_len, config.width)
         self.dropout = nn.Dropout(config.dropout)
         reach = config.max_len if config.by_distance else None

@@ -1,8 +1,13 @@
 """What the models that read a history in order have in common.
 
 They give a history one state, and the state times the item embeddings themselves (tied) scores what
-comes next. Histories are padded on the right: position 0 is always the oldest item in view, and
-causality alone hides the padding from all that matters.
+comes next; with a temperature, only their directions count (Gupta et al. 2019, NISER):
+
+    score(i | history) = x . E[i]   or   cos(x, E[i]) / T
+
+Then no item stands high by the length of its embedding, which tells how often it was chosen rather
+than whether it fits. Histories are padded on the right: position 0 is always the oldest item in
+view, and causality alone hides the padding from all that matters.
 """
 
 from abc import abstractmethod
@@ -12,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from palr.retrieval.softmax import compute_dtype, softmax_loss
 from palr.retrieval.trainer import History, Trainable
@@ -22,9 +28,15 @@ PAD = -1
 class TiedModel(Trainable):
     """A model whose scores are one state per history times the item embeddings."""
 
-    def __init__(self, n_items: int, width: int) -> None:
+    def __init__(self, n_items: int, width: int, temperature: float | None = None) -> None:
         super().__init__()
         self.items = nn.Embedding(n_items, width)
+        self.temperature = temperature
+
+    def table(self) -> Tensor:
+        """What a state is multiplied with, (items, width): the embeddings or their directions."""
+        embeddings = self.items.weight
+        return embeddings if self.temperature is None else normalize(embeddings, dim=-1)
 
     @abstractmethod
     def last_states(self, histories: Sequence[History]) -> Tensor:
@@ -33,7 +45,7 @@ class TiedModel(Trainable):
     @torch.inference_mode()
     def score(self, histories: Sequence[History]) -> NDArray[np.float32]:
         """Scores (len(histories), n_items) of what follows each non-empty history."""
-        logits = self.last_states(histories) @ self.items.weight.T
+        logits = self.last_states(histories) @ self.table().T
         scores: NDArray[np.float32] = logits.float().cpu().numpy()
         return scores
 
@@ -45,8 +57,10 @@ class CausalModel(TiedModel):
     and overrides `cut` or `compare` where it trains otherwise.
     """
 
-    def __init__(self, n_items: int, width: int, max_len: int) -> None:
-        super().__init__(n_items, width)
+    def __init__(
+        self, n_items: int, width: int, max_len: int, temperature: float | None = None
+    ) -> None:
+        super().__init__(n_items, width, temperature)
         self.max_len = max_len
 
     @abstractmethod
@@ -59,7 +73,7 @@ class CausalModel(TiedModel):
 
     def compare(self, states: Tensor, targets: Tensor) -> Tensor:
         """The scalar loss of states (n, width), each followed by one of ``targets`` (n,)."""
-        return softmax_loss(states, self.items.weight, targets)
+        return softmax_loss(states, self.table(), targets)
 
     def batches(
         self, sequences: Sequence[History], size: int, rng: np.random.Generator
@@ -75,14 +89,17 @@ class CausalModel(TiedModel):
         dtype = compute_dtype(rows.device)
         with torch.autocast(rows.device.type, dtype=dtype, enabled=dtype != torch.float32):
             states = self(inputs)[real].float()
-        return self.compare(states, targets[real])
+        return self.compare(self._aimed(states), targets[real])
 
     def last_states(self, histories: Sequence[History]) -> Tensor:
         device = self.items.weight.device
         recent = [np.asarray(history)[-self.max_len :] for history in histories]
         inputs = torch.from_numpy(pad(recent)).clamp(min=0).to(device)
         last = torch.tensor([len(history) - 1 for history in recent], device=device)
-        return self(inputs)[torch.arange(len(recent), device=device), last]
+        return self._aimed(self(inputs)[torch.arange(len(recent), device=device), last])
+
+    def _aimed(self, states: Tensor) -> Tensor:
+        return states if self.temperature is None else normalize(states, dim=-1) / self.temperature
 
 
 def distances(length: int, device: torch.device) -> Tensor:

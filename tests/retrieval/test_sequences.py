@@ -17,27 +17,35 @@ class Echo(CausalModel):
         return self.items(items)
 
 
-@pytest.fixture
-def echo():
-    model = Echo(n_items=3, width=2, max_len=4)
+def echo(temperature=None):
+    model = Echo(n_items=3, width=2, max_len=4, temperature=temperature)
     with torch.no_grad():
         model.items.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]]))
     return model
 
 
-def test_the_score_is_the_last_state_times_the_embeddings(echo):
-    scores = echo.score([np.array([0, 1]), np.array([1, 1, 2]), np.array([0])])
+def test_the_score_is_the_last_state_times_the_embeddings():
+    scores = echo().score([np.array([0, 1]), np.array([1, 1, 2]), np.array([0])])
     np.testing.assert_array_equal(scores, [[0, 4, 2], [1, 2, 2], [1, 0, 1]])
 
 
-def test_the_loss_is_the_mean_over_every_item_that_has_a_next_one(echo):
+def test_with_a_temperature_the_score_is_the_cosine_over_it():
+    scores = echo(0.5).score([np.array([0, 1]), np.array([1, 1, 2]), np.array([0])])
+    half = 2 * math.cos(math.radians(45))
+    np.testing.assert_allclose(scores, [[0, 2, half], [half, half, 2], [2, 0, half]], atol=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [None, 0.5])
+def test_the_loss_is_the_mean_over_every_item_that_has_a_next_one(temperature):
+    model = echo(temperature)
+
     def surprise(item, following):
-        logits = (echo.items.weight @ echo.items.weight[item]).tolist()
+        logits = model.score([np.array([item])])[0].tolist()
         return math.log(sum(map(math.exp, logits))) - logits[following]
 
     expected = (surprise(0, 1) + surprise(1, 2) + surprise(2, 0)) / 3
     batch = np.array([[0, 1, 2], [2, 0, PAD]])
-    assert echo.loss(batch).item() == pytest.approx(expected, rel=0.01)  # bfloat16 on some CPUs
+    assert model.loss(batch).item() == pytest.approx(expected, rel=0.01)  # bfloat16 on some CPUs
 
 
 def test_padding_is_on_the_right():
