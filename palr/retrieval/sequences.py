@@ -12,6 +12,7 @@ view, and causality alone hides the padding from all that matters.
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import torch
@@ -32,11 +33,26 @@ class TiedModel(Trainable):
         super().__init__()
         self.items = nn.Embedding(n_items, width)
         self.temperature = temperature
+        self._directions: Tensor | None = None
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any module; `eval` comes here too, and must follow once weights were put in."""
+        self._directions = None
+        super().train(mode)
+        return self
 
     def table(self) -> Tensor:
-        """What a state is multiplied with, (items, width): the embeddings or their directions."""
-        embeddings = self.items.weight
-        return embeddings if self.temperature is None else normalize(embeddings, dim=-1)
+        """What a state is multiplied with, (items, width): the embeddings or their directions.
+
+        The latter take longer than a visitor's history does, so they are kept while nothing learns.
+        """
+        if self.temperature is None:
+            return self.items.weight
+        if self.training:
+            return normalize(self.items.weight, dim=-1)
+        if self._directions is None:
+            self._directions = normalize(self.items.weight.detach(), dim=-1)
+        return self._directions
 
     @abstractmethod
     def last_states(self, histories: Sequence[History]) -> Tensor:

@@ -35,6 +35,19 @@ def test_with_a_temperature_the_score_is_the_cosine_over_it():
     np.testing.assert_allclose(scores, [[0, 2, half], [half, half, 2], [2, 0, half]], atol=1e-6)
 
 
+def test_the_directions_follow_the_weights_that_it_learns_and_is_served_with():
+    model, twin = echo(0.5).eval(), echo(0.5).train()
+    history = [np.array([0, 1])]
+    for angle in (0.1, 0.2):
+        np.testing.assert_array_equal(model.score(history), twin.score(history))
+        for each in (model, twin):
+            each.train()
+            with torch.no_grad():
+                each.items.weight += angle
+        model.eval()
+    np.testing.assert_array_equal(model.score(history), twin.score(history))
+
+
 @pytest.mark.parametrize("temperature", [None, 0.5])
 def test_the_loss_is_the_mean_over_every_item_that_has_a_next_one(temperature):
     model = echo(temperature)
