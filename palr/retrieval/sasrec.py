@@ -50,7 +50,7 @@ TUNED: dict[str, tuple[Config, Plan]] = {
         Plan(epochs=30, batch_size=32, weight_decay=0.1, patience=10),
     ),
     "beauty": (
-        Config(width=128, max_len=50, dropout=0.5),
+        Config(width=128, max_len=50, dropout=0.5, temperature=0.07),
         Plan(epochs=30, batch_size=128, weight_decay=0.3, patience=8),
     ),
 }
