@@ -12,7 +12,6 @@ view, and causality alone hides the padding from all that matters.
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 import torch
@@ -33,26 +32,26 @@ class TiedModel(Trainable):
         super().__init__()
         self.items = nn.Embedding(n_items, width)
         self.temperature = temperature
-        self._directions: Tensor | None = None
-
-    def train(self, mode: bool = True) -> Self:
-        """As of any module; `eval` comes here too, and must follow once weights were put in."""
-        self._directions = None
-        super().train(mode)
-        return self
+        self._directions: tuple[int, Tensor] | None = None
 
     def table(self) -> Tensor:
         """What a state is multiplied with, (items, width): the embeddings or their directions.
 
-        The latter take longer than a visitor's history does, so they are kept while nothing learns.
+        The latter take longer than a visitor's history does, so they are kept where no gradient is
+        asked for, until the weights change.
         """
+        weight = self.items.weight
         if self.temperature is None:
-            return self.items.weight
-        if self.training:
-            return normalize(self.items.weight, dim=-1)
-        if self._directions is None:
-            self._directions = normalize(self.items.weight.detach(), dim=-1)
-        return self._directions
+            return weight
+        if torch.is_grad_enabled():
+            return normalize(weight, dim=-1)
+        if self._directions is None or self._directions[0] != weight._version:
+            self._directions = weight._version, normalize(weight, dim=-1)
+        return self._directions[1]
+
+    def aimed(self, states: Tensor) -> Tensor:
+        """The states (n, width) as `table` is to be multiplied with them."""
+        return states if self.temperature is None else normalize(states, dim=-1) / self.temperature
 
     @abstractmethod
     def last_states(self, histories: Sequence[History]) -> Tensor:
@@ -61,7 +60,7 @@ class TiedModel(Trainable):
     @torch.inference_mode()
     def score(self, histories: Sequence[History]) -> NDArray[np.float32]:
         """Scores (len(histories), n_items) of what follows each non-empty history."""
-        logits = self.last_states(histories) @ self.table().T
+        logits = self.aimed(self.last_states(histories)) @ self.table().T
         scores: NDArray[np.float32] = logits.float().cpu().numpy()
         return scores
 
@@ -89,7 +88,7 @@ class CausalModel(TiedModel):
 
     def compare(self, states: Tensor, targets: Tensor) -> Tensor:
         """The scalar loss of states (n, width), each followed by one of ``targets`` (n,)."""
-        return softmax_loss(states, self.table(), targets)
+        return softmax_loss(self.aimed(states), self.table(), targets)
 
     def batches(
         self, sequences: Sequence[History], size: int, rng: np.random.Generator
@@ -105,17 +104,14 @@ class CausalModel(TiedModel):
         dtype = compute_dtype(rows.device)
         with torch.autocast(rows.device.type, dtype=dtype, enabled=dtype != torch.float32):
             states = self(inputs)[real].float()
-        return self.compare(self._aimed(states), targets[real])
+        return self.compare(states, targets[real])
 
     def last_states(self, histories: Sequence[History]) -> Tensor:
         device = self.items.weight.device
         recent = [np.asarray(history)[-self.max_len :] for history in histories]
         inputs = torch.from_numpy(pad(recent)).clamp(min=0).to(device)
         last = torch.tensor([len(history) - 1 for history in recent], device=device)
-        return self._aimed(self(inputs)[torch.arange(len(recent), device=device), last])
-
-    def _aimed(self, states: Tensor) -> Tensor:
-        return states if self.temperature is None else normalize(states, dim=-1) / self.temperature
+        return self(inputs)[torch.arange(len(recent), device=device), last]
 
 
 def distances(length: int, device: torch.device) -> Tensor:
