@@ -4,12 +4,12 @@ import os
 import socket
 import sys
 
-from palr import setup
+from palr.app import setup
+from palr.app.runtime import Runtime
 from palr.errors import PalrError, SettingsError
 from palr.serve import process
 from palr.serve.logs import configure
 from palr.settings import Settings, load_settings
-from palr.studio import Studio
 from palr.ui.page import build_page
 from palr.ui.server import serve
 
@@ -21,15 +21,15 @@ def main() -> int:
         configure(settings.log)
         require_free_port(settings)
         setup.ensure(settings)
-        studio = Studio(settings)
-        page = build_page(studio)
+        runtime = Runtime(settings)
+        page = build_page(runtime)
     except PalrError as error:
         print(f"PALR Studio cannot start: {error}", file=sys.stderr)
         return 2
-    studio.warm_up()
+    runtime.warm_up()
     shown = "localhost" if settings.host in ("0.0.0.0", "::", "") else settings.host
     print(f"PALR Studio is at http://{shown}:{settings.port}", flush=True)
-    serve(page, studio)
+    serve(page, runtime)
     return 0
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from finetune.configs import CONFIGS, RECIPES, RETRIEVER, named, with_changes
-from palr.catalog import CatalogStore
+from palr.app.setup import ensure
+from palr.catalog.catalog import CatalogStore
 from palr.data.progress import Bars
 from palr.errors import PalrError
 from palr.ranking import DEFAULT_MODE, MODES
 from palr.settings import Settings, load_settings
-from palr.setup import ensure
 
 if TYPE_CHECKING:
-    from palr.catalog import Catalog
+    from palr.catalog.catalog import Catalog
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -45,7 +45,7 @@ def build(
     name: Annotated[str, typer.Option(help="Name of the result; default the recipe's.")] = "",
 ) -> None:
     """Make instruction data from the training part of a data set."""
-    from finetune.build import build, folder
+    from finetune.data.build import build, folder
     from palr.llm import load_llm
 
     settings, catalog = _open(dataset)
@@ -71,8 +71,8 @@ def train(
     ] = None,
 ) -> None:
     """Train an adapter; a killed run resumes when it is started again."""
-    from finetune.build import folder
-    from finetune.train import Run, train
+    from finetune.data.build import folder
+    from finetune.training.train import Run, train
 
     settings, catalog = _open(dataset)
     chosen = with_changes(named(CONFIGS, config), changes or [])
@@ -101,8 +101,8 @@ def calibrate(
     seed: Seed = 0,
 ) -> None:
     """Weigh an adapter's scores against the retriever's, for serving."""
-    from finetune.calibrate import calibrate
-    from finetune.judge import Sampling
+    from finetune.evaluation.calibrate import calibrate
+    from finetune.evaluation.rankers import Sampling
 
     settings, catalog = _open(dataset)
     sampling = Sampling(validation=validation, seed=seed)
@@ -125,9 +125,9 @@ def ceiling(
     json_file: JsonFile = None,
 ) -> None:
     """Measure what the teacher adds to a retriever: what there is to learn. Takes minutes."""
-    from finetune.ceiling import ceiling
-    from finetune.judge import Sampling
-    from finetune.rows import report
+    from finetune.evaluation.ceiling import ceiling
+    from finetune.evaluation.rankers import Sampling
+    from finetune.evaluation.records import report
 
     settings, catalog = _open(dataset)
     sampling = Sampling(users, validation, seed=seed, skip=skip)
@@ -170,9 +170,9 @@ def evaluate(
     json_file: JsonFile = None,
 ) -> None:
     """Measure the whole pipeline; a killed run goes on where it stopped."""
-    from finetune.evaluate import evaluate
-    from finetune.judge import Contender, Sampling, contender
-    from finetune.rows import report
+    from finetune.evaluation.evaluate import evaluate
+    from finetune.evaluation.rankers import Contender, Sampling, contender
+    from finetune.evaluation.records import report
 
     settings, catalog = _open(dataset)
     rows = [Contender("zero-shot", None, zero_shot)] if zero_shot else []
@@ -207,7 +207,7 @@ def bench(
     import json
 
     from finetune.bench import bench
-    from finetune.build import folder
+    from finetune.data.build import folder
 
     settings, catalog = _open(dataset)
     chosen = with_changes(named(CONFIGS, config), [*(changes or []), f"max_steps={steps}"])
@@ -227,7 +227,7 @@ def reproduce(
     json_file: JsonFile = None,
 ) -> None:
     """Data, training and evaluation of PALR_v1 and PALR_v2, with what each is expected to take."""
-    from finetune.judge import Sampling
+    from finetune.evaluation.rankers import Sampling
     from finetune.reproduce import reproduce
 
     settings, catalog = _open(dataset)

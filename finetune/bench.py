@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from finetune.configs import Config, named
-from finetune.dataset import EXAMPLES, read_examples
-from finetune.render import candidates_of
-from finetune.tasks import ANSWER_LIMIT, Example
-from finetune.train import Run, memory_guard, train
+from finetune.data.dataset import EXAMPLES, read_examples
+from finetune.data.render import candidates_of
+from finetune.data.tasks import ANSWER_LIMIT, Example
+from finetune.training.train import Run, memory_guard, train
 from palr.errors import DataError
 from palr.llm.transformers import TransformersLLM, device_of
 from palr.ranking import Job, fit_ranking_prompt, rank_many
 from palr.settings import SMOLLM2, Settings
 
 if TYPE_CHECKING:
-    from palr.catalog import Catalog
+    from palr.catalog.catalog import Catalog
 
 MODE = "relevance"  # in which the shipped PALR_v2 ranks
 RANKED = 6  # lists that are ranked one by one; the first is not counted

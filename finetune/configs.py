@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from finetune.tasks import ANSWER_LIMIT, Task
+from finetune.data.tasks import ANSWER_LIMIT, Task
 from palr.domains import HISTORY_LIMIT
 from palr.errors import PalrError
 from palr.settings import SMOLLM2
@@ -44,7 +44,7 @@ class Recipe:
     the answer change places with the history's at the rate ``swap``. ``profile`` is put into the
     prompts of a ``profile_share`` of the examples: ``keywords`` are the best supported ones and
     need no model, ``llm`` is what is served. With ``teacher``, drawn lists carry soft targets
-    (`finetune.teacher`).
+    (`finetune.data.teacher`).
     """
 
     __pydantic_config__ = _STRICT

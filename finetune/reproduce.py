@@ -8,22 +8,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finetune.adapters import WEIGHTS
-from finetune.build import build, folder
-from finetune.calibrate import calibrate
 from finetune.configs import CONFIGS, RECIPES, Recipe, named, with_changes
-from finetune.dataset import MANIFEST, read_manifest
-from finetune.evaluate import evaluate
-from finetune.judge import Contender, Sampling, contender
-from finetune.record import read_record
-from finetune.rows import report
-from finetune.train import Run, train
+from finetune.data.build import build, folder
+from finetune.data.dataset import MANIFEST, read_manifest
+from finetune.evaluation.calibrate import calibrate
+from finetune.evaluation.evaluate import evaluate
+from finetune.evaluation.rankers import Contender, Sampling, contender
+from finetune.evaluation.records import report
+from finetune.training.adapters import WEIGHTS
+from finetune.training.record import read_record
+from finetune.training.train import Run, train
 from palr.data.progress import Bars
 from palr.errors import PalrError
 from palr.settings import Settings
 
 if TYPE_CHECKING:
-    from palr.catalog import Catalog
+    from palr.catalog.catalog import Catalog
 
 # What each configuration takes for one data set, and on which machine.
 EXPECTED: dict[str, str] = {

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from palr.catalog import CatalogStore
+from palr.app.runtime import Runtime
+from palr.app.setup import ensure
+from palr.catalog.catalog import CatalogStore
 from palr.data.datasets import DATASETS, get_dataset, read, stats
 from palr.data.progress import Bars
 from palr.domains import DOMAINS, get_domain
@@ -19,13 +21,9 @@ from palr.evaluation.records import to_json
 from palr.evaluation.report import comparison_table, table
 from palr.ranking import MODES
 from palr.recommender import COLD_START, N_CANDIDATES
-from palr.report import markdown
 from palr.retrieval import RETRIEVERS
 from palr.retrieval.splits import LEAVE_ONE_OUT, PROTOCOLS, check_protocol
-from palr.settings import load_settings
-from palr.setup import ensure
-from palr.studio import Studio
-from palr.traces import (
+from palr.runs.files import (
     STAGES,
     SavedTrace,
     changed_origin,
@@ -34,6 +32,8 @@ from palr.traces import (
     replay,
     resolved,
 )
+from palr.runs.report import markdown
+from palr.settings import load_settings
 from palr.types import Asked, Recommendation
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -66,16 +66,16 @@ def setup(
     """Fetch and prepare everything the default needs, so that the first start is quick."""
     settings = load_settings()
     ensure(settings, verify=verify)
-    studio = Studio(settings)
+    runtime = Runtime(settings)
     for domain in DOMAINS:
-        studio.retriever(domain, COLD_START)  # embeds the catalog, where that was not done yet
+        runtime.retriever(domain, COLD_START)  # embeds the catalog, where that was not done yet
     typer.echo(f"everything is ready in {settings.home}")
 
 
 @app.command()
 def doctor() -> None:
     """Tell what is installed, cached and reachable, and what to do about the rest."""
-    from palr.doctor import examine
+    from palr.app.doctor import examine
 
     findings = examine(load_settings())
     for finding in findings:
@@ -106,11 +106,11 @@ def recommend(
     get_domain(domain)
     settings = load_settings()
     ensure(settings, say=lambda text: typer.echo(text, err=True))
-    studio = Studio(settings)
-    recommender = studio.recommender(domain)
+    runtime = Runtime(settings)
+    recommender = runtime.recommender(domain)
     picks = [recommender.catalog.find(title) for title in pick]
     trace = recommender.recommend(picks, Asked(retriever, mode, candidates, k))
-    saved = SavedTrace(studio.origin(domain), trace)
+    saved = SavedTrace(runtime.origin(domain), trace)
     if as_json:
         typer.echo(saved.to_json())
     else:
@@ -128,10 +128,10 @@ def replay_command(
         raise PalrError(f"cannot read {file}: {error.strerror}") from error
     settings = load_settings()
     ensure(settings, say=lambda text: typer.echo(text, err=True))
-    studio = Studio(settings)
-    recommender = studio.recommender(saved.trace.domain)
+    runtime = Runtime(settings)
+    recommender = runtime.recommender(saved.trace.domain)
     again = replay(saved, recommender)
-    for line in changed_origin(saved, SavedTrace(studio.origin(again.domain), again)):
+    for line in changed_origin(saved, SavedTrace(runtime.origin(again.domain), again)):
         typer.echo(f"made with another {line}")
     before, _ = resolved(saved, recommender.catalog)
     found = differences(before, again)
@@ -167,7 +167,7 @@ def bench_ranking_command(
     get_domain(domain)
     settings = load_settings()
     ensure(settings, say=lambda text: typer.echo(text, err=True))
-    studio = Studio(settings)
+    runtime = Runtime(settings)
 
     def say(text: str) -> None:
         typer.echo(text, err=True)
@@ -182,10 +182,10 @@ def bench_ranking_command(
         if picture_file:
             picture_file.write_text(picture(result))
 
-    measured(bench_ranking(studio, domain, prompts, k, say))
-    measured({"click": bench_click(studio, domain, k, say)})
+    measured(bench_ranking(runtime, domain, prompts, k, say))
+    measured({"click": bench_click(runtime, domain, k, say)})
     if growth:
-        measured({"growth": bench_growth(studio, domain, k, say)})
+        measured({"growth": bench_growth(runtime, domain, k, say)})
     typer.echo(json.dumps(result, indent=2))
 
 
@@ -223,7 +223,7 @@ def train_retriever(
     protocol: Protocol = LEAVE_ONE_OUT,
 ) -> None:
     """Train a retriever and print its run record; a killed run resumes."""
-    from palr.retrieval.train import train
+    from palr.training.train import train
 
     settings = load_settings()
     catalog = CatalogStore(settings.catalog_url).open(dataset)

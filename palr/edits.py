@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from palr.catalog import Catalog
+from palr.catalog.catalog import Catalog
 from palr.errors import PalrError, UnknownItemError
 from palr.llm.base import LLM
 from palr.prompts import as_sent

@@ -14,9 +14,9 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import permutations
 
-from palr.catalog import Catalog
-from palr.grounding import select
+from palr.catalog.catalog import Catalog
 from palr.llm.base import LLM, TokenLLM
+from palr.llm.grounding import select
 from palr.prompts import as_sent, fit, profile_prompt, shorten
 from palr.types import Item, Keyword, Profile, Prompt
 

@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from typing import TypeVar
 
-from palr.catalog import Catalog
+from palr.catalog.catalog import Catalog
+from palr.catalog.own_items import is_own
 from palr.domains import HISTORY_LIMIT
 from palr.edits import check, chosen_items, edited_profile, edited_prompt
 from palr.errors import LLMError, PalrError, RetrieverUnavailableError
 from palr.llm.base import LLM, TokenLLM
-from palr.newcomers import Embed, is_newcomer, join
 from palr.profile import fit_profile_prompt, supported_keywords, write_profile
 from palr.ranking import (
     DEFAULT_MODE,
@@ -27,6 +27,7 @@ from palr.ranking import (
 )
 from palr.ranking.modes import weights_of
 from palr.retrieval.base import Retriever, retrieve, scored
+from palr.retrieval.own_items import Embed, join
 from palr.types import Asked, Candidate, Item, Profile, RankedItem, Ranking, Recommendation
 
 DEFAULT = Asked()
@@ -98,21 +99,21 @@ class Recommender:
         if not picks:
             raise PalrError(f"pick at least one {self.catalog.domain.noun} first")
         with self._running:
-            yield from self.joined(asked.newcomers)._stream(picks, asked, patience, earlier)
+            yield from self.joined(asked.own_items)._stream(picks, asked, patience, earlier)
 
-    def joined(self, newcomers: Sequence[Item]) -> "Recommender":
-        """This recommender with a visitor's own items beside the catalog; see `palr.newcomers`.
+    def joined(self, own_items: Sequence[Item]) -> "Recommender":
+        """This recommender with a visitor's own items beside the catalog; see `palr.app.own_items`.
 
         Raises:
             PalrError: there is no sentence model to read them.
         """
-        if not newcomers:
+        if not own_items:
             return self
         if self._embed is None:
             raise PalrError("items of one's own need the sentence model")
         other = copy.copy(self)
         other.catalog, other._retrievers = join(
-            self.catalog, self._retrievers, newcomers, self._embed, COLD_START
+            self.catalog, self._retrievers, own_items, self._embed, COLD_START
         )
         return other
 
@@ -292,7 +293,7 @@ class Recommender:
         retriever = self._retrievers(asked.retriever or self._default_retriever)
         try:
             candidates, notes = self._found(retriever, history, asked)
-            notes += _on_newcomers(retriever, candidates)
+            notes += _on_own_items(retriever, candidates)
             return retriever.name, candidates, notes
         except RetrieverUnavailableError as error:
             if retriever.name == COLD_START:
@@ -338,7 +339,7 @@ def _of_adapter(llm: LLM, mode: str) -> tuple[str, ...]:
     return (f"the adapter {llm.adapter} was trained for {trained}, not for {mode!r}",)
 
 
-def _on_newcomers(retriever: Retriever, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+def _on_own_items(retriever: Retriever, candidates: Sequence[Candidate]) -> tuple[str, ...]:
     """Where the rank of an item comes from that the retriever cannot know."""
     if retriever.name == COLD_START:
         return ()
@@ -346,7 +347,7 @@ def _on_newcomers(retriever: Retriever, candidates: Sequence[Candidate]) -> tupl
         f"{c.item.label} is the visitor's own, which {retriever.name} cannot know: among the "
         f"candidates it stands where the {COLD_START} retriever ranks it"
         for c in candidates
-        if is_newcomer(c.item)
+        if is_own(c.item)
     )
 
 

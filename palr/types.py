@@ -11,9 +11,9 @@ They hold plain values only, so that a whole run can be compared, logged and wri
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class Asked:
     """How a run is asked for: with the same picks they give the same run again.
 
     ``retriever`` and ``mode`` are names of `RETRIEVERS` and `MODES`, None for the configured or
-    the adapter's own; ``adapter`` is one of `Studio.adapters`, None for the configured one.
+    the adapter's own; ``adapter`` is one of `Runtime.adapters`, None for the configured one.
     ``n_candidates`` are retrieved (paper, section 4.2: the top 50 of SASRec), ``k`` recommended.
 
     ``ranker`` says whose order it is: the language model's, the retriever's own, or a mix of both
@@ -195,7 +195,7 @@ class Asked:
     n_history: int = 20
     with_profile: bool = True
     edits: Edits = Edits()
-    newcomers: tuple[Item, ...] = ()
+    own_items: Annotated[tuple[Item, ...], Field(alias="newcomers")] = ()  # its name in files
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ class Recommendation:
     asked: Asked = Asked()
 
     def to_json(self, indent: int | None = 2) -> str:
-        return _TRACE.dump_json(self, indent=indent).decode()
+        return _TRACE.dump_json(self, indent=indent, by_alias=True).decode()
 
     @staticmethod
     def from_json(text: str | bytes) -> "Recommendation":

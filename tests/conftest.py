@@ -11,8 +11,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import pytest
 
+from palr.app.setup import ensure
 from palr.settings import PREFIX, Settings
-from palr.setup import ensure
 
 from .load.app import RunningApp
 

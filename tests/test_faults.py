@@ -12,29 +12,31 @@ from threading import Thread
 
 import pytest
 
-from palr.catalog import CatalogStore
+from palr.app.runtime import Runtime
+from palr.catalog.catalog import CatalogStore
 from palr.errors import CatalogError, LLMError
 from palr.llm.base import LLM
 from palr.llm.scripted import ScriptedLLM, reversed_candidates
-from palr.loading import LOADING
+from palr.model_lock import LOADING
 from palr.recommender import Recommender
 from palr.retrieval.base import Retriever
 from palr.settings import Settings
-from palr.studio import Studio
 from palr.types import Recommendation
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def studio(settings: Settings) -> Studio:
-    return Studio(settings.model_copy(update={"llm_backend": "scripted"}))
+def runtime(settings: Settings) -> Runtime:
+    return Runtime(settings.model_copy(update={"llm_backend": "scripted"}))
 
 
-def run(studio: Studio, reply: Callable[[str], str], patience: float | None) -> Recommendation:
-    catalog = studio.catalog("movies")
+def run(runtime: Runtime, reply: Callable[[str], str], patience: float | None) -> Recommendation:
+    catalog = runtime.catalog("movies")
     model = ScriptedLLM(reply)
-    recommender = Recommender(catalog, lambda name: studio.retriever("movies", name), lambda: model)
+    recommender = Recommender(
+        catalog, lambda name: runtime.retriever("movies", name), lambda: model
+    )
     picks = catalog.visitor_picks(catalog.domain.visitors[0])
     *_, trace = recommender.stream(picks, patience=patience)
     return trace
@@ -53,9 +55,9 @@ def breaks_at(stage: str) -> Callable[[str], str]:
 
 @pytest.mark.parametrize("stage", ["profile", "ranking"])
 def test_a_model_that_fails_leaves_the_retrievers_order_and_says_so(
-    studio: Studio, stage: str
+    runtime: Runtime, stage: str
 ) -> None:
-    trace = run(studio, breaks_at(stage), patience=60)
+    trace = run(runtime, breaks_at(stage), patience=60)
     assert trace.fallback == "the model is gone"
     assert trace.candidates is not None
     assert trace.ranking is not None
@@ -66,29 +68,29 @@ def test_a_model_that_fails_leaves_the_retrievers_order_and_says_so(
     assert bool(trace.profile.text) == (stage == "ranking")
 
 
-def test_a_model_that_is_too_slow_is_not_waited_for(studio: Studio) -> None:
-    trace = run(studio, reversed_candidates, patience=1e-9)
+def test_a_model_that_is_too_slow_is_not_waited_for(runtime: Runtime) -> None:
+    trace = run(runtime, reversed_candidates, patience=1e-9)
     assert "took too long: set PALR_LLM_SECONDS" in trace.fallback
     assert trace.ranking is not None
     assert [r.retriever_rank for r in trace.ranking.items] == list(range(1, 11))
 
 
-def test_a_model_that_does_not_load_is_done_without(studio: Studio) -> None:
+def test_a_model_that_does_not_load_is_done_without(runtime: Runtime) -> None:
     def no_model() -> ScriptedLLM:
         raise LLMError("there is no such model")
 
-    catalog = studio.catalog("movies")
-    recommender = Recommender(catalog, lambda name: studio.retriever("movies", name), no_model)
+    catalog = runtime.catalog("movies")
+    recommender = Recommender(catalog, lambda name: runtime.retriever("movies", name), no_model)
     *_, trace = recommender.stream(catalog.items[:3], patience=60)
     assert (trace.fallback, trace.llm) == ("there is no such model", None)
     with pytest.raises(LLMError, match="no such model"):
         recommender.recommend(catalog.items[:3])
 
 
-def test_researchers_get_the_error_and_no_fallback(studio: Studio) -> None:
+def test_researchers_get_the_error_and_no_fallback(runtime: Runtime) -> None:
     with pytest.raises(LLMError, match="the model is gone"):
-        run(studio, breaks_at("ranking"), patience=None)
-    assert run(studio, reversed_candidates, patience=None).fallback == ""
+        run(runtime, breaks_at("ranking"), patience=None)
+    assert run(runtime, reversed_candidates, patience=None).fallback == ""
 
 
 @pytest.fixture
@@ -100,9 +102,9 @@ def copied(settings: Settings, tmp_path: Path) -> Settings:
     return settings.model_copy(update=update)
 
 
-def served(studio: Studio) -> list[str]:
-    catalog = studio.catalog("movies")
-    trace = studio.recommender("movies").recommend(catalog.search("star")[:3])
+def served(runtime: Runtime) -> list[str]:
+    catalog = runtime.catalog("movies")
+    trace = runtime.recommender("movies").recommend(catalog.search("star")[:3])
     assert trace.ranking is not None
     return [ranked.item.id for ranked in trace.ranking.items]
 
@@ -110,17 +112,17 @@ def served(studio: Studio) -> list[str]:
 def test_a_database_that_is_locked_or_gone_leaves_the_page_at_work(
     copied: Settings, tmp_path: Path
 ) -> None:
-    studio = Studio(copied)
-    before = served(studio)
+    runtime = Runtime(copied)
+    before = served(runtime)
     installing = sqlite3.connect(tmp_path / "catalog.db")
     installing.execute("BEGIN EXCLUSIVE")
-    assert served(studio) == before
+    assert served(runtime) == before
     installing.rollback()
     installing.close()
     (tmp_path / "catalog.db").unlink()
-    assert served(studio) == before
+    assert served(runtime) == before
     with pytest.raises(CatalogError, match="run `python -m palr setup`"):
-        Studio(copied).catalog("movies")
+        Runtime(copied).catalog("movies")
     assert not (tmp_path / "catalog.db").exists()
 
 
@@ -128,7 +130,7 @@ def test_a_database_that_fails_half_way_is_named(copied: Settings, tmp_path: Pat
     database = tmp_path / "catalog.db"
     database.write_bytes(database.read_bytes()[:100_000])
     with pytest.raises(CatalogError, match=r"is damaged .*python -m palr setup"):
-        Studio(copied).catalog("movies")
+        Runtime(copied).catalog("movies")
 
 
 Shell = Callable[[str], subprocess.CompletedProcess[str]]
@@ -216,7 +218,7 @@ def test_the_warm_up_asks_no_model_whose_gpu_is_lent(
         asked.append(prompt)
         return "Hello"
 
-    warming = Studio(settings.model_copy(update={"llm_backend": "scripted"}))
+    warming = Runtime(settings.model_copy(update={"llm_backend": "scripted"}))
     warming._llm = ScriptedLLM(reply)
     warming.warm_up().join()
     assert bool(asked) == (not lent)
@@ -229,7 +231,7 @@ def test_a_warm_up_that_breaks_off_lets_nobody_wait(
     def breaks() -> LLM:
         raise ImportError("half a library")
 
-    warming = Studio(settings.model_copy(update={"llm_backend": "scripted"}))
+    warming = Runtime(settings.model_copy(update={"llm_backend": "scripted"}))
     with monkeypatch.context() as patch:
         patch.setattr(warming, "_load", breaks)
         warming.warm_up().join()
@@ -245,15 +247,15 @@ def test_a_domain_does_not_wait_for_what_another_one_loads(
     home = tmp_path / "home"  # without embeddings
     home.mkdir()
     (home / "models").symlink_to(copied.home / "models")
-    studio = Studio(copied.model_copy(update={"home": home}))
-    ready = studio.retriever("movies", "auto")
+    runtime = Runtime(copied.model_copy(update={"home": home}))
+    ready = runtime.retriever("movies", "auto")
     found: list[Retriever] = []
     with LOADING:  # the other's catalog cannot be embedded for now
-        other = Thread(target=studio.retriever, args=("beauty", "semantic"), daemon=True)
+        other = Thread(target=runtime.retriever, args=("beauty", "semantic"), daemon=True)
         other.start()
-        while not studio._retriever_lock.locked():
+        while not runtime._retriever_lock.locked():
             time.sleep(0.01)
-        mine = Thread(target=lambda: found.append(studio.retriever("movies", "auto")), daemon=True)
+        mine = Thread(target=lambda: found.append(runtime.retriever("movies", "auto")), daemon=True)
         mine.start()
         mine.join(timeout=30)
         assert other.is_alive()

@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import pytest
 
-from palr.catalog import Catalog
+from palr.catalog.catalog import Catalog
 from palr.domains import MOVIES
 from palr.llm.base import LLM
 from palr.llm.scripted import ScriptedLLM

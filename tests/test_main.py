@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from palr.setup import EMBEDDED
-from palr.traces import read_trace
+from palr.app.setup import EMBEDDED
+from palr.runs.files import read_trace
 
 ROOT = Path(__file__).parents[1]
 

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from palr.catalog import Catalog
+from palr.catalog.catalog import Catalog
 from palr.domains import MOVIES
 from palr.llm.scripted import ScriptedLLM
 from palr.profile import N_KEYWORDS, supported_keywords, unsupported_keywords, write_profile

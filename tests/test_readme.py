@@ -8,8 +8,8 @@ import sys
 import pytest
 import yaml
 
-from finetune.adapters import WEIGHTS
-from finetune.record import read_record, sha256
+from finetune.training.adapters import WEIGHTS
+from finetune.training.record import read_record, sha256
 from palr.data.datasets import DATASETS
 from palr.evaluation.records import read
 from palr.evaluation.report import PAPER_SOURCE

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from palr.app.runtime import Runtime
 from palr.llm.transformers import TransformersLLM
 from palr.recommender import ZERO_SHOT, Recommender, default_mode
-from palr.studio import Studio
 from palr.types import Asked, Item
 
 VISITORS = 5
 
 
 def bench_click(
-    studio: Studio, domain: str, k: int, say: Callable[[str], None], visitors: int = VISITORS
+    runtime: Runtime, domain: str, k: int, say: Callable[[str], None], visitors: int = VISITORS
 ) -> dict[str, Any]:
     """Whole runs as the page does them over 20 picks, with the domain's own adapter and mode: p50
     of the seconds to the first keyword and to the last card, for picks that the model has not read
@@ -24,22 +24,22 @@ def bench_click(
 
     ``read_ahead_s`` is what the reading took while the visitor still picked.
     """
-    recommender = studio.recommender(domain)
+    recommender = runtime.recommender(domain)
     llm = recommender.model()
     generator = random.Random(0)
-    items = studio.retriever(domain, studio.settings.retriever).items
+    items = runtime.retriever(domain, runtime.settings.retriever).items
     measured: dict[str, list[tuple[float, float]]] = {"cold": [], "read_ahead": []}
     reading = []
     for number in range(1, visitors + 1):
         picks = generator.sample(items, 20)
         _forget(recommender)
-        measured["cold"].append(_click(studio, domain, picks, k))
+        measured["cold"].append(_click(runtime, domain, picks, k))
         _forget(recommender)
         begin = time.perf_counter()
         for _ in recommender.read_ahead(picks, k=k):
             pass
         reading.append(time.perf_counter() - begin)
-        measured["read_ahead"].append(_click(studio, domain, picks, k))
+        measured["read_ahead"].append(_click(runtime, domain, picks, k))
         cold, ahead = (times[-1][1] for times in measured.values())
         say(f"click {number} of {visitors}: {cold:.2f} s, read ahead {ahead:.2f} s")
     return {
@@ -60,10 +60,10 @@ def _forget(recommender: Recommender) -> None:
         llm.forget()
 
 
-def _click(studio: Studio, domain: str, picks: Sequence[Item], k: int) -> tuple[float, float]:
+def _click(runtime: Runtime, domain: str, picks: Sequence[Item], k: int) -> tuple[float, float]:
     begin = time.perf_counter()
     first = 0.0
-    for trace in studio.recommender(domain).stream(picks, Asked(k=k)):
+    for trace in runtime.recommender(domain).stream(picks, Asked(k=k)):
         if not first and trace.profile and trace.profile.keywords:
             first = time.perf_counter() - begin
     return first, time.perf_counter() - begin

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from palr.app.runtime import Runtime
 from palr.bench.ranking import make_case, run_way
 from palr.llm.transformers import TransformersLLM
-from palr.studio import Studio
 
 CANDIDATES = (20, 50, 100, 200)
 HISTORY = (5, 10, 20)
@@ -20,13 +20,13 @@ PROMPTS = 3  # for each length
 
 
 def bench_growth(
-    studio: Studio, domain: str, k: int, say: Callable[[str], None], prompts: int = PROMPTS
+    runtime: Runtime, domain: str, k: int, say: Callable[[str], None], prompts: int = PROMPTS
 ) -> list[dict[str, Any]]:
     """One row for each length, with means over the same visitors: tokens of the prompt, forward
     passes, decisions, seconds until the first one (``prefill_s``) and behind it (``decode_s``)."""
-    llm = studio.llm()
+    llm = runtime.llm()
     assert isinstance(llm, TransformersLLM), "the bench times a model in this process"
-    retriever = studio.retriever(domain, studio.settings.retriever)
+    retriever = runtime.retriever(domain, runtime.settings.retriever)
     generator = random.Random(0)
     visitors = [generator.sample(retriever.items, max(HISTORY)) for _ in range(prompts)]
     lengths = [(max(HISTORY), n) for n in CANDIDATES] + [(n, 50) for n in HISTORY[:-1]]
@@ -34,7 +34,7 @@ def bench_growth(
     for n_history, n_candidates in lengths:
         measured = []
         for visitor in visitors:
-            case = make_case(studio, domain, visitor[-n_history:], n_candidates, k)
+            case = make_case(runtime, domain, visitor[-n_history:], n_candidates, k)
             timing = run_way("titles", case, llm, k)
             measured.append(
                 (

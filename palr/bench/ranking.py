@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from palr.grounding import SEPARATOR
+from palr.app.runtime import Runtime
 from palr.llm.decoder import TransformersDecoder
+from palr.llm.grounding import SEPARATOR
 from palr.llm.speed import cpu_name
 from palr.llm.transformers import TransformersLLM
 from palr.profile import write_profile
 from palr.ranking import MODES, Job, fit_ranking_prompt, rank, rank_many
 from palr.retrieval import retrieve
-from palr.studio import Studio
 from palr.types import Candidate, Item, Prompt
 
 FREE_TOKENS = 160
@@ -64,7 +64,7 @@ class Case:
 
 
 def bench_ranking(
-    studio: Studio, domain: str, n_prompts: int, k: int, say: Callable[[str], None]
+    runtime: Runtime, domain: str, n_prompts: int, k: int, say: Callable[[str], None]
 ) -> dict[str, Any]:
     """Measure all `WAYS`; returns the report that ``python -m palr bench ranking`` writes.
 
@@ -73,9 +73,9 @@ def bench_ranking(
     compares the whole of forced runs with the floor, ``p50_s`` is by way. ``throughput`` is in
     prompts per second, by mode.
     """
-    llm = studio.llm()
+    llm = runtime.llm()
     assert isinstance(llm, TransformersLLM), "the bench times a model in this process"
-    cases = _cases(studio, domain, n_prompts, k)
+    cases = _cases(runtime, domain, n_prompts, k)
     timings: dict[str, list[Timing]] = {way: [] for way in WAYS}
     floors, decisions = [], []
     run_way("titles", cases[0], llm, k)  # the first pass through a model is slow
@@ -131,19 +131,19 @@ def machine(llm: TransformersLLM) -> dict[str, str]:
     }
 
 
-def _cases(studio: Studio, domain: str, n: int, k: int) -> list[Case]:
+def _cases(runtime: Runtime, domain: str, n: int, k: int) -> list[Case]:
     generator = random.Random(0)
-    retriever = studio.retriever(domain, studio.settings.retriever)
+    retriever = runtime.retriever(domain, runtime.settings.retriever)
     picks = [generator.sample(retriever.items, 20) for _ in range(n)]
-    return [make_case(studio, domain, history, 50, k) for history in picks]
+    return [make_case(runtime, domain, history, 50, k) for history in picks]
 
 
 def make_case(
-    studio: Studio, domain: str, history: Sequence[Item], n_candidates: int, k: int
+    runtime: Runtime, domain: str, history: Sequence[Item], n_candidates: int, k: int
 ) -> Case:
     """What a run with these picks would give the model to rank."""
-    catalog, llm = studio.catalog(domain), studio.llm()
-    retriever = studio.retriever(domain, studio.settings.retriever)
+    catalog, llm = runtime.catalog(domain), runtime.llm()
+    retriever = runtime.retriever(domain, runtime.settings.retriever)
     *_, profile = write_profile(history, catalog, llm)
     candidates = retrieve(retriever, history, n_candidates)
     prompt, names = fit_ranking_prompt(catalog.domain, history, profile, candidates, k, llm)

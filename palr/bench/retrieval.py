@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.catalog import Catalog, CatalogStore
+from palr.catalog.catalog import Catalog, CatalogStore
 from palr.data.interactions import LeaveOneOut
 from palr.errors import PalrError, RetrieverUnavailableError
 from palr.evaluation.protocol import evaluate

@@ -1,0 +1,1 @@
+"""Data sets: readers, interactions, and what is fetched and installed."""

@@ -26,7 +26,7 @@ from palr.retrieval.splits import LEAVE_ONE_OUT, PROTOCOLS, TrainingData, traini
 from palr.settings import Settings
 
 if TYPE_CHECKING:
-    from palr.catalog import Catalog
+    from palr.catalog.catalog import Catalog
 
 COMPARED = ("HR@10", "NDCG@10")
 

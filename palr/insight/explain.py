@@ -11,11 +11,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import combinations
 
-from palr.catalog import Catalog
+from palr.catalog.catalog import Catalog
 from palr.domains import Domain
-from palr.grounding import select
-from palr.insight.asking import Progress, shown_history
+from palr.insight.rerun import Progress, shown_history
 from palr.llm.base import LLM, TokenLLM
+from palr.llm.grounding import select
 from palr.profile import unsupported_keywords
 from palr.prompts import explanation_prompt, shorten
 from palr.types import Item, Recommendation

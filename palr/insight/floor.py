@@ -10,7 +10,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from palr.errors import PalrError
-from palr.insight.asking import Progress
+from palr.insight.rerun import Progress
 from palr.llm.base import LLM
 from palr.llm.transformers import TransformersLLM
 from palr.types import Recommendation

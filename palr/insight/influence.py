@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from palr.errors import PalrError, RetrieverUnavailableError
-from palr.insight.asking import (
+from palr.insight.rerun import (
     Progress,
     answers,
     question,

@@ -16,7 +16,7 @@ import numpy as np
 
 from palr.errors import PalrError
 from palr.evaluation.agreement import kendall_tau, overlap
-from palr.insight.asking import Progress, question, rankings, why_unasked
+from palr.insight.rerun import Progress, question, rankings, why_unasked
 from palr.llm.base import LLM
 from palr.types import Candidate, Item, Recommendation
 

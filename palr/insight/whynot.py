@@ -8,10 +8,10 @@ for those that lift it highest. The profile stays that of the run.
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
-from palr.catalog import Catalog
+from palr.catalog.catalog import Catalog
 from palr.domains import HISTORY_LIMIT
 from palr.errors import RetrieverUnavailableError, UnknownItemError
-from palr.insight.asking import (
+from palr.insight.rerun import (
     Progress,
     answers,
     question,

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from palr.llm.cuda_graphs import CudaGraphs
 from palr.llm.prefixes import Piece, PrefixCache
-from palr.llm.steps import Steps
 
 LONGEST_PASS = 2048  # tokens; bounds the memory of attention masks
 _SCORED_TOKENS = 1024  # bounds that of logits and masks when many continuations are scored
@@ -19,7 +19,7 @@ class TransformersDecoder:
     The prompt runs in pieces: up to each of ``cuts``, then as few as `LONGEST_PASS` allows.
     ``prefixes`` supplies those that the model has read before; ``reused`` counts their tokens.
     ``marks`` are indices of prompt tokens, ascending, behind which `marked` looks; from the first
-    of them on nothing is reused, since what is kept of a piece is its end. ``steps`` run what
+    of them on nothing is reused, since what is kept of a piece is its end. ``graphs`` run what
     follows the prompt, where the device has them.
     """
 
@@ -30,11 +30,11 @@ class TransformersDecoder:
         prefixes: PrefixCache | None = None,
         cuts: Sequence[int] = (),
         marks: Sequence[int] = (),
-        steps: Steps | None = None,
+        graphs: CudaGraphs | None = None,
     ):
         self._model = model
-        self._steps = steps
-        self._stepped: list[int] = []  # tokens behind the cache's, which the steps have run
+        self._graphs = graphs
+        self._stepped: list[int] = []  # tokens behind the cache's, which the graphs have run
         self._pending = list(prompt)
         self._prefixes = prefixes
         self._cuts = tuple(cuts)
@@ -121,9 +121,9 @@ class TransformersDecoder:
         return [t / len(tokens) for t, tokens in zip(totals, continuations, strict=True)]
 
     def _step(self) -> bool:
-        if self._steps is None:
+        if self._graphs is None:
             return False
-        logprobs = self._steps.run(self, self._cache, self._stepped, self._pending)
+        logprobs = self._graphs.run(self, self._cache, self._stepped, self._pending)
         if logprobs is None:
             return False
         self._logprobs = logprobs
@@ -133,7 +133,7 @@ class TransformersDecoder:
         return True
 
     def _settle(self) -> None:
-        """Have all tokens in the cache, those too that the steps have run."""
+        """Have all tokens in the cache, those too that the graphs have run."""
         self._pending = [*self._stepped, *self._pending]
         self._stepped = []
         if self._pending:

@@ -20,8 +20,8 @@ import httpx
 
 from palr.errors import LLMError
 from palr.llm import chat
+from palr.llm.http_stream import Head, Wire
 from palr.llm.resilience import Caller, Patience, ServerError
-from palr.llm.wire import Head, Wire
 
 _DEFAULT_CONTEXT = 4096
 _BYTES_PER_TOKEN = 2.5  # conservative: English titles run at 3 to 4 bytes a token

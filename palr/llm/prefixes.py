@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.metrics import PREFIXES
+from palr.serve.telemetry import PREFIXES
 
 MAX_BYTES = 256 * 1024 * 1024
 

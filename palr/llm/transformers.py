@@ -18,11 +18,11 @@ from palr.errors import LLMError
 from palr.llm.adapters import Adapter, configured
 from palr.llm.base import Batch
 from palr.llm.batch import TransformersBatch
+from palr.llm.cuda_graphs import CudaGraphs
 from palr.llm.decoder import TransformersDecoder, piece_ends
 from palr.llm.prefixes import PrefixCache
 from palr.llm.speed import cpu_speed
-from palr.llm.steps import Steps
-from palr.loading import LOADING
+from palr.model_lock import LOADING
 from palr.settings import SMOLLM2, Settings
 
 _SMOLLM2_NAME = "SmolLM2-135M-Instruct"
@@ -54,7 +54,7 @@ class TransformersLLM:
         self.tokenizer = tokenizer
         self._block = _BLOCK if model.device.type == "cpu" else _GPU_BLOCK
         self.prefixes = prefixes or PrefixCache()
-        self._steps = Steps.of(model, min(self.context_length, _STEP_ROOM))
+        self._graphs = CudaGraphs.of(model, min(self.context_length, _STEP_ROOM))
         self._newline = self._encode("\n")
         self._markup = {t for t in tokenizer.all_special_tokens if len(t) > 1}
         self._ends = {
@@ -74,9 +74,9 @@ class TransformersLLM:
         adapter = configured(settings)
         if adapter is None:
             return base
-        from palr.llm.shelf import Shelf
+        from palr.llm.adapter_pool import AdapterPool
 
-        return Shelf(base).llm(adapter)
+        return AdapterPool(base).llm(adapter)
 
     @classmethod
     def _base(cls, settings: Settings) -> "TransformersLLM":
@@ -168,7 +168,7 @@ class TransformersLLM:
         tokens = self.encode_prompt(text)
         cuts = self._cuts(tokens, beginning) if beginning else ()
         marked = self.marked_tokens(text, marks)
-        return TransformersDecoder(self.model, tokens, self.prefixes, cuts, marked, self._steps)
+        return TransformersDecoder(self.model, tokens, self.prefixes, cuts, marked, self._graphs)
 
     def marked_tokens(self, text: str, marks: Sequence[int]) -> list[int]:
         """Of each mark, a place in ``text``, the index in `encode_prompt` of the token that holds

@@ -1,6 +1,6 @@
 """The LLM's selection among the candidates (paper, section 3.3)."""
 
-from palr.ranking.many import Job, rank_each, rank_many
+from palr.ranking.batch import Job, rank_each, rank_many
 from palr.ranking.mix import mixed_ranking, scored_mode
 from palr.ranking.modes import MODES
 from palr.ranking.rank import (

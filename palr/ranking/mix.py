@@ -1,7 +1,7 @@
 """A mix of two opinions: the model's and the retriever's scores of the same candidates.
 
 Each is taken as log-probabilities within the list, and the mix is their weighted sum. Fine-tuning
-fits the weights on validation lists (`finetune.lists.fit_mix`). Where none were fitted, the
+fits the weights on validation lists (`finetune.data.lists.fit_mix`). Where none were fitted, the
 retriever counts as much as the model: one standard deviation of its scores within the list is
 worth a factor of e.
 """

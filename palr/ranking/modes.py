@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palr.errors import PalrError
-from palr.grounding import SEPARATOR, select, select_many
 from palr.llm.base import LLM, Batch, TokenLLM
+from palr.llm.grounding import SEPARATOR, select, select_many
 from palr.prompts import CANDIDATES_INTRO
 from palr.ranking.mix import log_softmax, on_prior
 from palr.types import Candidate, Prompt, RankedItem, Ranking

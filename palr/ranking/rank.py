@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from palr.domains import Domain
 from palr.errors import PalrError
-from palr.grounding import SEPARATOR
 from palr.llm.base import LLM, LabelLLM, TokenLLM
+from palr.llm.grounding import SEPARATOR
 from palr.prompts import Limits, as_sent, fit, item_names, ranking_prompt
 from palr.ranking.modes import MODES, get_mode, labels
 from palr.ranking.remote import parsed, told_labels

@@ -17,7 +17,7 @@ from palr.settings import Settings
 from palr.types import Item
 
 if TYPE_CHECKING:
-    from palr.catalog import Catalog
+    from palr.catalog.catalog import Catalog
 
 __all__ = ["RETRIEVERS", "Entry", "Retriever", "available", "load_retriever", "retrieve"]
 
@@ -29,7 +29,7 @@ class Entry:
     ``label`` and ``meaning`` are for people; the meaning completes "50 found by ...: ". ``load``
     builds it or raises RetrieverUnavailableError, once ``missing`` is None: that says cheaply, from
     file names and flags alone, why it could not serve. ``architecture`` is the module that
-    `palr.retrieval.train` trains, empty where there is nothing to train. ``on_training_part`` is
+    `palr.training.train` trains, empty where there is nothing to train. ``on_training_part`` is
     for models that learn from interactions without weights of their own: they serve what all
     interactions taught them, and are measured as they are without the held-out ones; its items are
     in the order of the split. ``experts`` names the retrievers that it is made of, for a data set.

@@ -23,7 +23,7 @@ from torch.nn.functional import gelu
 
 from palr.retrieval.sequences import PAD, TiedModel, batched, initialise, pad, windows
 from palr.retrieval.softmax import compute_dtype, softmax_loss
-from palr.retrieval.trainer import History, Plan
+from palr.retrieval.trainable import History, Plan
 from palr.retrieval.transformer import Block
 
 

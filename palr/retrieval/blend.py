@@ -18,7 +18,7 @@ from palr.settings import Settings
 from palr.types import Item
 
 if TYPE_CHECKING:
-    from palr.catalog import Catalog
+    from palr.catalog.catalog import Catalog
 
 # Their ratios were chosen on validation NDCG@10 of ML-100K and ML-1M alike, SASRec's share among
 # five and EASE's among three; large catalogs do without EASE, which cannot serve them. HSTU and

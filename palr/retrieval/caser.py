@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from palr.retrieval.sequences import PAD, TiedModel
 from palr.retrieval.softmax import softmax_loss
-from palr.retrieval.trainer import History, Plan
+from palr.retrieval.trainable import History, Plan
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from palr.settings import Settings
 from palr.types import Item
 
 if TYPE_CHECKING:
-    from palr.catalog import Catalog
+    from palr.catalog.catalog import Catalog
 
 # Chosen on validation NDCG@10 of the blends of ML-100K and ML-1M alike.
 RIDGE, LEAST = 100.0, 0.03

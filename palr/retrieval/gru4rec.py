@@ -14,7 +14,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from palr.retrieval.sequences import CausalModel
-from palr.retrieval.trainer import Plan
+from palr.retrieval.trainable import Plan
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from palr.retrieval.sequences import CausalModel, distances, initialise
-from palr.retrieval.trainer import Plan
+from palr.retrieval.trainable import Plan
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from palr.types import Item
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-    from palr.catalog import Catalog
+    from palr.catalog.catalog import Catalog
 
 # Chosen on validation among a handful; one choice serves movies and products alike.
 SHRINK, NEIGHBOURS, DECAY = 10.0, 200, 0.7

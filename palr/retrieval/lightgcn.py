@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from palr.retrieval.pooling import PooledModel, bpr_loss
 from palr.retrieval.sequences import PAD
-from palr.retrieval.trainer import History, Plan
+from palr.retrieval.trainable import History, Plan
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch.nn.functional import dropout, logsigmoid, relu
 
 from palr.retrieval.pooling import PLANS, PooledModel
 from palr.retrieval.sequences import PAD
-from palr.retrieval.trainer import History
+from palr.retrieval.trainable import History
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from palr.errors import RetrieverUnavailableError
 from palr.retrieval import weights
 from palr.retrieval.base import known_columns
-from palr.retrieval.trainer import Trainable
+from palr.retrieval.trainable import Trainable
 from palr.settings import Settings
 from palr.types import Item
 
 if TYPE_CHECKING:
-    from palr.catalog import Catalog
+    from palr.catalog.catalog import Catalog
 
 
 class NeuralRetriever:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from palr.retrieval.sequences import PAD, batched, pad, windows
-from palr.retrieval.trainer import History, Plan, Trainable
+from palr.retrieval.trainable import History, Plan, Trainable
 
 PLANS: dict[str, Plan] = {
     "default": Plan(epochs=40, batch_size=64, lr=3e-3, patience=8),

@@ -16,7 +16,7 @@ from palr.settings import Settings
 from palr.types import Item
 
 if TYPE_CHECKING:
-    from palr.catalog import Catalog
+    from palr.catalog.catalog import Catalog
 
 
 class PopularityRetriever:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from palr.retrieval.sequences import CausalModel, initialise
-from palr.retrieval.trainer import Plan
+from palr.retrieval.trainable import Plan
 from palr.retrieval.transformer import Block
 
 

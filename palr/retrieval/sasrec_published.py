@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from palr.retrieval.sasrec import Config, SASRec
-from palr.retrieval.trainer import History, Plan
+from palr.retrieval.trainable import History, Plan
 
 _LONG = Config(width=50, layers=2, heads=1, max_len=200, dropout=0.2, ffn=1)
 _SHORT = Config(width=50, layers=2, heads=1, max_len=50, dropout=0.5, ffn=1)

@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 
 from palr.data.progress import Bars, Progress
 from palr.errors import RetrieverUnavailableError
-from palr.loading import LOADING
+from palr.model_lock import LOADING
 from palr.settings import MINILM, Settings
 from palr.types import Item
 
 if TYPE_CHECKING:
-    from palr.catalog import Catalog
+    from palr.catalog.catalog import Catalog
 
 DECAY = 0.8
 TEMPERATURE = 0.2

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from palr.retrieval.softmax import compute_dtype, softmax_loss
-from palr.retrieval.trainer import History, Trainable
+from palr.retrieval.trainable import History, Trainable
 
 PAD = -1
 

@@ -17,7 +17,7 @@ from palr.errors import PalrError, RetrieverUnavailableError
 from palr.types import Item
 
 if TYPE_CHECKING:
-    from palr.catalog import Catalog
+    from palr.catalog.catalog import Catalog
 
 CORE = 5  # paper, section 4.1
 LEAVE_ONE_OUT, GLOBAL_TIME = "leave-one-out", "global-time"

@@ -26,7 +26,7 @@ from palr.settings import Settings
 from palr.types import Item
 
 if TYPE_CHECKING:
-    from palr.catalog import Catalog
+    from palr.catalog.catalog import Catalog
 
 _REMEDY = "run `python -m palr train-retriever`, or delete both files to use those shipped"
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-from palr import metrics
+from palr.serve import telemetry
 from palr.serve.asgi import App, Receive, Refusal, Scope, Send, body_of, only, respond, with_body
 from palr.serve.contract import ArgumentsError, Contract, ContractError, session
 from palr.serve.headers import Answer, policy, security_headers
@@ -204,7 +204,7 @@ class Gate:
             why = self._rules.ready()
             raise Refusal(503 if why else 200, f"{why or 'ok'}\n", "text/plain; charset=utf-8")
         self._knows_the_password(headers, visitor)
-        raise Refusal(200, metrics.exposition().decode(), "text/plain; version=0.0.4")
+        raise Refusal(200, telemetry.exposition().decode(), "text/plain; version=0.0.4")
 
     def _knows_the_password(self, headers: dict[str, str], visitor: str) -> None:
         """For those that log in with each request, by the name of any user; raises Refusal."""

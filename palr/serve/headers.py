@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from palr import metrics
+from palr.serve import telemetry
 from palr.serve.asgi import Message, Send
 
 
@@ -28,7 +28,7 @@ class Answer:
             kept = [pair for pair in message.get("headers", []) if pair[0].lower() not in self.drop]
             kept = [_on_this_server(name, value) for name, value in kept]
             message = {**message, "headers": kept + self.headers}
-            metrics.REQUESTS.labels(self.route, self.status).inc()
+            telemetry.REQUESTS.labels(self.route, self.status).inc()
         await self.send(message)
 
 

@@ -1,4 +1,4 @@
-"""The functions of `palr.programs` as named endpoints of Gradio's, and as tools of MCP.
+"""The functions of `palr.app.api` as named endpoints of Gradio's, and as tools of MCP.
 
 Both wait in the line and count as runs of their visitor, as the page's runs do.
 """
@@ -12,15 +12,16 @@ from typing import Any, get_type_hints
 import gradio as gr
 from starlette.requests import Request
 
-from palr import __version__, metrics
+from palr import __version__
+from palr.app.api import NAMES, WITHOUT_TURN, Answer, Api, Steps, arguments
+from palr.app.runtime import Runtime
 from palr.errors import PalrError
-from palr.programs import NAMES, WITHOUT_TURN, Answer, Programs, Steps, arguments
+from palr.serve import telemetry
 from palr.serve.logs import log_run
 from palr.serve.mcp import Mcp, Tool
-from palr.studio import Studio
 from palr.text import visible
 from palr.types import Recommendation
-from palr.ui.turns import Page, Turns, in_threads
+from palr.ui.queued_run import Page, Turns, in_threads
 
 _FAILED = "this failed for a reason that the server's log tells"
 _log = logging.getLogger(__name__)
@@ -29,10 +30,10 @@ _log = logging.getLogger(__name__)
 class Endpoints:
     """Adds the endpoints to the blocks that are being built; ``numbers`` are their functions'."""
 
-    def __init__(self, studio: Studio, turns: Turns) -> None:
-        self._programs = Programs(studio, _account)
+    def __init__(self, runtime: Runtime, turns: Turns) -> None:
+        self._api = Api(runtime, _account)
         self._turns = turns
-        self.models = {name: arguments(getattr(Programs, name)) for name in NAMES}
+        self.models = {name: arguments(getattr(Api, name)) for name in NAMES}
         self.numbers: dict[str, int] = {}
         for name in NAMES:
             endpoint = gr.api(self._function(name), api_name=name, concurrency_limit=None)
@@ -46,7 +47,7 @@ class Endpoints:
         self, name: str, values: dict[str, Any], request: Any
     ) -> AsyncGenerator[str | Answer]:
         """Words on how far it is, then the answer; raises PalrError with what to do."""
-        pages = _pages(getattr(self._programs, name)(**values))
+        pages = _pages(getattr(self._api, name)(**values))
         turn = (
             in_threads(pages)
             if name in WITHOUT_TURN
@@ -68,8 +69,8 @@ class Endpoints:
 
     def _function(self, name: str) -> Any:
         """What Gradio calls: the function's own parameters, and the request behind them."""
-        function = getattr(Programs, name)
-        signature = inspect.signature(getattr(self._programs, name))
+        function = getattr(Api, name)
+        signature = inspect.signature(getattr(self._api, name))
         names = list(signature.parameters)
 
         async def call(*given: Any) -> AsyncGenerator[Answer]:
@@ -103,7 +104,7 @@ class Endpoints:
         def call(values: dict[str, Any], scope: Any) -> AsyncGenerator[str | Answer]:
             return self.steps(name, values, Request(scope))
 
-        description = inspect.getdoc(getattr(Programs, name)) or ""
+        description = inspect.getdoc(getattr(Api, name)) or ""
         return Tool(name, description, self.models[name], call)
 
 
@@ -114,5 +115,5 @@ def _pages(steps: Steps) -> Generator[Page]:
 
 def _account(run: Recommendation) -> None:
     outcome = "fallback" if run.fallback else "done"
-    metrics.count_run(run, outcome)
+    telemetry.count_run(run, outcome)
     log_run(run, outcome, 0.0)

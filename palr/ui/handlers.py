@@ -10,12 +10,12 @@ from typing import Any
 
 import gradio as gr
 
+from palr.app.runtime import Runtime
+from palr.catalog.own_items import with_own_items
 from palr.domains import DOMAINS
 from palr.errors import PalrError
-from palr.newcomers import with_newcomers
 from palr.recommender import ZERO_SHOT
 from palr.serve.spaces import on_gpu
-from palr.studio import Studio
 from palr.types import Asked, Item, Recommendation
 from palr.ui import hood, render
 from palr.ui.picker import Selection, resolve
@@ -66,16 +66,16 @@ Desks = dict[str, Desk]
 
 
 class Handlers:
-    """The studio's answers to the page's events, in the order of `page.OUTPUTS`."""
+    """The runtime's answers to the page's events, in the order of `page.OUTPUTS`."""
 
-    def __init__(self, studio: Studio):
-        self._studio = studio
+    def __init__(self, runtime: Runtime):
+        self._runtime = runtime
         self.stream = on_gpu(self._on_device)
 
     def status(self, domain: str, adapter: str = AUTOMATIC) -> tuple[str, dict[str, Any]]:
         """The status line, and a timer update that ends the polling once the model is there."""
         domain = known(domain)
-        status, catalog = self._studio.llm_status, self._studio.catalog(domain)
+        status, catalog = self._runtime.llm_status, self._runtime.catalog(domain)
         message = status.message
         if status.state == "ready":
             message += f", {self._tuning(domain, adapter)}"
@@ -88,7 +88,7 @@ class Handlers:
         """Answer the press of the button at once, before the run gets its turn."""
         selection = Selection.parse(picked)
         if not selection.ids:
-            noun = self._studio.catalog(selection.domain).domain.noun
+            noun = self._runtime.catalog(selection.domain).domain.noun
             return self._page(desks, selection.domain, f"Pick at least one {noun} first.")
         view = View(None, "waiting", "Waiting for a turn")
         desk = Desk(selection.ids, view, selection.ids, retriever, mode, adapter)
@@ -126,12 +126,12 @@ class Handlers:
         message = ""
         try:
             # Waiting here, not inside the recommender, keeps Cancel prompt while the model loads.
-            while self._studio.llm_status.state == "loading":
+            while self._runtime.llm_status.state == "loading":
                 yield replace(desk, view=View(None, "waiting", _WARMING)), message
                 time.sleep(_POLL_SECONDS)
-            catalog = self._studio.catalog(selection.domain)
-            newcomers = self._studio.newcomers.of(visitor, selection.domain)
-            items, unknown = resolve(with_newcomers(catalog, newcomers), selection.ids)
+            catalog = self._runtime.catalog(selection.domain)
+            own_items = self._runtime.own_items.of(visitor, selection.domain)
+            items, unknown = resolve(with_own_items(catalog, own_items), selection.ids)
             if unknown:
                 message = _left_out(len(unknown))
             if not items:
@@ -142,7 +142,7 @@ class Handlers:
                 _named(desk.asked_retriever),
                 _named(desk.asked_mode),
                 adapter=_named(desk.asked_adapter),
-                newcomers=newcomers,
+                own_items=own_items,
             )
             stream = self.stream(selection.domain, items, asked)
             with closing(stream):  # a cancelled run must let go of the model at once
@@ -166,8 +166,8 @@ class Handlers:
         asked: Asked,
         earlier: Recommendation | None = None,
     ) -> Generator[Recommendation]:
-        patience = self._studio.settings.llm_seconds
-        recommender = self._studio.recommender(domain)
+        patience = self._runtime.settings.llm_seconds
+        recommender = self._runtime.recommender(domain)
         yield from recommender.stream(items, asked, patience=patience, earlier=earlier)
 
     def waiting(self, picked: object, desks: Desks, words: str) -> tuple[Any, ...]:
@@ -244,18 +244,18 @@ class Handlers:
         selection = Selection.parse(picked)
         desk = desks.get(selection.domain, Desk())
         if desk.view.phase not in ("waiting", "running"):
-            items, _ = resolve(self._studio.catalog(selection.domain), selection.ids)
-            self._studio.prefetch(selection.domain, items, _named(mode), _named(adapter))
+            items, _ = resolve(self._runtime.catalog(selection.domain), selection.ids)
+            self._runtime.prefetch(selection.domain, items, _named(mode), _named(adapter))
         return render.stale(desk.stale_reasons(selection.ids, retriever, mode, adapter))
 
     def retriever_choices(self, domain: str) -> list[tuple[str, str]]:
-        names = self._studio.retrievers(domain)
+        names = self._runtime.retrievers(domain)
         return [("Automatic", AUTOMATIC), *((render.retriever_name(name), name) for name in names)]
 
     def adapter_choices(self, domain: str) -> list[tuple[str, str]]:
         """The adapters of a domain, and none, where they can be chosen; the default first."""
-        tuned = [(label, name) for name, label in reversed(self._studio.adapters(domain).items())]
-        plain = self._studio.zero_shot
+        tuned = [(label, name) for name, label in reversed(self._runtime.adapters(domain).items())]
+        plain = self._runtime.zero_shot
         without = [("Zero-shot", plain)] if plain else []
         return [("Automatic", AUTOMATIC), *tuned, *without]
 
@@ -276,11 +276,11 @@ class Handlers:
 
     def _tuning(self, domain: str, asked: str) -> str:
         """How the model is prepared that ranks; what is not offered is as not asked for."""
-        tuned = self._studio.adapters(domain)
-        if asked == self._studio.zero_shot:
+        tuned = self._runtime.adapters(domain)
+        if asked == self._runtime.zero_shot:
             return ZERO_SHOT
-        name = asked if asked in tuned else self._studio.default_adapter(domain)
-        return tuned[name] if name else self._studio.settings.adapter or ZERO_SHOT
+        name = asked if asked in tuned else self._runtime.default_adapter(domain)
+        return tuned[name] if name else self._runtime.settings.adapter or ZERO_SHOT
 
     def _page(self, desks: Mapping[str, Desk], domain: str, message: str = "") -> tuple[Any, ...]:
         view = desks.get(domain, Desk()).view

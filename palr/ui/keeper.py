@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from palr.report import markdown
-from palr.studio import Studio
-from palr.traces import SavedTrace, named, read_trace, resolved
+from palr.app.runtime import Runtime
+from palr.runs.files import SavedTrace, named, read_trace, resolved
+from palr.runs.report import markdown
 from palr.types import Item, Recommendation
 from palr.ui.handlers import Desk
 from palr.ui.picker import MAX_PICKS, Selection, resolve
@@ -48,11 +48,11 @@ def link(picked: object, retriever: str, mode: str, adapter: str) -> str:
     return f'<span hidden data-link="{escape(urlencode(asked, safe=","))}"></span>'
 
 
-def saved(studio: Studio, trace: Recommendation | None) -> str:
+def saved(runtime: Runtime, trace: Recommendation | None) -> str:
     """The finished run as a file and as a report, for the browser to save."""
     if trace is None:
         return ""
-    content = SavedTrace(studio.origin(trace.domain), trace)
+    content = SavedTrace(runtime.origin(trace.domain), trace)
     picks = [item.label for item in trace.picks]
     more = f" and {len(picks) - 1} more" if len(picks) > 1 else ""
     label = f"{picks[-1]}{more}"
@@ -63,20 +63,20 @@ def saved(studio: Studio, trace: Recommendation | None) -> str:
     )
 
 
-def opened(text: str, studio: Studio) -> tuple[str, Desk, str]:
+def opened(text: str, runtime: Runtime) -> tuple[str, Desk, str]:
     """The domain, its desk, and what to tell; raises PalrError with the reason."""
     try:
         asked = json.loads(text)
     except (ValueError, RecursionError):
         asked = None
     if isinstance(asked, dict) and asked.get("format") == LINK:
-        return _linked(asked, studio)
+        return _linked(asked, runtime)
     content = read_trace(text, max_bytes=4 * LIMIT)
-    trace, unknown = resolved(content, studio.catalog(content.trace.domain))
+    trace, unknown = resolved(content, runtime.catalog(content.trace.domain))
     notes = [note for note in trace.notes if note != OPENED]
     left_out = (f"not in this catalog, and left out: {named(unknown)}",) if unknown else ()
     trace = replace(trace, notes=(*notes, *left_out, OPENED))
-    ids = _ids(studio.catalog(trace.domain).domain.history(trace.picks))
+    ids = _ids(runtime.catalog(trace.domain).domain.history(trace.picks))
     view = View(trace, "done" if trace.ranking else "cancelled")
     asked = trace.asked
     chosen = (asked.retriever or AUTOMATIC, asked.mode or AUTOMATIC, asked.adapter or AUTOMATIC)
@@ -86,9 +86,9 @@ def opened(text: str, studio: Studio) -> tuple[str, Desk, str]:
     return trace.domain, desk, f"{told} Press Recommend to run it here."
 
 
-def _linked(asked: dict[str, Any], studio: Studio) -> tuple[str, Desk, str]:
+def _linked(asked: dict[str, Any], runtime: Runtime) -> tuple[str, Desk, str]:
     selection = Selection.parse(asked)
-    catalog = studio.catalog(selection.domain)
+    catalog = runtime.catalog(selection.domain)
     items, unknown = resolve(catalog, selection.ids)
     told = f"Not in this catalog, and left out: {named([visible(i) for i in unknown])}."
     chosen = (asked.get(name) for name in ("retriever", "mode", "adapter"))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from palr.app.runtime import Runtime
 from palr.errors import PalrError
-from palr.studio import Studio
 from palr.ui import keeper as keeping
 from palr.ui import render
 from palr.ui.endpoints import Endpoints
@@ -16,8 +16,8 @@ from palr.ui.panels import PANELS
 from palr.ui.panels.bench import Bench
 from palr.ui.picker import Selection
 from palr.ui.picker import picker as build_picker
+from palr.ui.queued_run import Turns
 from palr.ui.render import AUTOMATIC
-from palr.ui.turns import Turns
 
 _HEADER = Path(__file__).parent / "header.html"
 _POLL_SECONDS = 1.0
@@ -34,21 +34,21 @@ class Page:
     endpoints: Endpoints
 
 
-def build_page(studio: Studio) -> Page:
-    """Lay out the page and wire it to the studio; see `theme.launch_options` for its looks.
+def build_page(runtime: Runtime) -> Page:
+    """Lay out the page and wire it to the runtime; see `theme.launch_options` for its looks.
 
-    The studio must be warming up (`Studio.warm_up`) or warm: a run waits for its model.
+    The runtime must be warming up (`Runtime.warm_up`) or warm: a run waits for its model.
     """
-    handlers = Handlers(studio)
-    turns = Turns(handlers, studio.settings)
-    domains = [(domain.label, domain.key) for domain in studio.domains]
+    handlers = Handlers(runtime)
+    turns = Turns(handlers, runtime.settings)
+    domains = [(domain.label, domain.key) for domain in runtime.domains]
     first = domains[0][1]
     idle = render.View()
 
     with gr.Blocks(title="PALR Studio", analytics_enabled=False, fill_width=True) as demo:
         desks = gr.State({})
         timer = gr.Timer(_POLL_SECONDS)
-        with gr.Column(elem_id="studio"):
+        with gr.Column(elem_id="runtime"):
             _html(_HEADER.read_text("utf-8"))
             status = _html(handlers.status(first)[0], elem_id="status")
             with gr.Row(elem_id="columns"):
@@ -61,7 +61,7 @@ def build_page(studio: Studio) -> Page:
                         container=False,
                         show_label=False,
                     )
-                    picker = build_picker(studio, first, elem_id="picker")
+                    picker = build_picker(runtime, first, elem_id="picker")
                     notice = _html("", elem_id="notice")
                     with gr.Row(elem_id="run"):
                         recommend = gr.Button("Recommend", variant="primary", elem_id="recommend")
@@ -153,7 +153,7 @@ def build_page(studio: Studio) -> Page:
 
         def restore(text: str, picked: object, desks: Desks) -> tuple[object, ...]:
             try:
-                return handlers.lay(*keeping.opened(text, studio), picked, desks)
+                return handlers.lay(*keeping.opened(text, runtime), picked, desks)
             except PalrError as error:
                 return handlers.told(Selection.parse(picked).domain, desks, str(error))
 
@@ -165,16 +165,16 @@ def build_page(studio: Studio) -> Page:
         )
         restored.then(handlers.changed, asked, stale, **quick)
         bench = Bench(
-            *(studio, handlers, turns, domain, picker, desks, tuple(page), quiet, quick),
+            *(runtime, handlers, turns, domain, picker, desks, tuple(page), quiet, quick),
             *(run, switched, restored),
         )
-        bench.follow(lambda _, trace: (keeping.saved(studio, trace),), [saved])
+        bench.follow(lambda _, trace: (keeping.saved(runtime, trace),), [saved])
         with panels:
             for label, panel in PANELS.items():
                 # The styles set the first line apart from the rest.
                 with gr.Accordion(f"{label}\n{panel.hint}", open=False, elem_classes="panel"):
                     panel.build(bench)
-        endpoints = Endpoints(studio, turns)
+        endpoints = Endpoints(runtime, turns)
     return Page(demo, picker, turns, endpoints)
 
 

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import gradio as gr
 
-from palr import metrics
-from palr.catalog import Catalog
+from palr.app.runtime import Runtime
+from palr.catalog.catalog import Catalog
+from palr.catalog.own_items import is_own, with_own_items
 from palr.domains import DOMAINS, HISTORY_LIMIT, get_domain
 from palr.errors import PalrError, UnknownItemError
-from palr.newcomers import is_newcomer, with_newcomers
-from palr.studio import Studio
+from palr.serve import telemetry
 from palr.types import Item
 from palr.ui.text import visible
 
@@ -75,7 +75,7 @@ class Words:
     visitors: bool = True
 
 
-def picker(studio: Studio, domain: str, elem_id: str, words: Words | None = None) -> gr.HTML:
+def picker(runtime: Runtime, domain: str, elem_id: str, words: Words | None = None) -> gr.HTML:
     """The component: search as you type, an ordered list, ready-made visitors.
 
     A function and not a subclass: Gradio writes a ``.pyi`` beside the source of every subclass.
@@ -87,14 +87,14 @@ def picker(studio: Studio, domain: str, elem_id: str, words: Words | None = None
         """The catalog with what this visitor has brought."""
         domain = Selection.parse(request).domain
         visitor = str(request.get("visitor", "")) if isinstance(request, dict) else ""
-        return with_newcomers(studio.catalog(domain), studio.newcomers.of(visitor, domain))
+        return with_own_items(runtime.catalog(domain), runtime.own_items.of(visitor, domain))
 
     # Gradio hands a server function one argument, whatever the browser sent.
     def search(request: object) -> dict[str, Any]:
         query = str(request.get("query", "")) if isinstance(request, dict) else ""
         try:
             catalog = _seen_by(request)
-            with metrics.SEARCH.time():
+            with telemetry.SEARCH.time():
                 return {"items": _brief(catalog.search(query[:MAX_QUERY], SUGGESTIONS))}
         except PalrError as error:
             return {"error": str(error)}
@@ -143,7 +143,7 @@ def _brief(items: Sequence[Item]) -> list[dict[str, Any]]:
         {
             "id": i.id,
             "label": visible(i.label),
-            "keywords": [*(("yours",) if is_newcomer(i) else ()), *map(visible, i.keywords)],
+            "keywords": [*(("yours",) if is_own(i) else ()), *map(visible, i.keywords)],
         }
         for i in items
     ]

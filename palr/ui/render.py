@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from palr.catalog.own_items import is_own
 from palr.data.datasets import DATASETS
-from palr.newcomers import is_newcomer
 from palr.ranking import MODES
 from palr.retrieval import RETRIEVERS
 from palr.types import Candidate, Item, Keyword, RankedItem, Recommendation
@@ -22,7 +22,7 @@ Stage = Literal["profile", "candidates", "ranking"]
 State = Literal["idle", "waiting", "running", "done", "stopped"]
 
 STAGES: tuple[Stage, ...] = ("profile", "candidates", "ranking")
-AUTOMATIC = "auto"  # a setting that is left to the studio
+AUTOMATIC = "auto"  # a setting that is left to the runtime
 SHOWN_CANDIDATES = 10
 SHOWN_SUPPORT = 3
 
@@ -66,7 +66,7 @@ def stage_state(view: View, stage: Stage) -> State:
 
 def title(item: Item) -> str:
     """The item's label with the year set apart, and a mark on what the visitor brought."""
-    if is_newcomer(item):
+    if is_own(item):
         return f'{escape(item.label)} <span class="mark">yours</span>'
     year = f" ({item.year})" if item.year else ""
     if year and item.label.endswith(year):

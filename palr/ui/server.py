@@ -10,11 +10,11 @@ from typing import Any
 
 import gradio as gr
 
+from palr.app.runtime import Runtime
 from palr.serve import spaces
 from palr.serve.contract import Call, Contract, Kind, Text
 from palr.serve.gate import Gate, Rules
 from palr.settings import Settings
-from palr.studio import Studio
 from palr.ui.keeper import LIMIT
 from palr.ui.page import Page
 from palr.ui.sessions import Messages, Sessions
@@ -33,9 +33,9 @@ _KINDS: tuple[tuple[type, Kind], ...] = (
 )
 
 
-def serve(page: Page, studio: Studio) -> None:
+def serve(page: Page, runtime: Runtime) -> None:
     """Answer visitors until SIGTERM or SIGINT; then finish or cancel what runs, and return."""
-    settings = studio.settings
+    settings = runtime.settings
     spaces.trust_proxy()
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -59,7 +59,7 @@ def serve(page: Page, studio: Studio) -> None:
         pwa=False,
         share=False,
         auth=_auth(settings),
-        app_kwargs={"lifespan": lambda app: _behind_gate(app, rules_for(page, studio, stop))},
+        app_kwargs={"lifespan": lambda app: _behind_gate(app, rules_for(page, runtime, stop))},
         **options,
     )
     stop.wait()
@@ -70,7 +70,7 @@ def serve(page: Page, studio: Studio) -> None:
     demo.close(verbose=False)
 
 
-def rules_for(page: Page, studio: Studio, stop: threading.Event) -> Rules:
+def rules_for(page: Page, runtime: Runtime, stop: threading.Event) -> Rules:
     """What the gate lets through: what the page asks for."""
     names = page.endpoints.numbers
     calls = {
@@ -96,14 +96,14 @@ def rules_for(page: Page, studio: Studio, stop: threading.Event) -> Rules:
     def ready() -> str:
         if stop.is_set():
             return "shutting down"
-        status = studio.llm_status
+        status = runtime.llm_status
         return "" if status.state == "ready" else f"the language model: {status.state}"
 
     return Rules(
         Contract(calls, _pickers(page.demo), frozenset(("search", "describe")), names),
         files=frozenset(f"/gradio_api/file={font.as_posix()}" for font in FONTS.glob("*.woff2")),
         ready=ready,
-        password=studio.settings.password.get_secret_value(),
+        password=runtime.settings.password.get_secret_value(),
         hosts=frozenset({spaces.host()} - {""}),
         framed_by=spaces.FRAMES if spaces.on_space() else (),
         scripts=(head.removeprefix("<script>").removesuffix("</script>"),),

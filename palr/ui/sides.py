@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from palr.compare import Comparison, Cost, Move
+from palr.runs.compare import Comparison, Cost, Move
 from palr.types import Recommendation
 from palr.ui.render import duration, title
 from palr.ui.text import escape

@@ -1,13 +1,13 @@
+from palr.app.runtime import Runtime
 from palr.bench.growth import CANDIDATES, HISTORY, bench_growth
-from palr.studio import Studio
 from tests.llm.test_transformers import save_tiny
 
 
 def test_decisions_do_not_grow_with_the_prompt(settings, tmp_path, tiny_llama):
     folder = save_tiny(tmp_path, tiny_llama)
-    studio = Studio(settings.model_copy(update={"llm": str(folder), "dtype": "float32"}))
+    runtime = Runtime(settings.model_copy(update={"llm": str(folder), "dtype": "float32"}))
     said: list[str] = []
-    rows = bench_growth(studio, "movies", 5, said.append, prompts=1)
+    rows = bench_growth(runtime, "movies", 5, said.append, prompts=1)
     by_length = {(row["history"], row["candidates"]): row for row in rows}
     assert set(by_length) == {(20, n) for n in CANDIDATES} | {(n, 50) for n in HISTORY}
     tokens = [by_length[20, n]["prompt_tokens"] for n in CANDIDATES]

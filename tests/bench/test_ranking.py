@@ -2,16 +2,16 @@
 
 import pytest
 
+from palr.app.runtime import Runtime
 from palr.bench.ranking import WAYS, bench_ranking
 from palr.ranking import MODES
-from palr.studio import Studio
 
 
 @pytest.mark.timeout(900)
 def test_the_bench_compares_every_way_with_the_floor(settings):
-    studio = Studio(settings.model_copy(update={"dtype": "float32"}))
+    runtime = Runtime(settings.model_copy(update={"dtype": "float32"}))
     said: list[str] = []
-    report = bench_ranking(studio, "movies", n_prompts=1, k=10, say=said.append)
+    report = bench_ranking(runtime, "movies", n_prompts=1, k=10, say=said.append)
     assert report["identical"] is True
     assert set(report["p50_s"]) == set(WAYS)
     passes = report["forward_passes"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from palr.bench.retrieval import approximate, bench_retrieval, enlarged, largest_served
-from palr.catalog import CatalogStore
+from palr.catalog.catalog import CatalogStore
 from palr.errors import RetrieverUnavailableError
 from palr.retrieval.base import top_k
 

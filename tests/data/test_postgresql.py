@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from palr.catalog import Catalog, CatalogStore
+from palr.app.setup import missing
+from palr.catalog.catalog import Catalog, CatalogStore
 from palr.data.datasets import read
 from palr.data.readers import RawDataset
 from palr.errors import CatalogError
 from palr.settings import Settings
-from palr.setup import missing
 from palr.types import Item
 
 USER = "postgres"

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from palr.catalog import Catalog
+from palr.catalog.catalog import Catalog
 from palr.data.interactions import Interactions
 from palr.domains import DOMAINS
-from palr.retrieval.train import train
-from palr.retrieval.trainer import Plan
+from palr.retrieval.trainable import Plan
 from palr.settings import Settings
+from palr.training.train import train
 from palr.types import Item
 
 QUICK = Plan(epochs=1, batch_size=16, lr=3e-3, warmup=0.2)

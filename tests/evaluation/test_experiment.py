@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from palr.catalog import Catalog
+from palr.catalog.catalog import Catalog
 from palr.data.interactions import Interactions
 from palr.errors import DataError, PalrError, RetrieverUnavailableError
 from palr.evaluation.experiment import measure
@@ -15,7 +15,7 @@ from palr.retrieval import weights
 from palr.retrieval.blend import TUNED
 from palr.retrieval.popularity import on_training_part
 from palr.retrieval.splits import training_data
-from palr.retrieval.train import train
+from palr.training.train import train
 from tests.evaluation.conftest import QUICK
 
 

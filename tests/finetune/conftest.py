@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from finetune.configs import Config, Recipe
-from finetune.tasks import Example
-from palr.catalog import Catalog
+from finetune.data.tasks import Example
+from palr.catalog.catalog import Catalog
 from palr.data.interactions import Interactions
 from palr.domains import DOMAINS
 from palr.llm.transformers import TransformersLLM
-from palr.retrieval.train import train as train_retriever
-from palr.retrieval.trainer import Plan
+from palr.retrieval.trainable import Plan
 from palr.settings import Settings
+from palr.training.train import train as train_retriever
 from palr.types import Item
 
 KEYWORDS = ("Animation", "Comedy", "Crime", "Drama", "Horror", "Romance")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from finetune.bench import bench
-from finetune.build import build, folder
 from finetune.configs import Config
+from finetune.data.build import build, folder
 from palr.errors import DataError, PalrError
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from finetune.configs import CONFIGS, RECIPES
-from finetune.judge import Sampling
+from finetune.evaluation.rankers import Sampling
 from finetune.reproduce import EXPECTED, reproduce
 from palr.evaluation.records import read
 

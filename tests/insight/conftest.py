@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from palr.catalog import Catalog
+from palr.catalog.catalog import Catalog
 from palr.domains import MOVIES
 from palr.recommender import Recommender
 from palr.retrieval.semantic import SemanticRetriever

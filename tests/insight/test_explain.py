@@ -1,6 +1,6 @@
 """Explanations are true, whatever the model likes to say."""
 
-from palr.catalog import Catalog
+from palr.catalog.catalog import Catalog
 from palr.domains import MOVIES
 from palr.insight.explain import explain, sentences, shared_keywords
 from palr.llm.scripted import ScriptedLLM

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from palr.errors import PalrError
-from palr.insight.asking import Progress
 from palr.insight.floor import Floor, measure_floor
+from palr.insight.rerun import Progress
 from palr.llm.scripted import ScriptedLLM
 
 from .conftest import last

@@ -8,8 +8,8 @@ import torch
 
 from palr.domains import MOVIES
 from palr.errors import PalrError
-from palr.insight.asking import Progress
 from palr.insight.influence import Influence, measure_influence, mostly_because
+from palr.insight.rerun import Progress
 from palr.llm.scripted import ScriptedLLM
 from palr.prompts import ranking_prompt
 from palr.ranking.modes import labels

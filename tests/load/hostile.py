@@ -23,7 +23,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from palr.programs import NAMES, Programs, arguments
+from palr.app.api import NAMES, Api, arguments
 from palr.settings import load_settings
 from tests.hostile import TITLES
 from tests.load.app import RunningApp
@@ -145,11 +145,11 @@ def _in_equal_shares(*kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.integers(0, len(kinds) - 1).flatmap(lambda number: kinds[number])
 
 
-def _programs() -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+def _api() -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
     """Calls of the endpoints for programs, by name and as tools."""
 
     def values(name: str) -> dict[str, st.SearchStrategy[Any]]:
-        properties = arguments(getattr(Programs, name)).model_json_schema()["properties"]
+        properties = arguments(getattr(Api, name)).model_json_schema()["properties"]
         return {key: _ARGUMENTS[schema["type"]] | _words for key, schema in properties.items()}
 
     def by_name(name: str) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
@@ -224,7 +224,7 @@ def sound_but_for_its_content(
     )
     posts = _in_equal_shares(
         st.one_of(*(call(d) for d in config["dependencies"] if d["api_name"] not in NAMES)),
-        _programs(),
+        _api(),
         st.tuples(st.just(f"{API}/component_server/"), lookup),
     )
     headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}

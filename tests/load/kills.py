@@ -24,7 +24,7 @@ from typing import Any
 
 import httpx
 
-from palr.catalog import CatalogStore
+from palr.catalog.catalog import CatalogStore
 from palr.errors import PalrError
 from palr.settings import Settings, load_settings
 from tests.load.app import ROOT, RunningApp

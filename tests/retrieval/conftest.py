@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from palr.catalog import Catalog
+from palr.catalog.catalog import Catalog
 from palr.data.interactions import Interactions, LeaveOneOut
 from palr.domains import DOMAINS
 from palr.retrieval import weights
-from palr.retrieval.train import train, trainable
-from palr.retrieval.trainer import Plan
+from palr.retrieval.trainable import Plan
 from palr.settings import MINILM, Settings
+from palr.training.train import train, trainable
 from palr.types import Item
 
 KEYWORDS = ("Animation", "Comedy", "Crime", "Drama", "Horror", "Romance")

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from palr.catalog import Catalog
+from palr.catalog.catalog import Catalog
 from palr.domains import DOMAINS
 from palr.errors import RetrieverUnavailableError
 from palr.retrieval import RETRIEVERS, load_retriever

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from palr.catalog import Catalog
+from palr.catalog.catalog import Catalog
 from palr.data.interactions import Interactions
 from palr.domains import DOMAINS
 from palr.errors import RetrieverUnavailableError

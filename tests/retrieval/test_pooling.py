@@ -7,7 +7,8 @@ from palr.retrieval import bpr_mf, lightgcn, ncf
 from palr.retrieval.pooling import PooledModel, bpr_loss
 from palr.retrieval.sequences import PAD
 from palr.retrieval.splits import training_data
-from palr.retrieval.trainer import Plan, fit
+from palr.retrieval.trainable import Plan
+from palr.training.fit import fit
 
 VECTORS = torch.tensor([[1.0, 0.0], [0.0, 2.0], [4.0, 4.0]])
 

@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from finetune.logit import fit_logit
-from palr.catalog import CatalogStore
+from finetune.data.logit import fit_logit
+from palr.catalog.catalog import CatalogStore
 from palr.errors import RetrieverUnavailableError
 from palr.evaluation.experiment import contenders
 from palr.retrieval import RETRIEVERS, load_retriever, retrieve

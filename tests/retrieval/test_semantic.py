@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from palr.catalog import Catalog
+from palr.catalog.catalog import Catalog
 from palr.errors import RetrieverUnavailableError
 from palr.retrieval import retrieve, semantic
 from palr.retrieval.semantic import SemanticRetriever, item_text

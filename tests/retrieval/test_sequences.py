@@ -7,7 +7,8 @@ import torch
 
 from palr.data.interactions import Interactions, leave_one_out
 from palr.retrieval.sequences import PAD, CausalModel, batched, pad, windows
-from palr.retrieval.trainer import Plan, fit
+from palr.retrieval.trainable import Plan
+from palr.training.fit import fit
 
 
 class Echo(CausalModel):

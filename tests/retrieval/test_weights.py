@@ -4,13 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from palr.catalog import Catalog
+from palr.catalog.catalog import Catalog
 from palr.data.interactions import Interactions
 from palr.errors import PalrError, RetrieverUnavailableError, SettingsError
 from palr.retrieval import load_retriever, retrieve, weights
 from palr.retrieval.splits import fingerprint, in_id_order, training_data
-from palr.retrieval.train import train
 from palr.settings import Settings
+from palr.training.train import train
 
 
 def files(settings):

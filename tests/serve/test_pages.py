@@ -9,7 +9,7 @@ import pytest
 from palr.serve.asgi import Message, Receive, Scope, Send
 from palr.serve.pages import Built, Pages
 
-HOST = (b"host", b"studio.example")
+HOST = (b"host", b"runtime.example")
 
 
 class Gradio:
@@ -53,7 +53,7 @@ def test_a_crowd_gets_one_page() -> None:
     app = Gradio()
     answers = visits(app, *[{"headers": [HOST, (b"accept-encoding", b"gzip")]}] * 20)
     assert app.built == 1
-    assert {built.body for built in answers} == {b"<p>studio.example http"}
+    assert {built.body for built in answers} == {b"<p>runtime.example http"}
     assert gzip.decompress(answers[0].gzipped) == answers[0].body
 
 
@@ -64,8 +64,8 @@ def test_nobody_gets_the_page_of_another_name() -> None:
     answers = [built.body for built in visits(app, *others)]
     assert app.built == 4
     assert answers[0] == answers[3] == b"<p>evil.example http"
-    assert answers[1] == b"<p>studio.example https"
-    assert answers[2] == b"<p>studio.example http"
+    assert answers[1] == b"<p>runtime.example https"
+    assert answers[2] == b"<p>runtime.example http"
 
 
 def test_few_pages_are_kept() -> None:

@@ -66,7 +66,7 @@ def test_a_space_keeps_its_data_on_persistent_storage_where_it_has_some(
     monkeypatch.setattr("palr.settings._PERSISTENT", tmp_path)
     monkeypatch.delenv("SPACE_ID", raising=False)
     assert Settings().home != tmp_path / "palr"
-    monkeypatch.setenv("SPACE_ID", "someone/studio")
+    monkeypatch.setenv("SPACE_ID", "someone/runtime")
     assert Settings().home == tmp_path / "palr"
     monkeypatch.setattr("palr.settings._PERSISTENT", tmp_path / "absent")
     assert Settings().home != tmp_path / "absent" / "palr"

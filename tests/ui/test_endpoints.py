@@ -14,8 +14,8 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from palr.programs import NAMES
-from palr.traces import read_trace
+from palr.app.api import NAMES
+from palr.runs.files import read_trace
 
 from ..load.app import RunningApp
 

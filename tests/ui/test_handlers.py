@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import pytest
 
+from palr.app.own_items import OwnItems
+from palr.app.runtime import LLMStatus, Runtime
 from palr.domains import DOMAINS
 from palr.errors import LLMError, UnknownItemError
-from palr.newcomers import Newcomers
 from palr.ranking import DEFAULT_MODE
 from palr.settings import Settings
-from palr.studio import LLMStatus, Studio
 from palr.types import Item, RankedItem, Ranking, Recommendation
 from palr.ui.handlers import AUTOMATIC, Desk, Handlers
 
@@ -21,8 +21,8 @@ PICKED = {"domain": "movies", "picks": ["1"]}
 NOTICE, RANKING = 1, 4  # places in a page
 
 
-class Shelf:
-    """A catalog of one film, and the studio and recommender around it."""
+class AdapterPool:
+    """A catalog of one film, and the runtime and recommender around it."""
 
     domain = DOMAINS["movies"]
     dataset = "ml-100k"
@@ -31,7 +31,7 @@ class Shelf:
     def __init__(self, run: Callable[[Sequence[Item]], Iterator[Recommendation]]):
         self.stream = lambda picks, asked, patience=None, earlier=None: run(picks)
         self.settings = Settings()
-        self.newcomers = Newcomers()
+        self.own_items = OwnItems()
         self.read_ahead: list[tuple[str, list[Item], str | None, str | None]] = []
         self.llm_status = LLMStatus("ready", "scripted")
 
@@ -40,7 +40,7 @@ class Shelf:
             raise UnknownItemError(id)
         return ITEM
 
-    def catalog(self, domain: str) -> "Shelf":
+    def catalog(self, domain: str) -> "AdapterPool":
         return self
 
     def prefetch(
@@ -92,7 +92,7 @@ def press(handlers: Handlers, picked: object = PICKED) -> list[Any]:
 
 
 def handlers_for(run: Callable[[Sequence[Item]], Iterator[Recommendation]]) -> Handlers:
-    return Handlers(cast(Studio, Shelf(run)))
+    return Handlers(cast(Runtime, AdapterPool(run)))
 
 
 def test_a_run_ends_with_its_recommendations() -> None:
@@ -168,13 +168,13 @@ def test_results_are_stale_once_picks_or_retriever_differ() -> None:
 
 
 def test_picks_are_read_ahead_but_not_those_of_a_run_under_way() -> None:
-    shelf = Shelf(good_run)
-    handlers = Handlers(cast(Studio, shelf))
+    pool = AdapterPool(good_run)
+    handlers = Handlers(cast(Runtime, pool))
     handlers.changed({**PICKED, "picks": ["1", "gone"]}, AUTOMATIC, "labels", AUTOMATIC, {})
-    assert shelf.read_ahead == [("movies", [ITEM], "labels", None)]
+    assert pool.read_ahead == [("movies", [ITEM], "labels", None)]
     begun = handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, {})
     handlers.changed(PICKED, AUTOMATIC, TITLES, AUTOMATIC, begun[0])
-    assert len(shelf.read_ahead) == 1
+    assert len(pool.read_ahead) == 1
 
 
 def test_a_trace_that_did_not_grow_is_not_sent_again_but_can_be_cancelled() -> None:

@@ -7,9 +7,9 @@ from html import unescape
 
 import pytest
 
+from palr.app.runtime import Runtime
 from palr.errors import PalrError
-from palr.studio import Studio
-from palr.traces import SavedTrace, TraceError, read_trace
+from palr.runs.files import SavedTrace, TraceError, read_trace
 from palr.ui import keeper
 from palr.ui.handlers import Desk, Handlers
 from palr.ui.render import View
@@ -19,15 +19,15 @@ from .test_hostile import Outline
 
 
 @pytest.fixture(scope="module")
-def studio(settings):
-    return Studio(settings.model_copy(update={"llm_backend": "scripted"}))
+def runtime(settings):
+    return Runtime(settings.model_copy(update={"llm_backend": "scripted"}))
 
 
 @pytest.fixture(scope="module")
-def saved(studio):
-    catalog = studio.catalog("movies")
+def saved(runtime):
+    catalog = runtime.catalog("movies")
     picks = catalog.visitor_picks(catalog.domain.visitors[0])
-    return SavedTrace(studio.origin("movies"), studio.recommender("movies").recommend(picks))
+    return SavedTrace(runtime.origin("movies"), runtime.recommender("movies").recommend(picks))
 
 
 def link(**changes):
@@ -35,8 +35,8 @@ def link(**changes):
     return json.dumps({**asked, "retriever": "semantic", "mode": "labels", **changes})
 
 
-def test_a_saved_run_opens_as_it_was_and_says_where_it_is_from(saved, studio):
-    domain, desk, told = keeper.opened(saved.to_json(), studio)
+def test_a_saved_run_opens_as_it_was_and_says_where_it_is_from(saved, runtime):
+    domain, desk, told = keeper.opened(saved.to_json(), runtime)
     assert domain == "movies"
     assert desk.picks == tuple(item.id for item in saved.trace.history)
     assert desk.view.phase == "done"
@@ -45,18 +45,18 @@ def test_a_saved_run_opens_as_it_was_and_says_where_it_is_from(saved, studio):
     assert desk.stale_reasons(desk.picks, "auto", "auto", "auto") == []
     assert saved.trace.run_id in told
     again = SavedTrace(saved.origin, desk.view.trace).to_json()
-    assert keeper.opened(again, studio)[1].view.trace == desk.view.trace
+    assert keeper.opened(again, runtime)[1].view.trace == desk.view.trace
 
 
-def test_what_is_not_in_the_catalog_is_left_out_and_named(saved, studio):
+def test_what_is_not_in_the_catalog_is_left_out_and_named(saved, runtime):
     text = saved.to_json().replace(f'"id": "{saved.trace.picks[0].id}"', '"id": "<nobody>"')
-    _, desk, told = keeper.opened(text, studio)
+    _, desk, told = keeper.opened(text, runtime)
     assert len(desk.picks) == len(saved.trace.picks) - 1
     assert "left out: <nobody>" in told
 
 
-def test_a_link_brings_picks_and_settings_and_no_results(studio):
-    domain, desk, told = keeper.opened(link(picks=["1", "nobody", "588", "1"]), studio)
+def test_a_link_brings_picks_and_settings_and_no_results(runtime):
+    domain, desk, told = keeper.opened(link(picks=["1", "nobody", "588", "1"]), runtime)
     assert (domain, desk.picks) == ("movies", ("588", "1"))
     assert (desk.asked_retriever, desk.asked_mode) == ("semantic", "labels")
     assert desk.view == View()
@@ -66,21 +66,21 @@ def test_a_link_brings_picks_and_settings_and_no_results(studio):
 @pytest.mark.parametrize(
     "wrong", [{"retriever": 7}, {"mode": "magic"}, {"picks": "x"}, {"domain": 1}]
 )
-def test_a_forged_link_is_read_as_far_as_it_goes(studio, wrong):
-    _, desk, _ = keeper.opened(link(**wrong), studio)
+def test_a_forged_link_is_read_as_far_as_it_goes(runtime, wrong):
+    _, desk, _ = keeper.opened(link(**wrong), runtime)
     assert isinstance(desk.asked_retriever, str)
     assert desk.asked_mode in ("labels", "auto", "magic")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[" * 9999, '{"format": "palr-trace"}', "null"])
-def test_what_is_neither_is_refused(studio, text):
+def test_what_is_neither_is_refused(runtime, text):
     with pytest.raises(TraceError):
-        keeper.opened(text, studio)
+        keeper.opened(text, runtime)
 
 
-def test_laying_out_shows_the_desk_and_puts_the_other_domain_away(saved, studio):
-    handlers = Handlers(studio)
-    domain, desk, told = keeper.opened(saved.to_json(), studio)
+def test_laying_out_shows_the_desk_and_puts_the_other_domain_away(saved, runtime):
+    handlers = Handlers(runtime)
+    domain, desk, told = keeper.opened(saved.to_json(), runtime)
     there = {"domain": "beauty", "picks": ["PB0001"]}
     page = handlers.lay(domain, desk, told, there, {"movies": Desk(("1",))})
     desks, notice, *_ = page
@@ -95,10 +95,10 @@ def test_laying_out_shows_the_desk_and_puts_the_other_domain_away(saved, studio)
     assert len(told_only) == len(page)
 
 
-def test_what_is_saved_can_be_read_out_of_the_page(saved, studio):
-    html = keeper.saved(studio, saved.trace)
+def test_what_is_saved_can_be_read_out_of_the_page(saved, runtime):
+    html = keeper.saved(runtime, saved.trace)
     assert f'data-id="{saved.trace.run_id}"' in html
-    assert keeper.saved(studio, None) == ""
+    assert keeper.saved(runtime, None) == ""
     assert "&lt;" not in keeper.link(
         {"domain": "movies", "picks": ["1", "2"]}, "auto", "titles", "auto"
     )
@@ -106,15 +106,15 @@ def test_what_is_saved_can_be_read_out_of_the_page(saved, studio):
     assert 'data-link="domain=movies&amp;picks=1,%22%3E%26&amp;retriever=auto' in fragment
 
 
-def test_a_run_of_another_data_set_is_refused_with_the_reason(saved, studio):
+def test_a_run_of_another_data_set_is_refused_with_the_reason(saved, runtime):
     other = saved.to_json().replace(f'"dataset": "{saved.trace.dataset}"', '"dataset": "beauty"')
     assert read_trace(other)
     with pytest.raises(PalrError, match="was made with"):
-        keeper.opened(other, studio)
+        keeper.opened(other, runtime)
 
 
 @pytest.mark.parametrize("title", TITLES, ids=lambda title: ascii(title[:30]))
-def test_a_hostile_run_is_kept_as_text_and_comes_back_whole(title, saved, studio):
+def test_a_hostile_run_is_kept_as_text_and_comes_back_whole(title, saved, runtime):
     pick, *others = saved.trace.picks
     hostile = replace(
         saved.trace,
@@ -123,9 +123,9 @@ def test_a_hostile_run_is_kept_as_text_and_comes_back_whole(title, saved, studio
         run_id=title,
         fallback=title,
     )
-    kept = keeper.saved(studio, hostile)
+    kept = keeper.saved(runtime, hostile)
     outline = Outline(kept)
-    assert outline.elements == Outline(keeper.saved(studio, saved.trace)).elements
+    assert outline.elements == Outline(keeper.saved(runtime, saved.trace)).elements
     assert outline.open == []
     file = unescape(re.search(r'id="run-file"[^>]*>(.*?)</pre>', kept, re.DOTALL)[1])
     assert read_trace(file).trace == hostile

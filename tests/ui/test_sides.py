@@ -2,7 +2,7 @@
 
 import pytest
 
-from palr.compare import compare
+from palr.runs.compare import compare
 from palr.types import Asked, Edits, Item, RankedItem, Ranking, Recommendation
 from palr.ui.sides import side_by_side
 

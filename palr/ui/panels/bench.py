@@ -23,13 +23,13 @@ from typing import Any, Literal
 
 import gradio as gr
 
+from palr.app.runtime import Runtime
 from palr.errors import PalrError
 from palr.recommender import Recommender
-from palr.studio import Studio
 from palr.types import Recommendation
 from palr.ui import render
 from palr.ui.handlers import Desks, Handlers, finished, known
-from palr.ui.turns import Page, Turns
+from palr.ui.queued_run import Page, Turns
 
 RUN_FIRST = "Run a recommendation first: this looks at its results."
 _FAILED = "This failed for a reason that the server's log tells. Your results are kept."
@@ -64,7 +64,7 @@ class Bench:
     and a saved run is open.
     """
 
-    studio: Studio
+    runtime: Runtime
     handlers: Handlers
     turns: Turns
     domain: gr.Radio
@@ -79,7 +79,7 @@ class Bench:
 
     def recommender(self, trace: Recommendation) -> Recommender:
         """What made the run, with the items that its visitor had brought."""
-        return self.studio.recommender(trace.domain).joined(trace.asked.newcomers)
+        return self.runtime.recommender(trace.domain).joined(trace.asked.own_items)
 
     def follow(
         self, show: Callable[..., Page], outputs: Sequence[Any], inputs: Sequence[Any] = ()
@@ -147,7 +147,7 @@ def action(
         kind: Literal["info", "error"] = "info"
         page = nothing
         try:
-            with bench.studio.running, closing(work(trace, *values)) as steps:
+            with bench.runtime.running, closing(work(trace, *values)) as steps:
                 for step in steps:
                     said = render.progress(step.words, step.done, step.total)
                     page = step.page or page

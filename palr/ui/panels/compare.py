@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
-from palr.compare import Variant, compare, variants
 from palr.errors import PalrError
+from palr.runs.compare import Variant, compare, variants
 from palr.types import Recommendation
 from palr.ui.panels.bench import Bench, Step, action, controls, html, whole
 from palr.ui.sides import side_by_side
@@ -21,7 +21,7 @@ _INTRO = (
 
 def build(bench: Bench) -> None:
     html(_INTRO)
-    first = bench.studio.domains[0].key
+    first = bench.runtime.domains[0].key
     with gr.Row(elem_classes="panel-sides"):
         left = _choice("First", "compare-first", FIRST, bench, first)
         right = _choice("Second", "compare-second", SECOND, bench, first)
@@ -64,8 +64,8 @@ class _Panel:
 
 
 def _variants(bench: Bench, domain: str) -> dict[str, Variant]:
-    studio = bench.studio
-    return variants(studio.retrievers(domain), studio.adapters(domain), studio.zero_shot)
+    runtime = bench.runtime
+    return variants(runtime.retrievers(domain), runtime.adapters(domain), runtime.zero_shot)
 
 
 def _choice(label: str, elem_id: str, value: str, bench: Bench, domain: str) -> gr.Dropdown:
@@ -75,5 +75,5 @@ def _choice(label: str, elem_id: str, value: str, bench: Bench, domain: str) -> 
 
 def _absent(bench: Bench, domain: str) -> str:
     """What could be compared but is not installed, and what to do about it."""
-    lines = bench.studio.absent_adapters(domain)
+    lines = bench.runtime.absent_adapters(domain)
     return "".join(f'<p class="muted">{escape(line)}</p>' for line in lines)

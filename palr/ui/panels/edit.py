@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from palr.compare import compare
 from palr.edits import (
     MAX_CANDIDATES,
     MAX_INSTRUCTION,
@@ -16,6 +15,7 @@ from palr.edits import (
     MAX_PROMPT,
 )
 from palr.errors import PalrError
+from palr.runs.compare import compare
 from palr.types import Edits, Prompt, Recommendation
 from palr.ui.panels.bench import Bench, Step, action, controls, html, whole
 from palr.ui.picker import Selection, Words, picker
@@ -186,8 +186,8 @@ def build(bench: Bench) -> None:
     )
     instruction = _box("Instruction; empty is the paper's", MAX_INSTRUCTION, 2, "edit-instruction")
     words = Words("candidate", "In this order, best first.", MAX_CANDIDATES, visitors=False)
-    first = bench.studio.domains[0].key
-    candidates = picker(bench.studio, first, "edit-candidates", words)
+    first = bench.runtime.domains[0].key
+    candidates = picker(bench.runtime, first, "edit-candidates", words)
     prompt = _box(
         "The whole prompt; empty has it built from the boxes above", MAX_PROMPT, 6, "edit-prompt"
     )

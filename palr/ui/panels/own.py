@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
+from palr.catalog.own_items import MAX_ITEMS, MAX_LISTED, MAX_TITLE
 from palr.errors import PalrError
-from palr.newcomers import MAX_ITEMS, MAX_LISTED, MAX_TITLE
 from palr.types import Item
 from palr.ui import render
 from palr.ui.handlers import known
@@ -36,7 +36,7 @@ def build(bench: Bench) -> None:
     said = html("", elem_classes="panel-said")
     shown = html("", elem_id="own")
     page = [said, shown, title, listed]
-    studio = bench.studio
+    runtime = bench.runtime
 
     def bring(domain: str, name: str, keywords: str, request: gr.Request) -> Generator[Any]:
         visitor, key = request.session_hash or "", known(domain)
@@ -44,20 +44,20 @@ def build(bench: Bench) -> None:
         words = "Reading it with the sentence model; the first time, the whole catalog too"
         yield (render.progress(words), *kept)
         try:
-            item = studio.bring(visitor, key, name, keywords)
+            item = runtime.bring(visitor, key, name, keywords)
         except PalrError as error:
             text = str(error)
             yield (render.notice(f"{text[:1].upper()}{text[1:]}.", "error"), *kept)
             return
         told = f"{item.label} is there now: search for it, or press Recommend."
-        yield (render.notice(told), brought(studio.newcomers.of(visitor, key)), "", "")
+        yield (render.notice(told), brought(runtime.own_items.of(visitor, key)), "", "")
 
     def forget(domain: str, request: gr.Request) -> Any:
-        studio.newcomers.clear(request.session_hash or "", known(domain))
+        runtime.own_items.clear(request.session_hash or "", known(domain))
         return "", brought(())
 
     def follow(domain: str, request: gr.Request) -> Any:
-        own = studio.newcomers.of(request.session_hash or "", known(domain))
+        own = runtime.own_items.of(request.session_hash or "", known(domain))
         return "", brought(own)
 
     asked = [bench.domain, title, listed]

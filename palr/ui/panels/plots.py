@@ -5,9 +5,9 @@ from collections.abc import Generator, Sequence
 import gradio as gr
 
 from palr.errors import PalrError, RetrieverUnavailableError
-from palr.insight.asking import Progress
 from palr.insight.floor import Floor, measure_floor
 from palr.insight.projection import background, nearest, plane
+from palr.insight.rerun import Progress
 from palr.recommender import COLD_START
 from palr.retrieval.base import Retriever
 from palr.retrieval.semantic import SemanticRetriever

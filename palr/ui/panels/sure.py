@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import gradio as gr
 
-from palr.insight.asking import Progress
+from palr.insight.rerun import Progress
 from palr.insight.stability import SHUFFLES, Stability, measure_stability
 from palr.types import Recommendation
 from palr.ui import render

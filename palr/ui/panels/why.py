@@ -4,9 +4,9 @@ from collections.abc import Generator, Sequence
 
 import gradio as gr
 
-from palr.insight.asking import Progress
 from palr.insight.explain import Explanation, explain
 from palr.insight.influence import Influence, measure_influence, mostly_because
+from palr.insight.rerun import Progress
 from palr.ranking import MODES
 from palr.types import Item, Recommendation
 from palr.ui import render

@@ -4,11 +4,11 @@ from collections.abc import Generator
 
 import gradio as gr
 
+from palr.catalog.search import MAX_QUERY
 from palr.errors import PalrError
-from palr.insight.asking import Progress
+from palr.insight.rerun import Progress
 from palr.insight.whynot import Lift, WhyNot, named, why_not
 from palr.ranking import MODES
-from palr.search import MAX_QUERY
 from palr.types import Recommendation
 from palr.ui import render
 from palr.ui.panels.bench import Bench, Step, action, html

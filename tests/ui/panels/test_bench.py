@@ -8,31 +8,31 @@ from typing import Any, cast
 import gradio as gr
 import pytest
 
+from palr.app.read_ahead import Running
+from palr.app.runtime import Runtime
 from palr.errors import PalrError
-from palr.prefetch import Running
 from palr.settings import Settings
-from palr.studio import Studio
 from palr.types import Recommendation
 from palr.ui.handlers import Handlers
 from palr.ui.panels.bench import Bench, Step, action
-from palr.ui.turns import Turns
+from palr.ui.queued_run import Turns
 
-from ..test_handlers import PICKED, Shelf, good_run, press
-from ..test_turns import REQUEST
+from ..test_handlers import PICKED, AdapterPool, good_run, press
+from ..test_queued_run import REQUEST
 
 SAID = 0
 
 
 def pressed(work: Any, desks: dict[str, Any], domain: str = "movies") -> list[Any]:
     """The pages after the press of the button: the first by its handler, the others of its run."""
-    handlers = Handlers(cast(Studio, Shelf(good_run)))
+    handlers = Handlers(cast(Runtime, AdapterPool(good_run)))
     turns = Turns(handlers, Settings())
     with gr.Blocks() as demo:
         domains, picker, state = gr.Radio(["movies"]), gr.HTML(), gr.State({})
         event = SimpleNamespace(then=lambda *a, **k: None)
         bench = Bench(
             *(
-                cast(Studio, SimpleNamespace(running=Running())),
+                cast(Runtime, SimpleNamespace(running=Running())),
                 handlers,
                 turns,
                 domains,
@@ -56,7 +56,7 @@ def pressed(work: Any, desks: dict[str, Any], domain: str = "movies") -> list[An
 
 @pytest.fixture
 def desks() -> dict[str, Any]:
-    return dict(press(Handlers(cast(Studio, Shelf(good_run))), PICKED)[0])
+    return dict(press(Handlers(cast(Runtime, AdapterPool(good_run))), PICKED)[0])
 
 
 def test_work_shows_its_progress_and_its_result(desks: dict[str, Any]) -> None:

@@ -2,12 +2,12 @@
 
 import re
 
+from palr.catalog.own_items import PREFIX
 from palr.insight.explain import Explanation
 from palr.insight.floor import Floor
 from palr.insight.influence import Influence
 from palr.insight.stability import Stability
 from palr.insight.whynot import Lift, WhyNot
-from palr.newcomers import PREFIX
 from palr.types import Item
 from palr.ui import render
 from palr.ui.panels import own, plots, sure, why, whynot

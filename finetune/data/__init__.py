@@ -1,0 +1,1 @@
+"""Instruction data: candidate lists, negatives, the teacher, the paper's two tasks."""

@@ -1,0 +1,1 @@
+"""Adapters measured against their retriever."""

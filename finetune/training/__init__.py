@@ -1,0 +1,1 @@
+"""Training of the adapters, and the record that each one keeps."""

@@ -1,0 +1,1 @@
+"""One running application: what the page, the command line and programs share."""

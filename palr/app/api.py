@@ -1,0 +1,257 @@
+"""What programs may ask for: five functions with typed inputs, the same for every way to call them.
+
+A function's signature is its contract: `arguments` makes a strict pydantic model of it, which the
+gate checks calls by and which MCP clients are shown as JSON schema. Each yields words on how far it
+is, often enough to be stopped between two of them, and then its answer.
+
+>>> sorted(arguments(Api.search).model_json_schema()["properties"])
+['domain', 'limit', 'query']
+"""
+
+import inspect
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from palr.app.runtime import Runtime
+from palr.domains import DOMAINS, get_domain
+from palr.edits import MAX_CANDIDATES as MAX_LISTED
+from palr.edits import MAX_PROFILE
+from palr.errors import PalrError, UnknownItemError
+from palr.ranking import MODES
+from palr.retrieval import RETRIEVERS
+from palr.runs.files import SavedTrace, named
+from palr.text import visible
+from palr.types import Asked, Candidate, Edits, Item, Keyword, Profile, Recommendation
+
+MAX_PICKS = 1000
+MAX_CANDIDATES = 200
+AUTOMATIC = "auto"
+
+Id = Annotated[str, Field(min_length=1, max_length=64)]
+Ids = list[Id]
+Picks = Annotated[
+    Ids,
+    Field(
+        min_length=1,
+        max_length=MAX_PICKS,
+        description="Ids of items watched or bought, oldest first; `search` finds ids.",
+    ),
+]
+CandidateIds = Annotated[
+    Ids,
+    Field(min_length=2, max_length=MAX_LISTED, description="Ids to rank, best guess first."),
+]
+DomainName = Annotated[
+    str, Field(max_length=64, description=f"The catalog: {' or '.join(DOMAINS)}.")
+]
+RetrieverName = Annotated[
+    str, Field(max_length=64, description=f"{AUTOMATIC}, or one of: {', '.join(RETRIEVERS)}.")
+]
+ModeName = Annotated[
+    str, Field(max_length=64, description=f"{AUTOMATIC}, or one of: {', '.join(MODES)}.")
+]
+CandidateCount = Annotated[
+    int, Field(ge=1, le=MAX_CANDIDATES, description="Candidates to retrieve.")
+]
+K = Annotated[int, Field(ge=1, le=MAX_CANDIDATES, description="Recommendations to make.")]
+Limit = Annotated[int, Field(ge=1, le=50, description="Most items to return.")]
+Query = Annotated[str, Field(max_length=200, description="Part of a title, typos allowed.")]
+ProfileText = Annotated[
+    str, Field(max_length=MAX_PROFILE, description="A profile in words; empty to rank without one.")
+]
+WithTrace = Annotated[bool, Field(description="Whether to add the whole run, prompts included.")]
+
+Answer = dict[str, Any]
+Steps = Generator[str | Answer]
+"""Words on how far it is, then the answer."""
+
+
+class Api:
+    """The five functions over one runtime. Each raises PalrError with what to do about it.
+
+    ``ended`` is told of every whole run.
+    """
+
+    def __init__(
+        self, runtime: Runtime, ended: Callable[[Recommendation], None] = lambda run: None
+    ) -> None:
+        self._runtime = runtime
+        self._ended = ended
+
+    def search(self, query: Query, domain: DomainName = "movies", limit: Limit = 8) -> Steps:
+        """Find items of a catalog by title, whatever was typed, and get their ids."""
+        yield {"items": [_item(item) for item in self._catalog(domain).search(query, limit)]}
+
+    def profile(self, picks: Picks, domain: DomainName = "movies") -> Steps:
+        """Let the language model write the profile that the picks support."""
+        items = self._items(domain, picks)
+        stream = self._runtime.recommender(domain).stream(items)
+        yield "Writing the profile"
+        with closing(stream):
+            for trace in stream:
+                if "profile" in trace.seconds:
+                    yield {"llm": trace.llm, **_profile(trace.profile or Profile())}
+                    return
+                yield "Writing the profile"
+
+    def retrieve(
+        self,
+        picks: Picks,
+        domain: DomainName = "movies",
+        retriever: RetrieverName = AUTOMATIC,
+        n_candidates: CandidateCount = 50,
+    ) -> Steps:
+        """Retrieve the candidates for the picks, best first, without a language model."""
+        items = self._items(domain, picks)
+        yield "Searching the catalog"
+        recommender = self._runtime.recommender(domain)
+        used, candidates, notes = recommender.retrieve(items, _chosen(retriever), n_candidates)
+        yield {
+            "retriever": used,
+            "candidates": [_candidate(candidate) for candidate in candidates],
+            "notes": list(notes),
+        }
+
+    def rank(
+        self,
+        picks: Picks,
+        candidates: CandidateIds,
+        domain: DomainName = "movies",
+        profile: ProfileText = "",
+        mode: ModeName = AUTOMATIC,
+        k: K = 10,
+    ) -> Steps:
+        """Let the language model select from candidates of your own."""
+        edits = Edits(
+            profile, keywords=(), candidates=tuple(i.id for i in self._items(domain, candidates))
+        )
+        asked = Asked(mode=_mode(mode), k=k, with_profile=bool(profile), edits=edits)
+        run = yield from self._whole(domain, picks, asked)
+        answer = _recommendation(run)
+        cuts = run.prompt.cuts if run.prompt else ()
+        repairs = run.ranking.repairs if run.ranking else ()
+        yield {
+            **{name: answer[name] for name in ("llm", "adapter", "mode", "recommendations")},
+            "notes": [*run.notes, *cuts, *repairs],
+        }
+
+    def recommend(
+        self,
+        picks: Picks,
+        domain: DomainName = "movies",
+        retriever: RetrieverName = AUTOMATIC,
+        mode: ModeName = AUTOMATIC,
+        n_candidates: CandidateCount = 50,
+        k: K = 10,
+        trace: WithTrace = False,
+    ) -> Steps:
+        """Recommend from the picks: profile, candidates and the language model's ranking."""
+        asked = Asked(_chosen(retriever), _mode(mode), n_candidates, k)
+        run = yield from self._whole(domain, picks, asked, self._runtime.settings.llm_seconds)
+        self._ended(run)
+        answer = _recommendation(run)
+        if trace:
+            answer["trace"] = SavedTrace(self._runtime.origin(domain), run).to_dict()
+        yield answer
+
+    def _whole(
+        self, domain: str, picks: Sequence[str], asked: Asked, patience: float | None = None
+    ) -> Generator[str | Answer, None, Recommendation]:
+        """Run the data path as the page does, and return the complete trace."""
+        run = None
+        recommender = self._runtime.recommender(domain)
+        stream = recommender.stream(self._items(domain, picks), asked, patience=patience)
+        with closing(stream):
+            for run in stream:
+                yield _stage(run)
+        assert run is not None
+        return run
+
+    def _catalog(self, domain: str) -> Any:
+        return self._runtime.catalog(get_domain(domain).key)
+
+    def _items(self, domain: str, ids: Sequence[str]) -> list[Item]:
+        catalog, items, unknown = self._catalog(domain), [], []
+        for item_id in ids:
+            try:
+                items.append(catalog.item(item_id))
+            except UnknownItemError:
+                unknown.append(visible(item_id))
+        if unknown:
+            raise PalrError(f"not in the catalog of {catalog.domain.nouns}: {named(unknown)}")
+        return items
+
+
+NAMES = ("recommend", "profile", "retrieve", "rank", "search")
+WITHOUT_TURN = frozenset({"search"})  # quick, and without a model
+
+
+def arguments(function: Callable[..., Any]) -> type[BaseModel]:
+    """The model of a function's arguments: strict types, bounded, and nothing besides."""
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {
+        name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name != "self"
+    }
+    config = ConfigDict(strict=True, extra="forbid")
+    name = f"{function.__name__.capitalize()}Arguments"
+    return create_model(name, __config__=config, **fields)
+
+
+def _chosen(retriever: str) -> str | None:
+    return None if retriever == AUTOMATIC else retriever
+
+
+def _mode(mode: str) -> str | None:
+    if mode not in (AUTOMATIC, *MODES):
+        raise PalrError(
+            f"unknown mode {visible(mode)!r}; there are {AUTOMATIC}, {', '.join(MODES)}"
+        )
+    return None if mode == AUTOMATIC else mode
+
+
+def _stage(run: Recommendation) -> str:
+    stages = {
+        "candidates": "Ranking",
+        "profile": "Searching the catalog",
+        "history": "Writing the profile",
+    }
+    return next((words for stage, words in stages.items() if stage in run.seconds), "Starting")
+
+
+def _item(item: Item) -> Answer:
+    keywords = [visible(keyword) for keyword in item.keywords]
+    return {"id": item.id, "label": visible(item.label), "keywords": keywords}
+
+
+def _candidate(candidate: Candidate) -> Answer:
+    return {**_item(candidate.item), "rank": candidate.rank, "score": candidate.score}
+
+
+def _profile(profile: Profile) -> Answer:
+    def keyword(entry: Keyword) -> Answer:
+        return {"text": visible(entry.text), "picks": list(entry.support)}
+
+    return {"profile": visible(profile.text), "keywords": [keyword(k) for k in profile.keywords]}
+
+
+def _recommendation(run: Recommendation) -> Answer:
+    ranked = run.ranking.items if run.ranking else ()
+    return {
+        "run_id": run.run_id,
+        "llm": run.llm,
+        "adapter": run.adapter,
+        "retriever": run.retriever,
+        "mode": run.mode,
+        **_profile(run.profile or Profile()),
+        "recommendations": [
+            {**_item(r.item), "rank": r.rank, "retriever_rank": r.retriever_rank} for r in ranked
+        ],
+        "seconds": dict(run.seconds),
+        "notes": list(run.notes),
+        "fallback": run.fallback,
+    }

@@ -1,0 +1,249 @@
+"""What the page and the command line share: one catalog, retriever and language model each."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palr import __version__
+from palr.app.own_items import OwnItems
+from palr.app.read_ahead import Prefetcher, Running
+from palr.catalog.catalog import Catalog, CatalogStore
+from palr.catalog.own_items import described
+from palr.domains import DOMAINS, Domain, get_domain
+from palr.errors import LLMError, PalrError, RetrieverUnavailableError
+from palr.llm import load_llm
+from palr.llm.adapters import Adapter, absent, adapters, configured, preferred
+from palr.llm.base import LLM
+from palr.recommender import COLD_START, ZERO_SHOT, Recommender
+from palr.retrieval import available, load_retriever
+from palr.retrieval.base import Retriever
+from palr.retrieval.semantic import embed, item_text
+from palr.runs.files import Origin
+from palr.settings import MINILM, Settings, gpu_is_lent
+from palr.types import Item
+
+if TYPE_CHECKING:
+    from palr.llm.adapter_pool import AdapterPool
+
+_log = logging.getLogger(__name__)
+MAX_EMBEDDED = 512  # texts of visitors' own items
+
+
+@dataclass(frozen=True)
+class LLMStatus:
+    state: Literal["loading", "ready", "failed"]
+    message: str
+
+
+class Runtime:
+    """Opens catalogs, retrievers and the model once, on first use, and hands them out.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self._store = CatalogStore(settings.catalog_url)
+        # Search reads catalogs: it must not wait while a retriever is being loaded.
+        self._catalog_lock = threading.Lock()
+        self._retriever_lock = threading.Lock()
+        self._llm_lock = threading.Lock()
+        self._catalogs: dict[str, Catalog] = {}
+        self._retrievers: dict[tuple[str, str], Retriever] = {}
+        self._llm: LLM | None = None
+        self._pool: AdapterPool | None = None
+        self._llm_error: PalrError | None = None
+        self.running = Running()
+        self._prefetcher = Prefetcher(self.running)
+        self.own_items = OwnItems()
+        self.embed = lru_cache(MAX_EMBEDDED)(self._embed)
+
+    @property
+    def domains(self) -> list[Domain]:
+        return list(DOMAINS.values())
+
+    def catalog(self, domain: str) -> Catalog:
+        """The active catalog of a domain; raises CatalogError where none is installed."""
+        with self._catalog_lock:
+            if domain not in self._catalogs:
+                self._catalogs[domain] = self._store.active(get_domain(domain))
+            return self._catalogs[domain]
+
+    def retrievers(self, domain: str) -> list[str]:
+        """Names of the retrievers that can serve the active catalog, best first."""
+        return available(self.catalog(domain), self.settings)
+
+    def retriever(self, domain: str, name: str) -> Retriever:
+        """A loaded retriever; raises RetrieverUnavailableError with the reason."""
+        key = (domain, name)
+        if key in self._retrievers:  # it need not wait while another domain's is being loaded
+            return self._retrievers[key]
+        with self._retriever_lock:
+            if key not in self._retrievers:
+                loaded = load_retriever(name, self.catalog(domain), self.settings)
+                # "auto" and the name of what it found are one and the same.
+                loaded = self._retrievers.setdefault((domain, loaded.name), loaded)
+                self._retrievers[key] = loaded
+            return self._retrievers[key]
+
+    def recommender(self, domain: str) -> Recommender:
+        return Recommender(
+            self.catalog(domain),
+            lambda name: self.retriever(domain, name),
+            lambda: self.llm_with(domain, self.default_adapter(domain)),
+            self.settings.retriever,
+            self.running,
+            adapters=partial(self.llm_with, domain) if self._in_process else None,
+            embed=lambda item: self.embed(item_text(item)),
+        )
+
+    def bring(self, visitor: str, domain: str, title: str, listed: str) -> Item:
+        """Put an item of the visitor's own beside the catalog; see `palr.app.own_items`.
+
+        Raises:
+            PalrError: title or keywords are missing or too long, or there are too many items.
+            RetrieverUnavailableError: the sentence model is missing or damaged.
+        """
+        item = described(title, listed)
+        self.own_items.check(visitor, domain, item)
+        self.retriever(domain, COLD_START)  # the first visitor to bring one waits for it here
+        self.embed(item_text(item))
+        self.own_items.add(visitor, domain, item)
+        return item
+
+    def _embed(self, text: str) -> NDArray[np.float32]:
+        folder = self.settings.model_path(MINILM)
+        if not folder.is_dir():
+            raise RetrieverUnavailableError(
+                f"the sentence model is not in {folder}; run `python -m palr setup`"
+            )
+        vector: NDArray[np.float32] = embed([text], folder)[0]
+        return vector
+
+    def origin(self, domain: str) -> Origin:
+        """What makes the runs of a domain, as a saved trace tells it."""
+        arithmetic = str(getattr(self._llm, "arithmetic", ""))
+        return Origin(__version__, self.catalog(domain).fingerprint, arithmetic)
+
+    def prefetch(
+        self, domain: str, picks: Sequence[Item], mode: str | None, adapter: str | None
+    ) -> None:
+        """Let the model read these picks in the background, in case they will be run.
+
+        Returns at once. No run waits for it: it ends within one forward pass when one starts.
+        """
+        if self._llm is not None and picks:
+            recommender = self.recommender(domain)
+            self._prefetcher.ask(lambda: recommender.read_ahead(picks, mode=mode, adapter=adapter))
+
+    def adapters(self, domain: str) -> dict[str, str]:
+        """Labels of the adapters that can be chosen for a domain, by name; see `llm_with`."""
+        return {name: adapter.label for name, adapter in self._adapters(domain).items()}
+
+    def default_adapter(self, domain: str) -> str | None:
+        """The adapter that ranks unless another is asked for: None for that of ``PALR_ADAPTER`` or,
+        where no PALR_v2 is at hand either, for none."""
+        if self.settings.adapter:
+            return None
+        best = preferred(self._adapters(domain), self.catalog(domain).dataset)
+        return best.name if best else None
+
+    def absent_adapters(self, domain: str) -> list[str]:
+        """What the paper compares and is not at hand, each with the command that trains it."""
+        if not self._in_process:
+            return ["Adapters can be compared for a model in this process only."]
+        return absent(self._adapters(domain), self.catalog(domain).dataset)
+
+    @property
+    def zero_shot(self) -> str | None:
+        """The name by which no adapter is asked for; None where the one at work stays."""
+        return ZERO_SHOT if self._in_process else None
+
+    def llm_with(self, domain: str, name: str | None) -> LLM:
+        """The language model with an adapter of `adapters`, or with none for `ZERO_SHOT`; for None
+        with the configured one.
+
+        Raises:
+            PalrError: there is no such adapter.
+            LLMError: it or the model cannot be loaded.
+        """
+        if name is None:
+            return self.llm()
+        adapter = None if name == ZERO_SHOT else self._adapters(domain).get(name)
+        if adapter is None and name != ZERO_SHOT:
+            raise PalrError(f"no adapter {name!r} is installed for {domain}")
+        self.llm()
+        assert self._pool is not None
+        return self._pool.llm(adapter)
+
+    @property
+    def _in_process(self) -> bool:
+        return self.settings.llm_backend == "transformers"
+
+    def _adapters(self, domain: str) -> dict[str, Adapter]:
+        return adapters(self.settings, domain) if self._in_process else {}
+
+    def llm(self) -> LLM:
+        """The language model, loaded by the first caller while the others wait.
+
+        Raises:
+            LLMError: it cannot be loaded; the next call tries again.
+        """
+        with self._llm_lock:
+            if self._llm is None:
+                try:
+                    self._llm = self._load()
+                    self._llm_error = None
+                except PalrError as error:
+                    self._llm_error = error
+                    raise
+            return self._llm
+
+    def _load(self) -> LLM:
+        if not self._in_process:
+            return load_llm(self.settings)
+        from palr.llm.adapter_pool import AdapterPool
+
+        self._pool = AdapterPool.load(self.settings)
+        return self._pool.llm(configured(self.settings))
+
+    def warm_up(self) -> threading.Thread:
+        """Load retrievers and the model in the background; `llm_status` tells how it stands."""
+        thread = threading.Thread(target=self._warm_up, name="palr-warm-up", daemon=True)
+        thread.start()
+        return thread
+
+    @property
+    def llm_status(self) -> LLMStatus:
+        if self._llm is not None:
+            adapter = self._llm.adapter
+            return LLMStatus("ready", f"{self._llm.name}{f', {adapter}' if adapter else ''}")
+        if self._llm_error is not None:
+            return LLMStatus("failed", str(self._llm_error))
+        return LLMStatus("loading", "The language model is warming up")
+
+    def _warm_up(self) -> None:
+        try:
+            for domain in DOMAINS:
+                self.catalog(domain).search("a")  # builds the index
+            llm = self.llm()
+            if not gpu_is_lent():  # else there is none yet
+                # The first passes through a model are slow; let them not be a visitor's.
+                for _ in llm.generate("Hello", max_tokens=2):
+                    pass
+            for domain in DOMAINS:
+                self.retriever(domain, self.settings.retriever)
+        except PalrError as error:
+            # The first visitor's run meets the same error and shows it; nobody waits here.
+            self._llm_error = self._llm_error or (error if self._llm is None else None)
+        except Exception as error:
+            # Whatever it was, no run may wait for ever for a model that is not being loaded.
+            _log.exception("the warm-up broke off")
+            if self._llm is None:
+                self._llm_error = LLMError(f"the language model does not load: {error}")

@@ -1,0 +1,96 @@
+"""A visitor's own items beside a catalog's.
+
+An own item is a title and keywords. A `JoinedCatalog` is a catalog with some of them in it."""
+
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+
+from palr.catalog.catalog import Catalog
+from palr.catalog.search import TitleIndex
+from palr.data.interactions import Interactions
+from palr.data.titles import clean, split_title
+from palr.domains import Visitor
+from palr.errors import PalrError
+from palr.types import Item
+
+PREFIX = "yours:"  # no catalog's id begins so
+MAX_ITEMS = 5  # of one visitor, in each domain
+MAX_TITLE = 120
+MAX_KEYWORDS = 8
+MAX_KEYWORD = 32
+MAX_LISTED = MAX_KEYWORDS * (MAX_KEYWORD + 2)
+
+
+def is_own(item: Item) -> bool:
+    return item.id.startswith(PREFIX)
+
+
+def described(title: str, listed: str) -> Item:
+    """The item of a title, with its year in brackets if it has one, and of keywords between commas.
+
+    >>> item = described("Night Train (2031)", "crime, trains")
+    >>> item.title, item.year, item.keywords
+    ('Night Train', 2031, ('crime', 'trains'))
+
+    Raises:
+        PalrError: one of them is missing or too long.
+    """
+    name, year = split_title(title)
+    keywords = tuple(dict.fromkeys(word for part in listed.split(",") if (word := clean(part))))
+    if not name or len(name) > MAX_TITLE:
+        raise PalrError(f"write a title of at most {MAX_TITLE} characters")
+    if not keywords or len(keywords) > MAX_KEYWORDS:
+        raise PalrError(f"write one to {MAX_KEYWORDS} keywords, with commas between them")
+    if max(map(len, keywords)) > MAX_KEYWORD:
+        raise PalrError(f"a keyword may have {MAX_KEYWORD} characters")
+    return Item(PREFIX + secrets.token_hex(4), name, year=year, keywords=keywords)
+
+
+class JoinedCatalog(Catalog):
+    """A catalog and the own_items of one visitor; what is counted stays the catalog's."""
+
+    def __init__(self, catalog: Catalog, own_items: Sequence[Item]) -> None:
+        self._catalog = catalog
+        self._new = {item.id: item for item in own_items}
+        self._new_index = TitleIndex(self._new.values())
+        self.dataset, self.domain = catalog.dataset, catalog.domain
+        self.items = (*catalog.items, *self._new.values())
+
+    @property
+    def has_interactions(self) -> bool:
+        return self._catalog.has_interactions
+
+    def interactions(self) -> Interactions:
+        return self._catalog.interactions()
+
+    def visitor_picks(self, visitor: Visitor) -> tuple[Item, ...]:
+        return self._catalog.visitor_picks(visitor)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return self._catalog.fingerprint
+
+    @cached_property
+    def keyword_counts(self) -> Counter[str]:
+        return self._catalog.keyword_counts
+
+    def item(self, id: str) -> Item:
+        return self._new.get(id) or self._catalog.item(id)
+
+    def find(self, text: str) -> Item:
+        named = clean(text).casefold()
+        for item in self._new.values():
+            if named in (item.label.casefold(), item.title.casefold(), item.id):
+                return item
+        return self._catalog.find(text)
+
+    def search(self, query: str, limit: int = 8) -> list[Item]:
+        """The visitor's own matches come first."""
+        own = self._new_index.search(query, limit)
+        return [*own, *self._catalog.search(query, limit)][:limit]
+
+
+def with_own_items(catalog: Catalog, own_items: Sequence[Item]) -> Catalog:
+    return JoinedCatalog(catalog, own_items) if own_items else catalog

@@ -1,0 +1,1 @@
+"""A finished run as a file: saved, replayed, compared and reported."""

@@ -1,0 +1,142 @@
+"""Train a retriever and leave its weights with their run record.
+
+``python -m palr train-retriever sasrec --dataset ml-100k`` is `train` with its plain arguments.
+"""
+
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from palr.errors import PalrError, SettingsError
+from palr.evaluation.protocol import evaluate
+from palr.retrieval import RETRIEVERS, weights
+from palr.retrieval.neural import NeuralRetriever, build, set_tensors, tensors_of
+from palr.retrieval.splits import LEAVE_ONE_OUT, check_protocol, fingerprint, training_data
+from palr.retrieval.trainable import Plan
+from palr.settings import Settings
+from palr.training.distributed import Team
+from palr.training.fit import fit
+
+if TYPE_CHECKING:
+    from palr.catalog.catalog import Catalog
+
+
+def trainable() -> list[str]:
+    """Names of the retrievers that have something to train."""
+    return [name for name, entry in RETRIEVERS.items() if entry.architecture]
+
+
+def train(
+    model: str,
+    catalog: "Catalog",
+    settings: Settings,
+    seed: int = 0,
+    out: Path | None = None,
+    *,
+    protocol: str = LEAVE_ONE_OUT,
+    config: Any = None,
+    plan: Plan | None = None,
+    quiet: bool = False,
+) -> weights.RunRecord:
+    """Train on the 5-core's training part, measure both held-out parts, save, return the record.
+
+    ``out`` is the folder that gets ``<dataset>/<model>.safetensors`` and ``.json``, by default
+    ``PALR_HOME/weights``; `weights.place` says where those of other protocols go. ``config`` and
+    ``plan`` stand in for the tuned hyperparameters. A killed run resumes when it is called again
+    with the same arguments.
+
+    Raises:
+        PalrError: the model is unknown or has nothing to train, or a folder cannot be written; see
+            also `fit`.
+        RetrieverUnavailableError: the catalog has no interactions.
+    """
+    if model not in trainable():
+        raise PalrError(f"{model!r} cannot be trained; choose one of: {', '.join(trainable())}")
+    out = out or weights.user_folder(settings)
+    check_protocol(protocol)
+    folders = [
+        weights.place(model, catalog.dataset, root, protocol).parent
+        for root in (out, settings.home / "checkpoints")
+    ]
+    for folder in folders:
+        _check_writable(folder)
+    checkpoint = folders[1] / f"{model}-{seed}.pt"
+    architecture = RETRIEVERS[model].architecture
+    data = training_data(catalog, protocol)
+    tuned = import_module(architecture).TUNED
+    default_config, default_plan = tuned.get(catalog.dataset, tuned["default"])
+    config, plan = config or default_config, plan or default_plan
+    hyperparameters = {"model": asdict(config), "plan": asdict(plan)}
+
+    torch.manual_seed(seed)
+    device = training_device(settings)
+    team = Team(cpu=device.type == "cpu")
+    device = team.device or device
+    network = build(architecture, data.n_items, hyperparameters["model"]).to(device)
+    signature = f"{model} {seed} {data.checksum} {hyperparameters}"
+    outcome = fit(network, data.split, plan, seed, checkpoint, signature, quiet)
+
+    tensors = tensors_of(network)
+    set_tensors(network, tensors)  # measure what will be served: the rounded weights
+    items = {item_id: catalog.item(item_id) for item_id in data.item_ids}
+    retriever = NeuralRetriever(model, network, tuple(items.values()))
+    record = weights.RunRecord(
+        model=model,
+        dataset=catalog.dataset,
+        command=_command(model, catalog.dataset, seed, protocol),
+        protocol=protocol,
+        seed=seed,
+        hyperparameters=hyperparameters,
+        data=weights.DataRecord(
+            users=data.n_users,
+            items=data.n_items,
+            interactions=data.n_interactions,
+            checksum=data.checksum,
+            item_fingerprint=fingerprint(data.item_ids),
+        ),
+        validation=evaluate(retriever, data.split, items, "validation").metrics,
+        test=evaluate(retriever, data.split, items, "test").metrics,
+        best_epoch=outcome.best_epoch,
+        epochs=outcome.epochs,
+        seconds=round(outcome.seconds, 1),
+        parameters=sum(p.numel() for p in network.parameters()),
+        versions=weights.versions() | {"threads": str(torch.get_num_threads())},
+    )
+    path = weights.place(model, catalog.dataset, out, protocol)
+    if team.leads:
+        weights.save(record, tensors, out)
+    team.told(None)  # nobody reads the file before it is there
+    return weights.load(path)[0]
+
+
+def _command(model: str, dataset: str, seed: int, protocol: str) -> str:
+    command = f"python -m palr train-retriever {model} --dataset {dataset} --seed {seed}"
+    return command if protocol == LEAVE_ONE_OUT else f"{command} --protocol {protocol}"
+
+
+def _check_writable(folder: Path) -> None:
+    """An hour of training should not end in a refusal that was known at its start."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PalrError(
+            f"cannot write to {folder} ({error.strerror}); set PALR_HOME or the output folder to "
+            "one that is writable"
+        ) from error
+
+
+def training_device(settings: Settings) -> torch.device:
+    """Where retrievers are trained; raises SettingsError where ``PALR_DEVICE`` cannot be used."""
+    name = settings.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise SettingsError(f"PALR_DEVICE={name} cannot be used here ({error}); try cpu") from error

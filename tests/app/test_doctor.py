@@ -1,0 +1,74 @@
+"""A healthy home, and what is said of an unhealthy one."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from palr.app.doctor import Finding, examine
+from palr.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def by_name(settings: Settings) -> dict[str, Finding]:
+    return {finding.about: finding for finding in examine(settings)}
+
+
+def test_a_prepared_home_needs_nothing(settings: Settings) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    findings = by_name(settings.model_copy(update={"port": port, "host": "127.0.0.1"}))
+    assert [f for f in findings.values() if f.remedy] == []
+    assert "items" in findings["movies"].found
+    assert "semantic" in findings["beauty"].found
+    assert "zero-shot" in findings["adapter"].found
+
+
+def test_an_empty_home_is_told_what_to_run(tmp_path: Path) -> None:
+    findings = by_name(Settings(home=tmp_path / "new"))
+    assert findings["setup"].remedy == "python -m palr setup"
+    assert "SmolLM2" in findings["setup"].found
+    assert findings["movies"].remedy
+    assert not (tmp_path / "new").exists()  # looking changes nothing
+
+
+def test_a_server_that_is_down_is_named(settings: Settings) -> None:
+    update = {"llm_backend": "http", "llm_url": "http://127.0.0.1:9/v1", "llm": "x"}
+    assert "start it" in by_name(settings.model_copy(update=update))["language model"].remedy
+
+
+def test_a_folder_of_pickles_is_no_model(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04")
+    found = by_name(settings.model_copy(update={"llm": str(tmp_path)}))["language model"]
+    assert "no safetensors" in found.found
+    assert found.remedy
+
+
+def test_a_model_out_of_reach_and_a_port_in_use(settings: Settings) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        update = {"llm": "no/such-model", "host": "127.0.0.1", "port": taken.getsockname()[1]}
+        findings = by_name(settings.model_copy(update=update))
+    assert "out of reach" in findings["language model"].remedy
+    assert "PALR_PORT=" in findings["port"].remedy
+
+
+@pytest.mark.parametrize(("url", "code"), [("sqlite:////nowhere/x.db", 1)])
+def test_the_exit_code_tells(palr_home: Path, url: str, code: int) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "palr", "doctor"],
+        cwd=ROOT,
+        env={**os.environ, "PALR_HOME": str(palr_home), "PALR_DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == code, result.stderr
+    assert "fix  movies" in result.stdout
+    assert "-> python -m palr setup" in result.stdout

@@ -1,0 +1,120 @@
+"""One base, several adapters."""
+
+import copy
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+
+from palr.errors import LLMError
+from palr.llm.adapter_pool import AdapterPool
+from palr.llm.adapters import SMOLLM2_HUB_ID, absent, adapters, read_adapter
+from palr.llm.transformers import TransformersLLM
+from palr.settings import Settings
+
+
+def save(
+    folder: Path, base: TransformersLLM, seed: int, scale: float = 1.0, **note: object
+) -> Path:
+    torch.manual_seed(seed)
+    config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+    adapted = get_peft_model(copy.deepcopy(base.model), config)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=scale)
+    adapted.save_pretrained(folder)
+    about = {"modes": ["labels"], "domain": "movies", "base_model": SMOLLM2_HUB_ID}
+    (folder / "palr.json").write_text(json.dumps(about | note))
+    return folder
+
+
+@pytest.fixture
+def pool(tiny_llama) -> AdapterPool:
+    return AdapterPool(
+        TransformersLLM(copy.deepcopy(tiny_llama.model), tiny_llama.tokenizer, "tiny-llama")
+    )
+
+
+def test_adapters_are_found_by_domain_and_base(tmp_path, tiny_llama):
+    settings = Settings(home=tmp_path / "home")
+    shipped = tmp_path / "shipped"
+    save(shipped / "palr-v2", tiny_llama, 1)
+    save(shipped / "palr-v1", tiny_llama, 1, modes=["titles", "likelihood"])
+    save(shipped / "beauty", tiny_llama, 1, domain="beauty")
+    save(shipped / "other", tiny_llama, 1, base_model="huggyllama/llama-7b")
+    own = save(settings.home / "adapters" / "palr-v2", tiny_llama, 2)
+    found = adapters(settings, "movies", shipped)
+    assert list(found) == ["palr-v1", "palr-v2"]
+    assert found["palr-v2"].folder == own
+    assert found["palr-v1"].modes == ("titles", "likelihood")
+    assert absent(found, "ml-1m") == []
+    del found["palr-v2"]
+    (line,) = absent(found, "ml-1m")
+    assert line.startswith("PALR_v2 is not installed: python -m finetune reproduce --dataset ml-1m")
+
+
+def test_views_rank_like_models_of_their_own(tmp_path, tiny_llama, pool):
+    one = read_adapter(save(tmp_path / "one", tiny_llama, 1))
+    two = read_adapter(save(tmp_path / "two", tiny_llama, 2))
+    plain = tiny_llama.start("x").logprobs()
+    assert np.allclose(pool.llm(None).start("x").logprobs(), plain, atol=1e-4)
+    seen = [pool.llm(adapter).start("x").logprobs() for adapter in (one, two, one, None)]
+    assert np.allclose(seen[0], seen[2], atol=1e-4)
+    assert np.allclose(seen[3], plain, atol=1e-4)
+    assert not np.allclose(seen[0], seen[1])
+    assert not np.allclose(seen[0], plain)
+    models = [tiny_llama.model, *(pool.llm(adapter).model for adapter in (None, one, two))]
+    prompt = torch.arange(5, 13)[None]
+    asked = {"attention_mask": torch.ones_like(prompt), "max_new_tokens": 8, "pad_token_id": 2}
+    texts = [model.generate(prompt, **asked)[0].tolist() for model in models]
+    assert texts[0] == texts[1]
+    assert texts[1] != texts[2] != texts[3] != texts[1]
+    assert pool.llm(two).adapter == "two"
+    assert pool.llm(None).adapter is None
+
+
+def test_visitors_with_different_adapters_do_not_disturb_each_other(tmp_path, tiny_llama, pool):
+    chosen = [
+        None,
+        *(read_adapter(save(tmp_path / n, tiny_llama, s)) for s, n in ((1, "a"), (2, "b"))),
+    ]
+    alone = [pool.llm(adapter).start("x").logprobs() for adapter in chosen]
+    wrong = []
+
+    def visit(at: int) -> None:
+        for _ in range(10):
+            llm = pool.llm(chosen[at])
+            llm.forget()
+            if not np.allclose(llm.start("x").logprobs(), alone[at], atol=1e-5):
+                wrong.append(at)
+
+    threads = [threading.Thread(target=visit, args=(at,)) for at in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_an_adapter_that_does_not_fit_or_changes_nothing_is_refused(tmp_path, tiny_llama, pool):
+    cut = read_adapter(save(tmp_path / "cut", tiny_llama, 1))
+    weights = cut.folder / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(LLMError, match="does not load"):
+        pool.llm(cut)
+    silent = read_adapter(save(tmp_path / "silent", tiny_llama, 1, scale=0.0))
+    with pytest.raises(LLMError, match="unchanged"):
+        pool.llm(silent)
+    assert np.allclose(pool.llm(None).start("x").logprobs(), tiny_llama.start("x").logprobs())
+
+
+def test_a_damaged_note_is_named(tmp_path):
+    with pytest.raises(LLMError, match=r"palr\.json"):
+        read_adapter(tmp_path)
+    (tmp_path / "palr.json").write_text('{"modes": "labels"')
+    with pytest.raises(LLMError, match="damaged"):
+        read_adapter(tmp_path)
