@@ -9,7 +9,7 @@ They hold plain values only, so that a whole run can be compared, logged and wri
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -48,11 +48,15 @@ def _starts_with(title: str, brand: str) -> bool:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An item that a retriever proposes; ``rank`` counts from 1, higher ``score`` is better."""
+    """An item that a retriever proposes; ``rank`` counts from 1, higher ``score`` is better.
+
+    ``steer`` is the part of the score that a wish and the profile added to the retriever's own.
+    """
 
     item: Item
     rank: int
     score: float
+    steer: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,57 @@ class Edits:
         ('keywords', 'prompt')
         """
         return tuple(f.name for f in fields(self) if getattr(self, f.name) is not None)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a visitor asks for beyond the picks; an empty one is false.
+
+    Attributes:
+        more: Keywords of the catalog that are wanted.
+        less: Keywords of the catalog that are not.
+        years: First and last year, both included; None for any.
+        popularity: From -1, little known, to 1, well known.
+        variety: From 0 to 1: how little the candidates may be alike.
+        seen: Ids of items that must not come.
+        liked: Ids of items, more of whose kind are wanted.
+        disliked: Ids of items that must not come, and of whose kind fewer are wanted.
+        words: The request as it was typed.
+        strength: From 0 to 1: how much of the retriever's own probability the wish overrules.
+    """
+
+    more: tuple[str, ...] = ()
+    less: tuple[str, ...] = ()
+    years: tuple[int, int] | None = None
+    popularity: float = 0.0
+    variety: float = 0.0
+    seen: tuple[str, ...] = ()
+    liked: tuple[str, ...] = ()
+    disliked: tuple[str, ...] = ()
+    words: str = ""
+    strength: float = 0.5
+
+    def __bool__(self) -> bool:
+        return replace(self, words="", strength=Wish.strength) != Wish()
+
+
+@dataclass(frozen=True)
+class Shift:
+    """One part of steering: probability that moved into a set of items, or out of it.
+
+    Attributes:
+        source: Where it comes from: a field of `Wish`, or "profile".
+        name: The keyword, or the item's id.
+        before: The retriever's probability of the set.
+        after: What the part asks it to be.
+        logit: What is added to the score of each item of the set.
+    """
+
+    source: str
+    name: str
+    before: float
+    after: float
+    logit: float
 
 
 Ranker = Literal["llm", "mix", "retriever"]
