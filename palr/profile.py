@@ -18,9 +18,11 @@ from palr.catalog.catalog import Catalog
 from palr.llm.base import LLM, TokenLLM
 from palr.llm.grounding import select
 from palr.prompts import as_sent, fit, profile_prompt, shorten
+from palr.retrieval.steer import Taste
 from palr.types import Item, Keyword, Profile, Prompt
 
 N_KEYWORDS = 5
+N_THEMES = 3  # keywords of a profile that move candidates: more of them overlap
 _POOL = 12
 _ANSWER_TOKENS = 160
 _NAME_LIMIT = 48
@@ -110,6 +112,20 @@ def _weights(support: dict[str, tuple[str, ...]], catalog: Catalog) -> dict[str,
         keyword: (len(ids) * math.log(1 + n_items / max(catalog.keyword_counts[keyword], 1))) ** 2
         for keyword, ids in support.items()
     }
+
+
+def taste_of(profile: Profile, n_picks: int, weight: float) -> Taste:
+    """What a profile says to the retriever: its first keywords, decades aside, with the share of
+    the picks that carry each.
+
+    Args:
+        profile: Its keywords name the picks that support them.
+        n_picks: How many picks the profile was written from.
+        weight: From 0, the profile does not count, to 1.
+    """
+    themes = [k for k in profile.keywords if k.support and not _DECADE.fullmatch(k.text)]
+    shares = ((k.text, min(len(k.support) / max(n_picks, 1), 1.0)) for k in themes[:N_THEMES])
+    return Taste(tuple(shares), weight)
 
 
 def _grounded(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from palr.domains import HISTORY_LIMIT, Domain
 from palr.llm.base import LLM
-from palr.types import Candidate, Item, Keyword, Profile, Prompt, Segment
+from palr.types import Candidate, Item, Keyword, Profile, Prompt, Segment, Wish
 
 ELLIPSIS = "…"
 CANDIDATES_INTRO = "The candidates are "
@@ -114,11 +114,13 @@ def ranking_prompt(
     limits: Limits | None = None,
     labels: Sequence[str] = (),
     instruction: str | None = None,
+    wish: str = "",
 ) -> Prompt:
     """History, profile and candidates in one prompt (paper, figure 2 below).
 
     With ``labels``, one for each candidate, they are listed as ``A: "Heat (1995)"``, and the
     instruction asks for a label in place of names. ``instruction`` stands in for the paper's.
+    ``wish`` is a sentence that follows the profile.
     """
     limits = limits or Limits()
     listed = item_names(domain, [c.item for c in candidates[: limits.candidates]], limits.title)
@@ -132,6 +134,7 @@ def ranking_prompt(
             Segment("frame", "Task Instruction: "),
             Segment("instruction", instruction),
             *_watched(domain, history, profile, limits),
+            *((Segment("frame", " "), Segment("wish", wish)) if wish else ()),
             Segment("frame", " "),
             Segment("candidates", f"{CANDIDATES_INTRO}{names}."),
             Segment("frame", "\nOutput:"),
@@ -170,11 +173,41 @@ def _watched(
     """What is known of the user: the history, and the profile where there is one."""
     watched = ", ".join(item_names(domain, history[-limits.history :], limits.title))
     preference = profile_text(profile.keywords, profile.text) if profile else ""
+    # Without picks, words alone are known of the user.
+    told = f"{domain.history_intro} {watched}." if history else f"User {domain.verb} nothing yet."
     return (
         Segment("frame", "\nInput: "),
-        Segment("history", f"{domain.history_intro} {watched}."),
+        Segment("history", told),
         *((Segment("frame", " "), Segment("profile", preference)) if preference else ()),
     )
+
+
+def wish_text(domain: Domain, wish: Wish) -> str:
+    """What a visitor asks for, as prompts and reports state it; empty for an empty wish.
+
+    >>> from palr.domains import MOVIES
+    >>> wish_text(MOVIES, Wish(more=("western",), less=("drama", "war"), years=(1940, 1949)))
+    'User asks for more western and less drama and war, for movies from 1940 to 1949.'
+    """
+    parts = []
+    if wish.more:
+        parts.append(f"more {_listed(wish.more)}")
+    if wish.less:
+        parts.append(f"less {_listed(wish.less)}")
+    asked = [" and ".join(parts)] if parts else []
+    kinds = []
+    if wish.popularity:
+        kinds.append("well known" if wish.popularity > 0 else "little known")
+    years = f" from {wish.years[0]} to {wish.years[1]}" if wish.years else ""
+    if kinds or years:
+        asked.append(f"for {' '.join([*kinds, domain.nouns])}{years}")
+    if not parts and asked:
+        asked[0] = asked[0].removeprefix("for ")
+    return f"User asks for {', '.join(asked)}." if asked else ""
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def fit(

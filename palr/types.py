@@ -72,7 +72,7 @@ class Keyword:
     logprob: float | None = None
 
 
-Part = Literal["instruction", "history", "profile", "candidates", "frame", "edited"]
+Part = Literal["instruction", "history", "profile", "wish", "candidates", "frame", "edited"]
 
 
 @dataclass(frozen=True)
@@ -239,6 +239,9 @@ class Asked:
 
     ``ranker`` says whose order it is: the language model's, the retriever's own, or a mix of both
     scores. The prompts show the last ``n_history`` picks, and the profile where ``with_profile``.
+
+    ``wish`` is what is asked for beyond the picks. ``profile_weight``, from 0 to 1, says how much
+    the keywords of the profile move the candidates (`palr.retrieval.steer`).
     """
 
     retriever: str | None = None
@@ -250,6 +253,8 @@ class Asked:
     n_history: int = 20
     with_profile: bool = True
     edits: Edits = Edits()
+    wish: Wish = Wish()
+    profile_weight: float = 0.0
     own_items: Annotated[tuple[Item, ...], Field(alias="newcomers")] = ()  # its name in files
 
 
@@ -261,9 +266,10 @@ class Recommendation:
     anew each time it grows. ``seconds`` has one entry for each finished stage, and ``total``.
     ``prior`` is what the retriever's scores count in the model's, which are brought to the standard
     deviation ``spread`` before, where it is not 0 (`palr.ranking.mix.on_prior`).
-    ``asked`` are what was asked for. ``run_id`` names the run in logs. ``fallback`` says why the
-    language model did not do its part, so that the ranking is the retriever's own order; empty
-    where it did.
+    ``asked`` are what was asked for; ``wish`` is the part of it that steered the candidates, the
+    visitor's own words in the profile included, and ``shifts`` say how far. ``run_id`` names the
+    run in logs. ``fallback`` says why the language model did not do its part, so that the ranking
+    is the retriever's own order; empty where it did.
     """
 
     domain: str
@@ -285,6 +291,8 @@ class Recommendation:
     run_id: str = ""
     fallback: str = ""
     asked: Asked = Asked()
+    wish: Wish = Wish()
+    shifts: tuple[Shift, ...] = ()
 
     def to_json(self, indent: int | None = 2) -> str:
         return _TRACE.dump_json(self, indent=indent, by_alias=True).decode()

@@ -52,17 +52,27 @@ def retrieve(retriever: Retriever, history: Sequence[Item], k: int) -> tuple[Can
     Raises:
         RetrieverUnavailableError: see `Retriever.score`; also where a score is not finite.
     """
-    scores = np.array(retriever.score([history])[0], dtype=np.float32)
-    if not np.isfinite(scores).all():
-        raise RetrieverUnavailableError(
-            f"{retriever.name} gave scores that are not finite; retrain it"
-        )
+    scores = finite_scores(retriever, history)
     seen = {item.id for item in history}
     items = retriever.items
     # The history can hide no more than its own length, so what remains holds the k best unseen.
     best = top_k(scores, k + len(seen))
     unseen = [at for at in best.tolist() if items[at].id not in seen][:k]
     return tuple(Candidate(items[at], rank, float(scores[at])) for rank, at in enumerate(unseen, 1))
+
+
+def finite_scores(retriever: Retriever, history: Sequence[Item]) -> NDArray[np.float32]:
+    """Scores (items,) for one history.
+
+    Raises:
+        RetrieverUnavailableError: see `Retriever.score`; also where a score is not finite.
+    """
+    scores = np.array(retriever.score([history])[0], dtype=np.float32)
+    if not np.isfinite(scores).all():
+        raise RetrieverUnavailableError(
+            f"{retriever.name} gave scores that are not finite; retrain it"
+        )
+    return scores
 
 
 def scored(
@@ -83,7 +93,7 @@ def scored(
     )
 
 
-def top_k(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+def top_k(scores: NDArray[np.floating], k: int) -> NDArray[np.int64]:
     """Indices of the ``k`` highest of scores (n,), best first; equal scores keep their order.
 
     >>> top_k(np.array([1, 3, 2, 3, 2], np.float32), 3).tolist()

@@ -71,6 +71,17 @@ class SemanticRetriever:
         unit: NDArray[np.float32] = (centred / np.maximum(norms, 1e-6)).astype(np.float32)
         return unit
 
+    def likeness(self, items: Sequence[Item], others: Sequence[Item]) -> NDArray[np.float32]:
+        """Cosines (items, others) between what they mean; 0 for an item that is not known."""
+        cosines: NDArray[np.float32] = self._vectors_of(items) @ self._vectors_of(others).T
+        return cosines
+
+    def _vectors_of(self, items: Sequence[Item]) -> NDArray[np.float32]:
+        rows = np.array([self._row.get(item.id, -1) for item in items], np.int64)
+        vectors = self.vectors[rows]
+        vectors[rows < 0] = 0.0
+        return vectors
+
     def score(self, histories: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
         """See `Retriever.score`; scores lie in [-1 / T, 1 / T]."""
         return np.stack([self._score(history) for history in histories])

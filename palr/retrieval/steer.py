@@ -19,11 +19,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.types import Item, Shift, Wish
+from palr.retrieval.base import Retriever, finite_scores, top_k
+from palr.types import Candidate, Item, Shift, Wish
 
 FLOOR = 1e-6  # of (1 - strength)², and of any probability
 WELL_KNOWN = 0.2  # the share of a catalog that counts as well known
@@ -215,6 +217,43 @@ class ItemSets:
         whole = np.zeros(len(self.items))
         whole[best] = penalty
         return whole
+
+
+def retrieve_steered(
+    retriever: Retriever,
+    history: Sequence[Item],
+    k: int,
+    wish: Wish,
+    taste: Taste = NO_TASTE,
+    likeness: Likeness | None = None,
+) -> tuple[tuple[Candidate, ...], tuple[Shift, ...]]:
+    """The ``k`` best items that are neither in the history nor ruled out, and how they moved.
+
+    Args:
+        retriever: Whose scores are steered.
+        history: Oldest first; its items do not come back.
+        k: How many candidates are wanted; fewer come where fewer are left.
+        wish: What is asked for.
+        taste: What the profile says.
+        likeness: See `ItemSets`.
+
+    Raises:
+        RetrieverUnavailableError: see `Retriever.score`; also where a score is not finite.
+    """
+    scores = finite_scores(retriever, history)
+    sets = _sets.setdefault(retriever, ItemSets(retriever.items, likeness))
+    seen = {item.id for item in history}
+    hidden = np.array([item.id in seen for item in retriever.items], bool)
+    steered = sets.steer(scores, wish, taste, hidden)
+    best = [at for at in top_k(steered.scores, k).tolist() if steered.scores[at] > -np.inf]
+    candidates = tuple(
+        Candidate(retriever.items[at], rank, float(steered.scores[at]), float(steered.added[at]))
+        for rank, at in enumerate(best, 1)
+    )
+    return candidates, steered.shifts
+
+
+_sets: WeakKeyDictionary[Retriever, ItemSets] = WeakKeyDictionary()
 
 
 def _targets(strength: float) -> tuple[Target, Target]:
