@@ -171,12 +171,12 @@ def evaluate(
 ) -> None:
     """Measure the whole pipeline; a killed run goes on where it stopped."""
     from finetune.evaluation.evaluate import evaluate
-    from finetune.evaluation.rankers import Contender, Sampling, contender
+    from finetune.evaluation.rankers import Sampling, System, read_system
     from finetune.evaluation.records import report
 
     settings, catalog = _open(dataset)
-    rows = [Contender("zero-shot", None, zero_shot)] if zero_shot else []
-    rows += [contender(text) for text in adapter or []]
+    rows = [System("zero-shot", None, zero_shot)] if zero_shot else []
+    rows += [read_system(text) for text in adapter or []]
     with Bars() as bars:
         records = evaluate(
             catalog,

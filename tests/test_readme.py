@@ -8,11 +8,11 @@ import sys
 import pytest
 import yaml
 
-from finetune.training.adapters import WEIGHTS
 from finetune.training.record import read_record, sha256
 from palr.data.datasets import DATASETS
 from palr.evaluation.records import read
 from palr.evaluation.report import PAPER_SOURCE
+from palr.llm.adapters import WEIGHTS
 from tests.readme import README, RESULTS, ROOT, TABLES, results_of, with_tables
 
 

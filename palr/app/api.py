@@ -65,8 +65,8 @@ ProfileText = Annotated[
 WithTrace = Annotated[bool, Field(description="Whether to add the whole run, prompts included.")]
 
 Answer = dict[str, Any]
-Steps = Generator[str | Answer]
-"""Words on how far it is, then the answer."""
+Steps = Generator[str | Answer | None]
+"""Words on how far it is, None where it can only be stopped, then the answer."""
 
 
 class Api:
@@ -92,10 +92,10 @@ class Api:
         yield "Writing the profile"
         with closing(stream):
             for trace in stream:
-                if "profile" in trace.seconds:
+                if trace and "profile" in trace.seconds:
                     yield {"llm": trace.llm, **_profile(trace.profile or Profile())}
                     return
-                yield "Writing the profile"
+                yield None
 
     def retrieve(
         self,
@@ -159,14 +159,15 @@ class Api:
 
     def _whole(
         self, domain: str, picks: Sequence[str], asked: Asked, patience: float | None = None
-    ) -> Generator[str | Answer, None, Recommendation]:
+    ) -> Generator[str | Answer | None, None, Recommendation]:
         """Run the data path as the page does, and return the complete trace."""
         run = None
         recommender = self._runtime.recommender(domain)
         stream = recommender.stream(self._items(domain, picks), asked, patience=patience)
         with closing(stream):
-            for run in stream:
-                yield _stage(run)
+            for grown in stream:
+                run = grown or run
+                yield _stage(grown) if grown else None
         assert run is not None
         return run
 

@@ -222,8 +222,8 @@ class Runtime:
     @property
     def llm_status(self) -> LLMStatus:
         if self._llm is not None:
-            adapter = self._llm.adapter
-            return LLMStatus("ready", f"{self._llm.name}{f', {adapter}' if adapter else ''}")
+            adapter = f", {self._llm.adapter.name}" if self._llm.adapter else ""
+            return LLMStatus("ready", f"{self._llm.name}{adapter}")
         if self._llm_error is not None:
             return LLMStatus("failed", str(self._llm_error))
         return LLMStatus("loading", "The language model is warming up")

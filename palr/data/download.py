@@ -44,7 +44,7 @@ def download(url: str, target: Path, progress: Progress = silent) -> Path:
 
 
 def _stream(url: str, partial: Path, progress: Progress) -> None:
-    request = urllib.request.Request(url, headers={"User-Agent": "palr-runtime"})
+    request = urllib.request.Request(url, headers={"User-Agent": "palr-studio"})
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
         total = int(response.headers.get("Content-Length") or 0)
         done = 0

@@ -7,9 +7,9 @@ from palr.settings import Settings
 
 
 def _transformers(settings: Settings) -> LLM:
-    from palr.llm.transformers import TransformersLLM
+    from palr.llm.adapter_pool import load_adapted
 
-    return TransformersLLM.load(settings)
+    return load_adapted(settings)
 
 
 def _http(settings: Settings) -> LLM:

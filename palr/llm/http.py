@@ -20,6 +20,7 @@ import httpx
 
 from palr.errors import LLMError
 from palr.llm import chat
+from palr.llm.adapters import Adapter
 from palr.llm.http_stream import Head, Wire
 from palr.llm.resilience import Caller, Patience, ServerError
 
@@ -42,8 +43,6 @@ class HTTPLLM:
         LLMError: the server cannot be reached, refuses the key, or is no LLM server.
     """
 
-    modes: tuple[str, ...] = ()
-
     def __init__(
         self,
         url: str,
@@ -57,7 +56,7 @@ class HTTPLLM:
         jitter: Callable[[], float] = random.random,
     ):
         self.name = model
-        self.adapter = adapter
+        self.adapter = Adapter(adapter) if adapter else None
         self._base = _address(url)
         self._shown = str(self._base.copy_with(userinfo=b""))  # errors may reach a visitor
         self._patience = patience or Patience()
@@ -73,7 +72,7 @@ class HTTPLLM:
     def count_tokens(self, text: str) -> int:
         return int(len(text.encode()) / _BYTES_PER_TOKEN) + 1
 
-    def generate(self, text: str, *, max_tokens: int) -> Generator[str]:
+    def generate(self, text: str, *, max_tokens: int) -> Generator[str | None]:
         """Continue the prompt; see `palr.llm.base.LLM`.
 
         Raises:
@@ -81,38 +80,46 @@ class HTTPLLM:
                 failed so often of late that it is not asked.
         """
         request = chat.chat_request(self.name, text, max_tokens)
-        return self._caller.run(lambda deadline: self._chat(request, deadline))
+        pieces = self._caller.run(lambda deadline: self._chat(request, deadline))
+        with closing(pieces):
+            for piece in pieces:
+                yield piece or None
 
-    def label_logprobs(self, text: str, labels: Sequence[str]) -> Generator[Mapping[str, float]]:
-        """See `palr.llm.base.LabelLLM`: at most 20 labels are told by vLLM, 5 by TGI.
+    def label_logprobs(
+        self, text: str, labels: Sequence[str]
+    ) -> Generator[Mapping[str, float] | None]:
+        """See `palr.llm.base.LabelLLM`: vLLM reports at most 20 labels, TGI 5.
 
         The first token is restricted to the labels where the server can do that.
         """
         while True:
-            request = chat.label_request(self.name, text, labels, self._dialects[0])
+            dialect = self._dialects[0]
+            request = chat.label_request(self.name, text, labels, dialect)
             try:
-                yield from self._told(request, labels)
+                yield from self._reported(request, labels)
                 return
             except RefusedError:
-                if len(self._dialects) == 1:
+                # Another worker may have dropped the same one in the meantime.
+                others = tuple(known for known in self._dialects if known != dialect)
+                if not others:
                     raise
-                self._dialects = self._dialects[1:]
+                self._dialects = others
 
-    def _told(
+    def _reported(
         self, request: dict[str, Any], labels: Sequence[str]
-    ) -> Generator[Mapping[str, float]]:
+    ) -> Generator[Mapping[str, float] | None]:
         body = ""
         with closing(self._caller.run(lambda deadline: self._whole(request, deadline))) as pieces:
             for piece in pieces:
                 body = piece
-                yield {}
-        told = chat.told(body, labels)
-        if not told:
+                yield None
+        reported = chat.reported(body, labels)
+        if not reported:
             raise LLMError(
-                f"the LLM server at {self._shown} tells no log-probabilities of labels: choose the "
-                "ranking 'titles', or a server such as vLLM"
+                f"the LLM server at {self._shown} reports no log-probabilities of labels: choose "
+                "the ranking 'titles', or a server such as vLLM"
             )
-        yield told
+        yield reported
 
     def _chat(self, request: dict[str, Any], deadline: float) -> Generator[str]:
         """One attempt at an answer."""

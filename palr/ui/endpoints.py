@@ -57,7 +57,10 @@ class Endpoints:
         )
         try:
             async with aclosing(turn):
-                async for (step,) in turn:
+                async for page in turn:
+                    if page is None:
+                        continue
+                    (step,) = page
                     if isinstance(step, PalrError):
                         raise step
                     yield step
@@ -108,9 +111,9 @@ class Endpoints:
         return Tool(name, description, self.models[name], call)
 
 
-def _pages(steps: Steps) -> Generator[Page]:
+def _pages(steps: Steps) -> Generator[Page | None]:
     for step in steps:
-        yield (step,)
+        yield None if step is None else (step,)
 
 
 def _account(run: Recommendation) -> None:

@@ -147,7 +147,7 @@ class Handlers:
             stream = self.stream(selection.domain, items, asked)
             with closing(stream):  # a cancelled run must let go of the model at once
                 for trace in stream:
-                    if trace is not desk.view.trace:
+                    if trace is not None:
                         desk = replace(desk, view=View(trace, "running"))
                     yield desk, message
             yield replace(desk, view=replace(desk.view, phase="done")), message
@@ -165,7 +165,7 @@ class Handlers:
         items: Sequence[Item],
         asked: Asked,
         earlier: Recommendation | None = None,
-    ) -> Generator[Recommendation]:
+    ) -> Generator[Recommendation | None]:
         patience = self._runtime.settings.llm_seconds
         recommender = self._runtime.recommender(domain)
         yield from recommender.stream(items, asked, patience=patience, earlier=earlier)

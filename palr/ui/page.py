@@ -48,7 +48,7 @@ def build_page(runtime: Runtime) -> Page:
     with gr.Blocks(title="PALR Studio", analytics_enabled=False, fill_width=True) as demo:
         desks = gr.State({})
         timer = gr.Timer(_POLL_SECONDS)
-        with gr.Column(elem_id="runtime"):
+        with gr.Column(elem_id="studio"):
             _html(_HEADER.read_text("utf-8"))
             status = _html(handlers.status(first)[0], elem_id="status")
             with gr.Row(elem_id="columns"):

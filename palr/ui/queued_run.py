@@ -48,7 +48,8 @@ class Turns:
         if not selection.ids:
             async with aclosing(in_threads(self._handlers.run(picked, desks, visitor))) as pages:
                 async for page in pages:
-                    yield page
+                    if page is not None:
+                        yield page
             return
         try:
             ticket = self._join(request)
@@ -67,6 +68,8 @@ class Turns:
                     in_threads(self._handlers.run(picked, desks, visitor))
                 ) as pages:
                     async for page in pages:
+                        if page is None:
+                            continue
                         if isinstance(page[0], dict) and selection.domain in page[0]:
                             desk = page[0][selection.domain]
                         yield page
@@ -75,17 +78,16 @@ class Turns:
 
     async def work(
         self,
-        pages: Generator[Page],
+        pages: Generator[Page | None],
         waiting: Callable[[str], Page],
         refused: Callable[[str], Page],
         stopped: Callable[[], bool],
         request: gr.Request,
     ) -> AsyncGenerator[Page]:
-        """Step other work than a run through the same line; once ``stopped``, it ends at
-        its next page.
+        """Step other work than a run through the same line; once ``stopped``, it ends at its next
+        step.
 
-        ``waiting`` is the page of whoever stands in line, ``refused`` of whoever is not let in. A
-        page that is the very same as the one before is not sent.
+        ``waiting`` is the page of whoever stands in line, ``refused`` of whoever is not let in.
         """
         try:
             ticket = self._join(request)
@@ -95,14 +97,12 @@ class Turns:
         with ticket:
             async for words in _wait(ticket, stopped):
                 yield waiting(words)
-            before: Page | None = None
             async with aclosing(in_threads(pages)) as steps:
                 async for page in steps:
                     if stopped():
                         return
-                    if page is not before:
+                    if page is not None:
                         yield page
-                    before = page
 
     def _join(self, request: gr.Request) -> Ticket:
         """A place in line for this visitor; raises LimitedError or LineFullError."""
@@ -141,7 +141,10 @@ def _account(desk: Desk | None, waited: float) -> str:
     return outcome
 
 
-async def in_threads(pages: Generator[Page]) -> AsyncGenerator[Page]:
+_END: Any = object()
+
+
+async def in_threads(pages: Generator[Page | None]) -> AsyncGenerator[Page | None]:
     """Step a generator in worker threads; it is closed in one, whatever happens.
 
     A task that is cancelled goes on at once, while its step is still at work in its thread: closing
@@ -151,7 +154,7 @@ async def in_threads(pages: Generator[Page]) -> AsyncGenerator[Page]:
 
     def step() -> Page | None:
         with at_work:
-            return next(pages, None)
+            return next(pages, _END)
 
     def close() -> None:
         with at_work:
@@ -159,7 +162,7 @@ async def in_threads(pages: Generator[Page]) -> AsyncGenerator[Page]:
         process.give_back()
 
     try:
-        while (page := await anyio.to_thread.run_sync(step)) is not None:
+        while (page := await anyio.to_thread.run_sync(step)) is not _END:
             yield page
     finally:
         with anyio.CancelScope(shield=True):

@@ -91,7 +91,7 @@ def retriever_name(retriever: str) -> str:
 
 def mode_choices() -> list[tuple[str, str]]:
     """Name and key of each ranking mode."""
-    return [("Automatic", AUTOMATIC), *((mode.name, key) for key, mode in MODES.items())]
+    return [("Automatic", AUTOMATIC), *((mode.label, key) for key, mode in MODES.items())]
 
 
 def movement(ranked: RankedItem) -> tuple[str, str]:

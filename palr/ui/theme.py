@@ -1,7 +1,7 @@
 """How the page looks: the Gradio theme, the style sheet and the page script.
 
 The fonts are files in ``assets/fonts``, so the page asks nothing of any other host. The colours
-live in ``assets/styles/runtime.css``; the theme points Gradio's own controls at them.
+live in ``assets/styles/studio.css``; the theme points Gradio's own controls at them.
 """
 
 from pathlib import Path
@@ -12,10 +12,10 @@ from gradio.themes.utils.fonts import LocalFont
 
 _HERE = Path(__file__).parent
 _ASSETS = _HERE.parents[1] / "assets"
-STYLES = _ASSETS / "styles" / "runtime.css"
+STYLES = _ASSETS / "styles" / "studio.css"
 FONTS = _ASSETS / "fonts"
 
-# Gradio paints these two before any style sheet has arrived: they equal --paper in runtime.css.
+# Gradio paints these two before any style sheet has arrived: they equal --paper in studio.css.
 _PAPER, _PAPER_DARK = "#f6f6f2", "#141716"
 
 

@@ -49,7 +49,7 @@ def faults(page: Page) -> list[str]:
 
 
 def open_everything(page: Page) -> None:
-    buttons = page.locator("#runtime button.label-wrap")
+    buttons = page.locator("#studio button.label-wrap")
     for place in range(buttons.count()):
         buttons.nth(place).click()
         expect(buttons.nth(place)).to_have_attribute("aria-expanded", "true")

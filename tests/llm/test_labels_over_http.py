@@ -7,9 +7,9 @@ import pytest
 
 from palr.domains import MOVIES
 from palr.errors import LLMError, PalrError
-from palr.llm.base import LabelLLM
+from palr.llm.base import LabelLLM, last
 from palr.llm.http import HTTPLLM
-from palr.ranking import fit_ranking_prompt, rank
+from palr.ranking import rank, ranking_job
 from palr.types import Candidate, Item
 from tests.llm.faulty import Answer, Server, connect, dies, replies, server
 
@@ -19,9 +19,8 @@ CANDIDATES = [Candidate(film, n, 0.0) for n, film in enumerate(FILMS, start=1)]
 
 def ranked(up: Server, k: int = 4):
     llm = connect(up)
-    prompt, names = fit_ranking_prompt(MOVIES, FILMS[:1], None, CANDIDATES, k, llm, "labels")
-    *_, ranking = rank(prompt, names, CANDIDATES, llm, k, "labels")
-    return prompt, ranking
+    job = ranking_job(MOVIES, FILMS[:1], None, CANDIDATES, k, llm, "labels")
+    return job.prompt, last(rank(job, llm))
 
 
 def speaks(asked: list, known: str | None, most: int, tells: dict[str, float]) -> Answer:
@@ -117,7 +116,7 @@ def test_the_likelihood_of_whole_titles_is_beyond_any_server():
         llm = connect(up)
         assert isinstance(llm, LabelLLM)
         with pytest.raises(PalrError, match="choose 'titles'"):
-            fit_ranking_prompt(MOVIES, FILMS[:1], None, CANDIDATES, 3, llm, "likelihood")
+            ranking_job(MOVIES, FILMS[:1], None, CANDIDATES, 3, llm, "likelihood")
 
 
 def test_transformers_serve_tells_none_and_says_what_to_choose(server_url, palr_home):

@@ -19,12 +19,13 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import gradio as gr
 
 from palr.app.runtime import Runtime
 from palr.errors import PalrError
+from palr.insight.rerun import Progress
 from palr.recommender import Recommender
 from palr.types import Recommendation
 from palr.ui import render
@@ -34,6 +35,7 @@ from palr.ui.queued_run import Page, Turns
 RUN_FIRST = "Run a recommendation first: this looks at its results."
 _FAILED = "This failed for a reason that the server's log tells. Your results are kept."
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Step:
     """Where long work stands: ``words`` say what is being done, ``done`` of ``total`` how far.
 
     ``page`` holds a value for each of the panel's outputs, or nothing where they stay as they are.
-    Yield often, at least between any two runs: work is cancelled between two steps.
+    Work yields None wherever it can be stopped and has nothing to show.
     """
 
     words: str
@@ -50,7 +52,7 @@ class Step:
     page: Page = ()
 
 
-Work = Callable[..., Generator[Step]]
+Work = Callable[..., Generator[Step | None]]
 """Takes the finished run and the values of the inputs; may raise PalrError with what to do."""
 
 
@@ -142,13 +144,16 @@ def action(
             return (None, render.notice(RUN_FIRST), gr.skip(), gr.skip())
         return (_Going(), render.progress("Waiting for a turn"), *_buttons(False))
 
-    def pages(trace: Recommendation, values: Sequence[Any]) -> Generator[Page]:
+    def pages(trace: Recommendation, values: Sequence[Any]) -> Generator[Page | None]:
         message: str = ""
         kind: Literal["info", "error"] = "info"
         page = nothing
         try:
             with bench.runtime.running, closing(work(trace, *values)) as steps:
                 for step in steps:
+                    if step is None:
+                        yield None
+                        continue
                     said = render.progress(step.words, step.done, step.total)
                     page = step.page or page
                     yield (said, *_buttons(False), *(step.page or nothing))
@@ -202,16 +207,34 @@ def action(
     return ran
 
 
-def whole(run: Generator[Recommendation], step: Step) -> Generator[Step, None, Recommendation]:
-    """The last trace of a run; yields the very same step, which is shown once, to be stopped at."""
+def whole(
+    run: Generator[Recommendation | None], step: Step
+) -> Generator[Step | None, None, Recommendation]:
+    """The last trace of a run; yields the step, then None wherever the run can be stopped."""
     latest: Recommendation | None = None
     yield step
     with closing(run):
         for trace in run:
-            latest = trace
-            yield step
+            latest = trace or latest
+            yield None
     assert latest is not None, "a run yields its trace"
     return latest
+
+
+def measured(
+    words: str, measurement: Generator[Progress | _T | None]
+) -> Generator[Step | None, None, _T]:
+    """The result of a measurement of `palr.insight`; yields its progress in these words."""
+    result: _T | None = None
+    with closing(measurement):
+        for step in measurement:
+            if isinstance(step, Progress):
+                yield Step(words, step.done, step.total)
+            else:
+                result = step if step is not None else result
+                yield None
+    assert result is not None, "a measurement yields its result"
+    return result
 
 
 def html(value: str, elem_id: str | None = None, elem_classes: str | None = None) -> gr.HTML:

@@ -45,7 +45,7 @@ class _Panel:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
 
-    def work(self, trace: Recommendation, first: str, second: str) -> Generator[Step]:
+    def work(self, trace: Recommendation, first: str, second: str) -> Generator[Step | None]:
         known = _variants(self._bench, trace.domain)
         if first not in known or second not in known:
             raise PalrError("choose what to compare in both columns")

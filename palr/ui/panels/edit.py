@@ -148,7 +148,7 @@ class _Panel:
         visit = visits.get(domain)
         return self.page(domain, {**visits, domain: visit.step(by)} if visit else visits)
 
-    def work(self, trace: Recommendation, visits: Visits, *values: Any) -> Generator[Step]:
+    def work(self, trace: Recommendation, visits: Visits, *values: Any) -> Generator[Step | None]:
         visit = visits.get(trace.domain)
         if visit is None or visit.runs[0].run_id != trace.run_id:
             visit = Visit((trace,))

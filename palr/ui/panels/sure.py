@@ -4,11 +4,10 @@ from collections.abc import Generator
 
 import gradio as gr
 
-from palr.insight.rerun import Progress
 from palr.insight.stability import SHUFFLES, Stability, measure_stability
 from palr.types import Recommendation
 from palr.ui import render
-from palr.ui.panels.bench import Bench, Step, action, html
+from palr.ui.panels.bench import Bench, Step, action, html, measured
 from palr.ui.plots import columns, shares, signed
 
 LEDE = (
@@ -21,13 +20,11 @@ def build(bench: Bench) -> None:
     html(LEDE)
     above = gr.Column()
 
-    def work(trace: Recommendation) -> Generator[Step]:
+    def work(trace: Recommendation) -> Generator[Step | None]:
         recommender = bench.recommender(trace)
-        for step in measure_stability(trace, recommender.model_of(trace)):
-            if isinstance(step, Progress):
-                yield Step("Ranking shuffled candidates", step.done, step.total)
-            else:
-                yield Step("Done", page=(measured(step),))
+        measurement = measure_stability(trace, recommender.model(trace.asked.adapter))
+        found = yield from measured("Ranking shuffled candidates", measurement)
+        yield Step("Done", page=(shown_stability(found),))
 
     shown = html("", elem_id="sure")
     with above:
@@ -35,7 +32,7 @@ def build(bench: Bench) -> None:
     bench.follow(lambda domain, trace: ("",), [shown])
 
 
-def measured(found: Stability) -> str:
+def shown_stability(found: Stability) -> str:
     def times(share: float) -> str:
         return f"{round(share * found.shuffles)} of {found.shuffles}"
 
