@@ -47,7 +47,6 @@ HEADLINE = {
 COMPARED = ("ml-1m", "beauty")
 
 
-
 def settings_table() -> str:
     rows = ["| Variable | Default | Meaning |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
