@@ -26,9 +26,9 @@ LABELS = {
     "palr-v2-unenriched": "... without enrichment",
     "palr-v2-unswapped": "... without swaps",
     "teacher": "The teacher",
-    "teacher-meaning": "... of closeness in meaning and shared keywords alone",
-    "teacher-popularity": "... of popularity alone",
-    "teacher-together": "... of what is chosen together alone",
+    "teacher-meaning": "... by semantic similarity and shared keywords only",
+    "teacher-popularity": "... by popularity only",
+    "teacher-together": "... by co-occurrence only",
 }
 
 
