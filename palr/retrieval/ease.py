@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.data.interactions import Split
 from palr.retrieval.base import known_columns
 from palr.retrieval.itemknn import missing as lacks_interactions
 from palr.retrieval.itemknn import sparse_rows
@@ -69,11 +68,6 @@ def missing(catalog: "Catalog", settings: Settings) -> str | None:
             f"{catalog.dataset} are too many to wait for ({MAX_ITEMS:,} at most); use itemknn"
         )
     return lacks_interactions(catalog, settings)
-
-
-def on_training_part(split: Split, items: Sequence[Item]) -> EASERetriever:
-    """EASE that has not seen the held-out items; ``items`` in the order of the split."""
-    return EASERetriever(items, split.train)
 
 
 def together(

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.data.interactions import Split
 from palr.retrieval.base import known_columns
 from palr.retrieval.splits import core_to_serve
 from palr.settings import Settings
@@ -75,11 +74,6 @@ def missing(catalog: "Catalog", settings: Settings) -> str | None:
         f"{catalog.dataset} has no interactions, so no items in it were chosen together; "
         "use the semantic retriever"
     )
-
-
-def on_training_part(split: Split, items: Sequence[Item]) -> ItemKNNRetriever:
-    """ItemKNN that has not seen the held-out items; ``items`` in the order of the split."""
-    return ItemKNNRetriever(items, split.train)
 
 
 def similarities(

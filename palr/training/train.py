@@ -13,7 +13,7 @@ import torch
 
 from palr.errors import PalrError, SettingsError
 from palr.evaluation.protocol import evaluate
-from palr.retrieval import RETRIEVERS, weights
+from palr.retrieval import RETRIEVERS, TrainedWeights, weights
 from palr.retrieval.neural import NeuralRetriever, build, set_tensors, tensors_of
 from palr.retrieval.splits import LEAVE_ONE_OUT, check_protocol, fingerprint, training_data
 from palr.retrieval.trainable import Plan
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 def trainable() -> list[str]:
-    """Names of the retrievers that have something to train."""
-    return [name for name, entry in RETRIEVERS.items() if entry.architecture]
+    """Names of the retrievers that have weights to train."""
+    return [name for name, entry in RETRIEVERS.items() if isinstance(entry.learns, TrainedWeights)]
 
 
 def train(
@@ -54,7 +54,8 @@ def train(
             also `fit`.
         RetrieverUnavailableError: the catalog has no interactions.
     """
-    if model not in trainable():
+    learns = RETRIEVERS[model].learns if model in RETRIEVERS else None
+    if not isinstance(learns, TrainedWeights):
         raise PalrError(f"{model!r} cannot be trained; choose one of: {', '.join(trainable())}")
     out = out or weights.user_folder(settings)
     check_protocol(protocol)
@@ -65,9 +66,8 @@ def train(
     for folder in folders:
         _check_writable(folder)
     checkpoint = folders[1] / f"{model}-{seed}.pt"
-    architecture = RETRIEVERS[model].architecture
     data = training_data(catalog, protocol)
-    tuned = import_module(architecture).TUNED
+    tuned = import_module(learns.architecture).TUNED
     default_config, default_plan = tuned.get(catalog.dataset, tuned["default"])
     config, plan = config or default_config, plan or default_plan
     hyperparameters = {"model": asdict(config), "plan": asdict(plan)}
@@ -76,7 +76,7 @@ def train(
     device = training_device(settings)
     team = Team(cpu=device.type == "cpu")
     device = team.device or device
-    network = build(architecture, data.n_items, hyperparameters["model"]).to(device)
+    network = build(learns.architecture, data.n_items, hyperparameters["model"]).to(device)
     signature = f"{model} {seed} {data.checksum} {hyperparameters}"
     outcome = fit(network, data.split, plan, seed, checkpoint, signature, quiet)
 
