@@ -11,6 +11,9 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from palr.errors import UnwritableError
+from palr.files import write
+
 MANIFEST = "manifest.json"
 
 
@@ -61,7 +64,7 @@ def intact(folder: Path, verify: bool = False) -> bool:
         return False
     if touched:
         # A copied cache: remember the new times. Where that is not allowed it is hashed again.
-        with suppress(OSError):
+        with suppress(UnwritableError):
             _write(folder, entries)
     return True
 
@@ -72,7 +75,4 @@ def _entry(path: Path) -> dict[str, object]:
 
 
 def _write(folder: Path, entries: dict[str, dict[str, object]]) -> None:
-    # Named by process: two may notice a copied cache at once.
-    partial = folder / f"{MANIFEST}.{os.getpid()}"
-    partial.write_text(json.dumps(entries, indent=1), encoding="utf-8")
-    os.replace(partial, folder / MANIFEST)
+    write(folder / MANIFEST, json.dumps(entries, indent=1))

@@ -5,7 +5,6 @@ validation part lie in ``<protocol>-validation``. They derive from single users'
 they stay in the home and are never shipped.
 """
 
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.errors import DataError, PalrError
+from palr.errors import DataError
 from palr.evaluation.protocol import Part
 from palr.evaluation.significance import Comparison, compare
+from palr.files import replacing
 from palr.settings import Settings
 
 
@@ -41,24 +41,15 @@ class KeptRanks:
         self.folder = settings.home / "evaluations" / dataset / inner
 
     def keep(self, ranks: Ranks) -> Path:
-        """Write the ranks in the place of earlier ones of that name; PalrError where it cannot."""
+        """Write the ranks in the place of earlier ones of that name; raises UnwritableError."""
         path = self._path(ranks.name)
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as file:
-                np.savez_compressed(
-                    file,
-                    users=ranks.users,
-                    ranks=ranks.ranks,
-                    data_checksum=np.array(ranks.data_checksum),
-                )
-            os.replace(unfinished, path)
-        except OSError as error:
-            raise PalrError(
-                f"cannot write to {self.folder} ({error.strerror}); set PALR_HOME to a folder that "
-                "can be written"
-            ) from error
+        with replacing(path) as file:
+            np.savez_compressed(
+                file,
+                users=ranks.users,
+                ranks=ranks.ranks,
+                data_checksum=np.array(ranks.data_checksum),
+            )
         return path
 
     def recall(self, model: str, seed: int = 0) -> Ranks:

@@ -16,7 +16,6 @@ plain means and maxima of several decays.
 
 import copy
 import hashlib
-import os
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palr.data.progress import Bars, Progress
-from palr.errors import RetrieverUnavailableError
+from palr.errors import RetrieverUnavailableError, UnwritableError
+from palr.files import replacing
 from palr.model_lock import LOADING
 from palr.settings import MINILM, Settings
 from palr.types import Item
@@ -120,8 +120,9 @@ def load(
         vectors = _read(cache, len(texts))
         if vectors is None:
             vectors = embed(texts, folder, progress)
-            with suppress(OSError):  # a read-only home costs time, not the answer
-                _write(cache, vectors)
+            # A read-only home costs time, not the answer.
+            with suppress(UnwritableError), replacing(cache) as file:
+                np.save(file, vectors)
     return SemanticRetriever(catalog.items, vectors)
 
 
@@ -182,11 +183,3 @@ def _read(path: Path, n_items: int) -> NDArray[np.float32] | None:
     if not whole or not np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3):
         return None
     return np.asarray(vectors)
-
-
-def _write(path: Path, vectors: NDArray[np.float32]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with unfinished.open("wb") as file:
-        np.save(file, vectors)
-    os.replace(unfinished, path)

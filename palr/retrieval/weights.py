@@ -7,7 +7,6 @@ of the 5-core in id order, and a fingerprint of those ids refuses any other cata
 """
 
 import hashlib
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from palr.errors import RetrieverUnavailableError
+from palr.files import write
 from palr.retrieval.splits import CORE, LEAVE_ONE_OUT, core_item_ids, fingerprint
 from palr.settings import Settings
 from palr.types import Item
@@ -110,14 +110,13 @@ def save(record: RunRecord, tensors: Tensors, folder: Path) -> Path:
     """Write both files to their `place` in ``folder`` and return the record's path.
 
     Raises:
-        OSError: the folder cannot be written.
+        UnwritableError: the folder cannot be written.
     """
     path = place(record.model, record.dataset, folder, record.protocol)
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = safetensors.numpy.save(dict(tensors))
     sealed = replace(record, weights_sha256=hashlib.sha256(content).hexdigest())
-    _write(path.with_suffix(".safetensors"), content)
-    _write(path, f"{sealed.to_json()}\n".encode())
+    write(path.with_suffix(".safetensors"), content)
+    write(path, f"{sealed.to_json()}\n")
     return path
 
 
@@ -168,9 +167,3 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {
         package: version(package) for package in ("torch", "numpy", "safetensors")
     }
-
-
-def _write(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)

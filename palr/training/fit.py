@@ -5,7 +5,6 @@ The checkpoint on disk is replaced once an epoch, so a run that is killed goes o
 and ends with the very weights of an uninterrupted one."""
 
 import math
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from palr.data.interactions import Split
 from palr.errors import DataError, PalrError
 from palr.evaluation.metrics import summary, target_ranks
+from palr.files import replacing
 from palr.retrieval.trainable import Plan, Trainable
 from palr.training.distributed import Team
 
@@ -171,24 +171,20 @@ class _Run:
             self.best_weights = self._weights()
 
     def save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        torch.save(
-            {
-                "signature": self.signature,
-                "epoch": self.epoch,
-                "best_epoch": self.best_epoch,
-                "seconds": self.seconds,
-                "validation": self.validation,
-                "best_weights": self.best_weights,
-                "weights": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "rng": torch.get_rng_state(),
-                "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            },
-            unfinished,
-        )
-        os.replace(unfinished, path)
+        state = {
+            "signature": self.signature,
+            "epoch": self.epoch,
+            "best_epoch": self.best_epoch,
+            "seconds": self.seconds,
+            "validation": self.validation,
+            "best_weights": self.best_weights,
+            "weights": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+        with replacing(path) as file:
+            torch.save(state, file)
 
     def restore(self, path: Path) -> None:
         try:
