@@ -190,6 +190,12 @@ class CatalogStore:
         load = partial(self._database.interactions, key, ids)
         return Catalog(key, DOMAINS[dataset.domain], items, load)
 
+    def raw(self, key: str) -> RawDataset:
+        """An installed data set as its reader gave it; raises CatalogError where there is none."""
+        catalog = self.open(key)
+        interactions = catalog.interactions() if catalog.has_interactions else None
+        return RawDataset(catalog.items, interactions, self.installed()[key].checksum)
+
     def active(self, domain: Domain) -> Catalog:
         """The first installed data set of the domain; CatalogError where there is none."""
         present = self.installed()
