@@ -45,7 +45,7 @@ class PublishedSASRec(SASRec):
     def cut(self, sequence: History, rng: np.random.Generator) -> list[History]:
         return [sequence[-self.max_len - 1 :]] if len(sequence) > 1 else []
 
-    def compare(self, states: Tensor, targets: Tensor) -> Tensor:
+    def next_item_loss(self, states: Tensor, targets: Tensor) -> Tensor:
         # A step of 1 to n_items - 1 around the circle of items: any but the target, all alike.
         n_items = len(self.items.weight)
         steps = torch.randint(1, n_items, targets.shape, device=targets.device)

@@ -18,7 +18,7 @@ from palr.retrieval.neural import NeuralRetriever, build, set_tensors, tensors_o
 from palr.retrieval.splits import LEAVE_ONE_OUT, check_protocol, fingerprint, training_data
 from palr.retrieval.trainable import Plan
 from palr.settings import Settings
-from palr.training.distributed import Team
+from palr.training.distributed import ProcessGroup
 from palr.training.fit import fit
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def train(
 
     torch.manual_seed(seed)
     device = training_device(settings)
-    team = Team(cpu=device.type == "cpu")
-    device = team.device or device
+    group = ProcessGroup(cpu=device.type == "cpu")
+    device = group.device or device
     network = build(learns.architecture, data.n_items, hyperparameters["model"]).to(device)
     signature = f"{model} {seed} {data.checksum} {hyperparameters}"
     outcome = fit(network, data.split, plan, seed, checkpoint, signature, quiet)
@@ -107,9 +107,9 @@ def train(
         versions=weights.versions() | {"threads": str(torch.get_num_threads())},
     )
     path = weights.place(model, catalog.dataset, out, protocol)
-    if team.leads:
+    if group.is_main:
         weights.save(record, tensors, out)
-    team.told(None)  # nobody reads the file before it is there
+    group.broadcast(None)  # wait until the file is there
     return weights.load(path)[0]
 
 
