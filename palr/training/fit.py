@@ -6,6 +6,7 @@ and ends with the very weights of an uninterrupted one.
 """
 
 import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,7 +82,8 @@ def fit(
         run.restore(checkpoint)
     reports = group.is_main and not quiet
     layout = "epoch {n:.1f} of {total} |{bar}| {elapsed}, {remaining} left{postfix}"
-    with tqdm(total=plan.epochs, initial=run.epoch, bar_format=layout, disable=not reports) as bar:
+    hidden = None if reports else True  # None hides the bar where there is no terminal
+    with tqdm(total=plan.epochs, initial=run.epoch, bar_format=layout, disable=hidden) as bar:
         while run.epoch < plan.epochs and run.epoch - run.best_epoch < plan.patience:
             started = time.monotonic()
             # The order of an epoch depends on seed and epoch alone: nothing to restore.
@@ -101,6 +103,9 @@ def fit(
                 run.save(checkpoint)
             ndcg, best = metrics["NDCG@10"], run.validation["NDCG@10"]
             bar.set_postfix(loss=f"{loss:.3f}", ndcg=f"{ndcg:.4f}", best=f"{best:.4f}")
+            if reports and bar.disable:
+                line = f"loss {loss:.3f}, NDCG@10 {ndcg:.4f}, best {best:.4f}"
+                print(f"epoch {run.epoch} of {plan.epochs}: {line}", file=sys.stderr, flush=True)
     model.load_state_dict(run.best_weights)
     if checkpoint is not None and group.is_main:
         checkpoint.unlink(missing_ok=True)
