@@ -58,7 +58,7 @@ def build(n_items: int, hyperparameters: Mapping[str, Any]) -> "Caser":
 
 
 class Caser(TiedModel):
-    """The network over ``n_items`` items."""
+    """The network of Caser over ``n_items`` items; see the module for its formula."""
 
     def __init__(self, n_items: int, config: Config) -> None:
         super().__init__(n_items, config.width)

@@ -35,7 +35,13 @@ MAX_ITEMS = 6000  # some 10 s and half a gigabyte on one core; 12,000 take 70 s 
 
 
 class EASERetriever:
-    """``sequences`` are users' items, oldest first, as indices of ``items``."""
+    """EASE, fitted when it is made.
+
+    Args:
+        items: The items that it can return.
+        sequences: Each user's items as indices into ``items``, in any order.
+        ridge: Strength of the L2 regularisation.
+    """
 
     name = "ease"
 
@@ -73,7 +79,16 @@ def missing(catalog: "Catalog", settings: Settings) -> str | None:
 def together(
     sequences: Sequence[NDArray[np.int64]], n_items: int, ridge: float
 ) -> NDArray[np.float32]:
-    """B (n_items, n_items) of users' items; ``n_items`` squared numbers are held three times."""
+    """The item-item weights B of EASE.
+
+    Args:
+        sequences: Each user's items as indices.
+        n_items: Number of items; memory holds three matrices of its square.
+        ridge: Strength of the L2 regularisation.
+
+    Returns:
+        B (items, items), float32, with a zero diagonal.
+    """
     chosen = sparse_rows(sequences, n_items)
     counts = (chosen.T @ chosen).toarray()
     counts[np.diag_indices(n_items)] += np.float32(ridge)

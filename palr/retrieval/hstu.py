@@ -60,7 +60,7 @@ def build(n_items: int, hyperparameters: Mapping[str, Any]) -> "HSTU":
 
 
 class HSTU(CausalModel):
-    """The network over ``n_items`` items."""
+    """The network of HSTU over ``n_items`` items; see the module for its formula."""
 
     def __init__(self, n_items: int, config: Config) -> None:
         super().__init__(n_items, config.width, config.max_len, config.temperature)

@@ -1,8 +1,8 @@
 """SASRec as published (Kang & McAuley 2018), the baseline that papers compare with.
 
 The network is that of `palr.retrieval.sasrec` in the published size; the training is the published
-one: each epoch shows the last ``max_len`` items of a user only, and each target is told from one
-uniformly drawn other item by a binary cross-entropy.
+one: each epoch shows the last ``max_len`` items of a user only, and the loss is the binary
+cross-entropy of each target against one uniformly drawn other item.
 
     loss = mean of -log s(x . E[target]) - log(1 - s(x . E[negative])),   s the logistic function
 

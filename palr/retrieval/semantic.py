@@ -43,9 +43,14 @@ _embedding = threading.Lock()
 
 
 class SemanticRetriever:
-    """``vectors`` is float32 (items, dimensions), one unit vector for each item.
+    """Scores items by the similarity of their texts to the history's.
 
-    The attribute ``vectors`` holds them as they are compared: the mean subtracted, and unit again.
+    Args:
+        items: The items that it can return.
+        vectors: The sentence model's unit vectors, float32 (items, dimensions).
+
+    Attributes:
+        vectors: The same after subtracting their mean, normalised again.
     """
 
     name = "semantic"
@@ -55,7 +60,12 @@ class SemanticRetriever:
         self._place(items, self._centred(vectors))
 
     def joined(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> "SemanticRetriever":
-        """A retriever of these items as well; what is subtracted stays this catalog's mean."""
+        """A retriever of further items too; the mean that is subtracted stays the catalog's.
+
+        Args:
+            items: The further items.
+            vectors: Their unit vectors (items, dimensions), as the sentence model gives them.
+        """
         other = copy.copy(self)
         other._place((*self.items, *items), np.vstack([self.vectors, self._centred(vectors)]))
         return other
@@ -101,9 +111,13 @@ def load(
 ) -> SemanticRetriever:
     """Embed the catalog, or read the embeddings of an earlier run from ``PALR_HOME/embeddings``.
 
-    A cache file is used only for the very texts and model it was made from; a damaged one is made
-    anew, and where none can be written the embeddings are computed each time. ``progress`` replaces
-    the progress bar of the first computation.
+    A cache file is used only for the very texts and model it was made from. A damaged one is made
+    anew; where none can be written, the embeddings are computed each time.
+
+    Args:
+        catalog: The catalog.
+        settings: Where the sentence model and the cache lie.
+        progress: Replaces the progress bar of the computation.
 
     Raises:
         RetrieverUnavailableError: the sentence model is missing or damaged, or there are no items.
@@ -134,7 +148,15 @@ def item_text(item: Item) -> str:
 def embed(
     texts: Sequence[str], folder: Path, progress: Progress | None = None
 ) -> NDArray[np.float32]:
-    """Unit vectors (texts, dimensions) of the sentence model in ``folder``.
+    """Embed texts with a sentence model.
+
+    Args:
+        texts: The texts.
+        folder: The model's folder, in the format of sentence-transformers.
+        progress: Replaces the progress bar.
+
+    Returns:
+        Unit vectors, float32 (texts, dimensions).
 
     Raises:
         RetrieverUnavailableError: the model does not load.

@@ -35,7 +35,7 @@ SHIPPED = Path(__file__).parents[2] / "assets" / "weights"
 
 @dataclass(frozen=True)
 class DataRecord:
-    """What was trained on: counts of the 5-core, and what `palr.retrieval.splits` says of it."""
+    """The data that was trained on: counts and checksums of its 5-core, see `TrainingData`."""
 
     users: int
     items: int
@@ -46,10 +46,10 @@ class DataRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """How weights came to be; ``command`` makes them again.
+    """How weights were trained; ``command`` trains them again.
 
-    ``hyperparameters`` has the two parts "model" and "plan". The metrics are those of the stored,
-    rounded weights, measured by `palr.evaluation.protocol`.
+    ``hyperparameters`` has the parts "model" and "plan". ``validation`` and ``test`` are metrics
+    of the stored, rounded weights by `palr.evaluation.protocol`. ``seconds`` is the training time.
     """
 
     model: str
@@ -77,12 +77,12 @@ Tensors = Mapping[str, NDArray[Any]]
 
 
 def user_folder(settings: Settings) -> Path:
-    """Where trainings leave their weights; what lies here wins over what is shipped."""
+    """The folder of weights trained here, which are preferred to the shipped ones."""
     return settings.home / "weights"
 
 
 def place(model: str, dataset: str, folder: Path, protocol: str = LEAVE_ONE_OUT) -> Path:
-    """Where in a folder of weights the record of these lies, whether or not it does."""
+    """The path of a run record in a folder of weights, whether or not it exists."""
     inner = folder / dataset if protocol == LEAVE_ONE_OUT else folder / dataset / protocol
     return inner / f"{model}.json"
 
@@ -107,7 +107,15 @@ def missing(model: str, catalog: "Catalog", settings: Settings) -> str | None:
 
 
 def save(record: RunRecord, tensors: Tensors, folder: Path) -> Path:
-    """Write both files to their `place` in ``folder`` and return the record's path.
+    """Write the weights and their run record.
+
+    Args:
+        record: The record; the checksum of the weights is added to it.
+        tensors: The weights by name, as they are stored.
+        folder: The folder of weights, see `place`.
+
+    Returns:
+        The path of the record.
 
     Raises:
         UnwritableError: the folder cannot be written.
@@ -163,7 +171,7 @@ def items_of(record: RunRecord, catalog: "Catalog") -> tuple[Item, ...]:
 
 
 def versions() -> dict[str, str]:
-    """Versions that a training may depend on."""
+    """Versions of Python and of the libraries that a training depends on."""
     return {"python": platform.python_version()} | {
         package: version(package) for package in ("torch", "numpy", "safetensors")
     }
