@@ -55,7 +55,7 @@ def new_own_item(title: str, listed: str) -> Item:
 
 
 class JoinedCatalog(Catalog):
-    """A catalog with a visitor's own items behind its own.
+    """A catalog with a visitor's own items at its end.
 
     Interactions, keyword counts and fingerprint stay those of the catalog.
 

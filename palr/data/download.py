@@ -18,9 +18,17 @@ _UNREACHABLE = (urllib.error.URLError, TimeoutError, ConnectionError)
 
 
 def download(url: str, target: Path, progress: Progress = silent) -> Path:
-    """Fetch ``url`` to ``target`` unless it is there already; returns ``target``.
+    """Fetch a file unless it is there already.
 
     An interrupted download leaves no ``target``, and the next call starts anew.
+
+    Args:
+        url: What to fetch.
+        target: Where it goes.
+        progress: Is called with the bytes done and their total.
+
+    Returns:
+        ``target``.
 
     Raises:
         DataError: the server cannot be reached or refuses, the file came in short, or it cannot

@@ -2,7 +2,7 @@
 
 A retriever scores an item with its log-probability, up to a constant that is alike for all items
 (`Retriever.score`). The weighted sum of such scores is the log-probability that the experts agree
-on: an item stands high where none of them finds it unlikely.
+on: an item ranks high where none of them finds it unlikely.
 
     score(i | history) = sum_m w_m * score_m(i | history)
 """

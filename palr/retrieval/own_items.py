@@ -23,7 +23,7 @@ Embed = Callable[[Item], NDArray[np.float32]]
 
 
 class JoinedRetriever:
-    """A retriever with own items behind its own, each at the rank of its text.
+    """A retriever with a visitor's own items, each at the rank of its text.
 
     Args:
         retriever: A retriever that does not know the own items.

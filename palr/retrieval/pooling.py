@@ -7,8 +7,8 @@ nothing about any user is stored (NSVD, Paterek 2007; FISM, Kabbur et al. 2013):
     user = sum_j w_j x_j / sqrt(sum_j w_j),    w_j = decay ** (items between j and the moment)
 
 x_j is item j's vector. In serving the moment is now, so that the newest pick weighs 1. In training
-each item of a stretch of history is left out in turn, and the user is made of those around it,
-before and after alike: nearness in time counts, order does not. ``decay=1`` is FISM with alpha 1/2.
+each item of a window is left out in turn, and the user is pooled from those around it, before and
+after alike: distance counts, direction does not. ``decay=1`` is FISM with alpha 1/2.
 """
 
 from collections.abc import Sequence
