@@ -23,7 +23,6 @@ from palr.data.sources import DamagedFileError
 from palr.errors import DataError
 from palr.settings import Settings
 
-CORE = 5  # paper, section 3.1.1
 FORMAT = b"1"  # raise it when a reader changes what it returns, and catalogs are built anew
 STARTER_CSV = Path(__file__).resolve().parents[2] / "assets" / "catalogs" / "beauty.csv"
 
@@ -235,7 +234,7 @@ def stats(raw: RawDataset) -> tuple[int, int, int]:
             f"this data set has {len(raw.items)} items and no interactions, so there is nothing to "
             "count after preprocessing"
         )
-    core = raw.interactions.core(CORE)
+    core = raw.interactions.core()
     return core.n_users, core.n_items, len(core)
 
 

@@ -53,7 +53,7 @@ def download(url: str, target: Path, progress: Progress = silent) -> Path:
 
 
 def _stream(url: str, out: BinaryIO, name: str, progress: Progress) -> None:
-    request = urllib.request.Request(url, headers={"User-Agent": "palr-runtime"})
+    request = urllib.request.Request(url, headers={"User-Agent": "palr-studio"})
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
             total = int(response.headers.get("Content-Length") or 0)

@@ -17,6 +17,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+CORE = 5  # interactions that each user and item must have (paper, section 3.1.1)
+
 
 @dataclass(frozen=True)
 class Interactions:
@@ -70,7 +72,7 @@ class Interactions:
         codes, counts = np.unique(self.items, return_counts=True)
         return {self.item_ids[code]: int(count) for code, count in zip(codes, counts, strict=True)}
 
-    def core(self, k: int = 5) -> "Interactions":
+    def core(self, k: int = CORE) -> "Interactions":
         """The k-core: the largest subset with ``k`` interactions of every user and every item."""
         users, items = self.users, self.items
         while len(users):

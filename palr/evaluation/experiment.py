@@ -71,7 +71,7 @@ def measure(
         part: Which held-out items are ranked.
         folders: Folders of weights, in the place of the installed and shipped ones.
         baseline: A model, measured now or earlier, that every other one is compared with.
-        progress: Is told how many users are done.
+        progress: Is called with the users done.
 
     Returns:
         One record for each model, and for each of ``folders`` that holds weights of it.

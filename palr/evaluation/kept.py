@@ -21,9 +21,13 @@ from palr.settings import Settings
 
 @dataclass(frozen=True)
 class Ranks:
-    """``ranks[i]`` belongs to the user at place ``users[i]`` of the split's part.
+    """The rank that a model gave each user's target.
 
-    ``name`` is model and seed, ``data_checksum`` that of the split's data.
+    Attributes:
+        name: Model and seed, such as ``sasrec-1``.
+        users: Positions of the users in the split's part, (users,).
+        ranks: Rank of each one's target, from 1, (users,).
+        data_checksum: That of the split's data.
     """
 
     name: str
@@ -53,9 +57,11 @@ class KeptRanks:
         return path
 
     def recall(self, model: str, seed: int = 0) -> Ranks:
-        """The ranks of ``model``, which may also be a name with its seed, such as ``sasrec-1``.
+        """The kept ranks of a model.
 
-        Of several seeds ``seed`` is taken, else the lowest.
+        Args:
+            model: Its name, or its name with a seed, such as ``sasrec-1``.
+            seed: Which of several seeds is taken; the lowest where it is not kept.
 
         Raises:
             DataError: none are kept, naming those that are, or the file is damaged.
@@ -90,7 +96,10 @@ class KeptRanks:
 
 
 def compare_kept(ranks: Ranks, baseline: Ranks) -> tuple[Comparison, int]:
-    """What ``ranks`` gain over ``baseline``, and on how many users: those that both were asked for.
+    """Compare two models on the users that both were evaluated on.
+
+    Returns:
+        What ``ranks`` gain over ``baseline``, and the number of common users.
 
     Raises:
         DataError: the two were measured on different data, or have no user in common.

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from palr.data.interactions import CORE
 from palr.retrieval.base import known_columns
 from palr.retrieval.itemknn import missing as lacks_interactions
 from palr.retrieval.itemknn import sparse_rows
-from palr.retrieval.splits import CORE, core_to_serve
+from palr.retrieval.splits import core_to_serve
 from palr.settings import Settings
 from palr.types import Item
 

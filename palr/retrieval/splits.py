@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.data.interactions import Interactions, Split, global_time, leave_one_out
+from palr.data.interactions import CORE, Interactions, Split, global_time, leave_one_out
 from palr.errors import PalrError, RetrieverUnavailableError
 from palr.types import Item
 
 if TYPE_CHECKING:
     from palr.catalog.catalog import Catalog
 
-CORE = 5  # paper, section 3.1.1
 LEAVE_ONE_OUT, GLOBAL_TIME = "leave-one-out", "global-time"
 PROTOCOLS: dict[str, Callable[[Interactions], Split]] = {
     LEAVE_ONE_OUT: leave_one_out,
@@ -117,7 +116,7 @@ def core_interactions(catalog: "Catalog") -> Interactions:
         raise RetrieverUnavailableError(
             f"{catalog.dataset} has no interactions to learn from; use the semantic retriever"
         )
-    return in_id_order(catalog.interactions().core(CORE))
+    return in_id_order(catalog.interactions().core())
 
 
 def core_to_serve(catalog: "Catalog") -> tuple[list[Item], list[NDArray[np.int64]]]:

@@ -19,9 +19,10 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from palr.data.interactions import CORE
 from palr.errors import RetrieverUnavailableError
 from palr.files import write
-from palr.retrieval.splits import CORE, LEAVE_ONE_OUT, core_item_ids, fingerprint
+from palr.retrieval.splits import LEAVE_ONE_OUT, core_item_ids, fingerprint
 from palr.settings import Settings
 from palr.types import Item
 

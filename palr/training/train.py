@@ -42,12 +42,23 @@ def train(
     plan: Plan | None = None,
     quiet: bool = False,
 ) -> weights.RunRecord:
-    """Train on the 5-core's training part, measure both held-out parts, save, return the record.
+    """Train a retriever on the training part, evaluate it on both held-out parts, and save it.
 
-    ``out`` is the folder that gets ``<dataset>/<model>.safetensors`` and ``.json``, by default
-    ``PALR_HOME/weights``; `weights.place` says where those of other protocols go. ``config`` and
-    ``plan`` stand in for the tuned hyperparameters. A killed run resumes when it is called again
-    with the same arguments.
+    A killed run resumes when it is called again with the same arguments.
+
+    Args:
+        model: A key of `RETRIEVERS` whose entry learns by `TrainedWeights`.
+        catalog: A catalog with interactions.
+        settings: Where checkpoints lie, and the device.
+        seed: Seed of initialisation, order and dropout.
+        out: Folder for weights and record, see `weights.place`; default ``PALR_HOME/weights``.
+        protocol: How the interactions are split, one of `PROTOCOLS`.
+        config: The network's hyperparameters, in the place of the tuned ones.
+        plan: How it is trained, in the place of the tuned plan.
+        quiet: Report no progress.
+
+    Returns:
+        The run record.
 
     Raises:
         PalrError: the model is unknown or has nothing to train, or a folder cannot be written; see
@@ -132,7 +143,7 @@ def _check_writable(folder: Path) -> None:
 
 
 def training_device(settings: Settings) -> torch.device:
-    """Where retrievers are trained; raises SettingsError where ``PALR_DEVICE`` cannot be used."""
+    """The device that retrievers are trained on; raises SettingsError where it cannot be used."""
     name = settings.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
