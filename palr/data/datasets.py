@@ -192,7 +192,10 @@ def read(
 
 
 def locate(key: str, source: Path | None, settings: Settings) -> tuple[Path, ...]:
-    """The files that `read` would read, or () where it would have to fetch them."""
+    """The files that `read` would read, or () where it would have to fetch them.
+
+    Arguments are those of `read`.
+    """
     dataset = get_dataset(key)
     if source is not None:
         places = [source]

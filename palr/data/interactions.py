@@ -60,10 +60,12 @@ class Interactions:
 
     @cached_property
     def n_users(self) -> int:
+        """Users with an interaction."""
         return len(np.unique(self.users))
 
     @cached_property
     def n_items(self) -> int:
+        """Items with an interaction."""
         return len(np.unique(self.items))
 
     @cached_property

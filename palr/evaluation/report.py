@@ -86,7 +86,14 @@ def table(records: Sequence[Record]) -> str:
 
 
 def comparison_table(name: str, baseline: str, n_users: int, comparison: Comparison) -> str:
-    """What one model gains over another, metric by metric, for a terminal."""
+    """A comparison as a table for a terminal, one row for each metric.
+
+    Args:
+        name: The model's name.
+        baseline: Name of the model that it is compared with.
+        n_users: Users of the comparison.
+        comparison: What the model gains.
+    """
     rows = [["metric", "gain", "95% interval", "p"]]
     for metric, gain in comparison.deltas.items():
         low, high = comparison.intervals[metric]

@@ -46,7 +46,13 @@ class NeuralRetriever:
 
 
 def load(name: str, architecture: str, catalog: "Catalog", settings: Settings) -> NeuralRetriever:
-    """Find, check and load the weights of ``name`` for the catalog.
+    """Load the installed or shipped weights of a retriever.
+
+    Args:
+        name: Its key in `RETRIEVERS`.
+        architecture: The network's module.
+        catalog: The catalog that it serves.
+        settings: Where installed weights lie.
 
     Raises:
         RetrieverUnavailableError: there are none, they are damaged, or they fit another catalog.

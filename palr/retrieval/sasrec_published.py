@@ -42,7 +42,7 @@ def build(n_items: int, hyperparameters: Mapping[str, Any]) -> "PublishedSASRec"
 class PublishedSASRec(SASRec):
     """SASRec with the published loss, on the last ``max_len + 1`` items of each user."""
 
-    def cut(self, sequence: History, rng: np.random.Generator) -> list[History]:
+    def training_rows(self, sequence: History, rng: np.random.Generator) -> list[History]:
         return [sequence[-self.max_len - 1 :]] if len(sequence) > 1 else []
 
     def next_item_loss(self, states: Tensor, targets: Tensor) -> Tensor:

@@ -74,7 +74,8 @@ class TiedModel(Trainable):
 class CausalModel(TiedModel):
     """A model whose state at a position depends on nothing later; it learns at every position.
 
-    A subclass supplies ``forward``, and overrides `cut` or `next_item_loss` to train otherwise.
+    A subclass supplies ``forward``; it overrides `training_rows` or `next_item_loss` to train
+    otherwise.
 
     Args:
         n_items: Number of items.
@@ -93,7 +94,7 @@ class CausalModel(TiedModel):
     def forward(self, items: Tensor) -> Tensor:
         """States (batch, length, width) for item indices (batch, length), length <= max_len."""
 
-    def cut(self, sequence: History, rng: np.random.Generator) -> list[History]:
+    def training_rows(self, sequence: History, rng: np.random.Generator) -> list[History]:
         """A user's training rows of one epoch, each of at most ``max_len + 1`` items."""
         return windows(sequence, self.max_len, rng)
 
@@ -105,7 +106,7 @@ class CausalModel(TiedModel):
         self, sequences: Sequence[History], size: int, rng: np.random.Generator
     ) -> list[NDArray[np.int64]]:
         """Batches (size, length + 1) of item indices, padded with PAD on the right."""
-        return batched([row for s in sequences for row in self.cut(s, rng)], size, rng)
+        return batched([row for s in sequences for row in self.training_rows(s, rng)], size, rng)
 
     def loss(self, batch: NDArray[np.int64]) -> Tensor:
         """The mean loss over every position that has a next item, for a batch of `batches`."""
@@ -135,7 +136,11 @@ def windows(sequence: History, max_len: int, rng: np.random.Generator) -> list[H
     """Cut a training sequence into windows of at most ``max_len + 1`` items.
 
     Neighbouring windows share one item, so that every item but the first is a target exactly once.
-    A long sequence is cut at a random offset, each epoch anew.
+
+    Args:
+        sequence: A user's item indices (n,), oldest first.
+        max_len: Items that the model can look back on.
+        rng: The source of the offset at which a long sequence is cut.
     """
     if len(sequence) < 2:
         return []
@@ -148,7 +153,16 @@ def windows(sequence: History, max_len: int, rng: np.random.Generator) -> list[H
 def batched(
     rows: Sequence[History], size: int, rng: np.random.Generator
 ) -> list[NDArray[np.int64]]:
-    """Random batches of rows of similar length, as arrays (size, length) padded with PAD."""
+    """Random batches of rows of similar length, so that little of a batch is padding.
+
+    Args:
+        rows: Item indices, each row of its own length.
+        size: Rows of a batch.
+        rng: The source of the order.
+
+    Returns:
+        Arrays (at most ``size``, longest), padded with PAD on the right.
+    """
     # Shuffled, then sorted by length within pools: random batches with little padding.
     shuffled = rng.permutation(len(rows))
     pool = size * 32

@@ -70,6 +70,7 @@ class RunRecord:
     weights_sha256: str = ""
 
     def to_json(self) -> str:
+        """The record as its file holds it."""
         return _RECORD.dump_json(self, indent=2).decode()
 
 
@@ -83,7 +84,14 @@ def user_folder(settings: Settings) -> Path:
 
 
 def place(model: str, dataset: str, folder: Path, protocol: str = LEAVE_ONE_OUT) -> Path:
-    """The path of a run record in a folder of weights, whether or not it exists."""
+    """The path of a run record, whether or not it exists.
+
+    Args:
+        model: A key of `RETRIEVERS`.
+        dataset: Key of the data set.
+        folder: A folder of weights.
+        protocol: The split that it was trained for.
+    """
     inner = folder / dataset if protocol == LEAVE_ONE_OUT else folder / dataset / protocol
     return inner / f"{model}.json"
 

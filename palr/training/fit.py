@@ -116,6 +116,11 @@ def validation_ranks(model: Trainable, split: Split, batch_size: int = 256) -> N
     """The rank (users,) of each user's validation target among all unseen items.
 
     By the same rule as every evaluation, `palr.evaluation.metrics.target_ranks`.
+
+    Args:
+        model: The network; it is left in evaluation mode.
+        split: The split with the validation items.
+        batch_size: Users scored at once.
     """
     model.eval()
     before, targets = split.validation_histories, split.validation_targets
