@@ -315,9 +315,18 @@ def list_datasets() -> None:
 
 @data.command("stats")
 def show_stats(dataset: DatasetKey, source: Source = None) -> None:
-    """Print users, items and interactions after the paper's preprocessing."""
+    """Print users, items and interactions after the paper's preprocessing.
+
+    Of what is installed, or else of the official files.
+    """
+    settings = load_settings()
+    store = CatalogStore(settings.catalog_url)
     with Bars() as bars:
-        users, items, interactions = stats(read(dataset, source, load_settings(), bars))
+        if source is None and dataset in store.installed():
+            raw = store.raw(dataset)
+        else:
+            raw = read(dataset, source, settings, bars)
+    users, items, interactions = stats(raw)
     typer.echo(f"{users:,} users / {items:,} items / {interactions:,} interactions")
 
 

@@ -165,6 +165,23 @@ def test_stats_of_the_official_data_are_the_papers(palr_home, official_data):
         assert result.stdout.strip() == line, result.stderr
 
 
+def test_stats_are_of_what_is_installed_and_nothing_is_fetched(tmp_path):
+    files = tmp_path / "ml-latest-small"
+    files.mkdir()
+    rows = [f"{user},{film},4.0,{user * film}" for user in range(1, 7) for film in range(1, 6)]
+    films = [f"{film},Film {film} (1995),Drama" for film in range(1, 6)]
+    (files / "ratings.csv").write_text("\n".join(["userId,movieId,rating,timestamp", *rows]))
+    (files / "movies.csv").write_text("\n".join(["movieId,title,genres", *films]))
+    home = tmp_path / "home"
+    installed = palr(home, "data", "install", "ml-latest-small", "--from", str(files))
+    assert installed.returncode == 0, installed.stderr
+    shutil.rmtree(files)
+    offline = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
+    result = palr(home, "data", "stats", "ml-latest-small", **offline)
+    assert result.stdout == "6 users / 5 items / 30 interactions\n", result.stderr
+    assert not (home / "downloads").exists()
+
+
 def test_an_installed_data_set_replaces_the_default_until_it_is_removed(tmp_path, official_data):
     source = ["--from", str(official_data)]
     assert palr(tmp_path, "data", "install", "ml-1m", *source).returncode == 0

@@ -37,11 +37,11 @@ from finetune.evaluation.records import (
 from finetune.training.record import read_record, sha256
 from palr.data.progress import Progress, silent
 from palr.errors import DataError, PalrError
+from palr.evaluation.experiment import evaluated_models
 from palr.evaluation.records import Record
 from palr.llm.adapters import WEIGHTS
 from palr.ranking.modes import get_mode
 from palr.recommender import N_CANDIDATES
-from palr.retrieval import load_retriever
 from palr.retrieval.splits import training_data
 from palr.settings import Settings
 
@@ -109,7 +109,7 @@ def opened(
         PalrError: no test user is left behind those that are skipped.
     """
     data = training_data(catalog)
-    served = load_retriever(retriever, catalog, settings)
+    served = next(evaluated_models(retriever, data, catalog, settings)).retriever
     n = len(data.split.train)
     users = sample(n, sampling.skip + (sampling.users or n), sampling.seed)[sampling.skip :]
     if not users:

@@ -14,7 +14,7 @@ from palr import __version__
 from palr.app.own_items import OwnItems
 from palr.app.read_ahead import Prefetcher, Running
 from palr.catalog.catalog import Catalog, CatalogStore
-from palr.catalog.own_items import described
+from palr.catalog.own_items import new_own_item
 from palr.domains import DOMAINS, Domain, get_domain
 from palr.errors import LLMError, PalrError, RetrieverUnavailableError
 from palr.llm import load_llm
@@ -110,7 +110,7 @@ class Runtime:
             PalrError: title or keywords are missing or too long, or there are too many items.
             RetrieverUnavailableError: the sentence model is missing or damaged.
         """
-        item = described(title, listed)
+        item = new_own_item(title, listed)
         self.own_items.check(visitor, domain, item)
         self.retriever(domain, COLD_START)  # the first visitor to bring one waits for it here
         self.embed(item_text(item))

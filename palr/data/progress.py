@@ -1,10 +1,13 @@
-"""How long work reports on itself, on a terminal or anywhere else."""
+"""Progress of long work: bars on a terminal, a few lines in a log."""
 
 import sys
+import time
 from collections.abc import Callable
 from types import TracebackType
 
 from tqdm import tqdm
+
+LOG_SECONDS = 30  # between two lines of one work, where there is no terminal
 
 Progress = Callable[[str, int, int, str], None]
 """Called with (what, done so far, total, unit); ``done == total`` ends it."""
@@ -15,12 +18,21 @@ def silent(what: str, done: int, total: int, unit: str) -> None:
 
 
 class Bars:
-    """A `Progress` that draws one tqdm bar for each ``what``; close it, or use it in ``with``."""
+    """A `Progress` on stderr, with one bar for each ``what``; close it, or use it in ``with``.
+
+    Where stderr is no terminal, one line tells when a work is done; of a long one, a line every
+    `LOG_SECONDS` tells how far it is.
+    """
 
     def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
         self._bars: dict[str, tqdm] = {}
+        self._logged: dict[str, float] = {}
 
     def __call__(self, what: str, done: int, total: int, unit: str) -> None:
+        if not self._terminal:
+            self._log(what, done, total, unit)
+            return
         bar = self._bars.get(what)
         if bar is None:
             size = unit == "B"
@@ -37,6 +49,16 @@ class Bars:
         if done >= total:
             bar.close()
             del self._bars[what]
+
+    def _log(self, what: str, done: int, total: int, unit: str) -> None:
+        now = time.monotonic()
+        last = self._logged.setdefault(what, now)
+        if done >= total:
+            print(f"{what}: {total:,} {unit}", file=sys.stderr, flush=True)
+            del self._logged[what]
+        elif now - last >= LOG_SECONDS:
+            print(f"{what}: {done:,} of {total:,} {unit}", file=sys.stderr, flush=True)
+            self._logged[what] = now
 
     def __enter__(self) -> "Bars":
         return self

@@ -34,7 +34,7 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Published:
-    """HR@10 and NDCG@10 as printed in a publication."""
+    """HR@10 and NDCG@10 as a publication prints them."""
 
     hit_rate: float
     ndcg: float
@@ -93,7 +93,14 @@ def table(records: Sequence[Record]) -> str:
 
 
 def comparison_table(name: str, baseline: str, n_users: int, comparison: Comparison) -> str:
-    """What one model gains over another, metric by metric, for a terminal."""
+    """A comparison as a table for a terminal, one row for each metric.
+
+    Args:
+        name: The model's name.
+        baseline: Name of the model that it is compared with.
+        n_users: Users of the comparison.
+        comparison: What the model gains.
+    """
     rows = [["metric", "gain", "95% interval", "p"]]
     for metric, gain in comparison.deltas.items():
         low, high = comparison.intervals[metric]
@@ -103,10 +110,10 @@ def comparison_table(name: str, baseline: str, n_users: int, comparison: Compari
 
 
 def table_2(records: Sequence[Record]) -> str:
-    """The paper's Table 2 in Markdown, with the paper's figures beside ours.
+    """The paper's Table 2 (section 3.2) in Markdown, with the paper's figures beside ours.
 
-    Several seeds of a model are one row: mean and standard deviation over them. A single one shows
-    the half-width of its bootstrap interval. Rows that only the paper has show ours as a dash.
+    Several seeds of a model are one row: mean and standard deviation over them. A single seed shows
+    the half-width of its bootstrap interval. A dash marks figures that are missing.
     """
     rows = [
         "| Data set | Model | HR@10 | NDCG@10 | HR@50 | Seeds | Paper: HR@10 | Paper: NDCG@10 |",

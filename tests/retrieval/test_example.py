@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from palr import retrieval
-from palr.evaluation.experiment import contenders
+from palr.evaluation.experiment import evaluated_models
 from palr.retrieval import RETRIEVERS, load_retriever, retrieve
 from palr.retrieval.splits import training_data
 
@@ -47,7 +47,7 @@ def test_the_example_recommends_what_followed_the_last_pick(
 ):
     data = training_data(small_catalog)
     items = [small_catalog.item(item_id) for item_id in data.item_ids]
-    example = followed.on_training_part(data.split, items)
+    example = followed.FollowedRetriever(items, data.split.train)
     before, after = data.split.train[0][-2:]
     scores = {c.item.id: c.score for c in retrieve(example, [items[before]], len(items))}
     assert scores[items[after].id] > min(scores.values())
@@ -58,7 +58,7 @@ def test_the_example_is_measured_without_the_held_out_items(
 ):
     served = load_retriever("followed", small_catalog, fresh_settings)
     data = training_data(small_catalog)
-    (contender,) = contenders("followed", data, small_catalog, fresh_settings)
-    measured = contender.retriever
+    (found,) = evaluated_models("followed", data, small_catalog, fresh_settings)
+    measured = found.retriever
     history = [served.items[0]]
     assert measured.score([history]).sum() < served.score([history]).sum()
