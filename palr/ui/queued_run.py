@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio.to_thread
 import gradio as gr
@@ -19,14 +19,16 @@ from palr.serve.limits import LimitedError, runs_per_minute, visitor_of
 from palr.serve.line import Line, Ticket, in_words
 from palr.serve.logs import log_run
 from palr.settings import Settings
-from palr.ui.handlers import Desk, Desks, Handlers
-from palr.ui.picker import Selection
+from palr.ui.handlers import DomainState, Handlers, States
+from palr.ui.request import PageRequest
+from palr.ui.update import Update
 
 LOOK_SECONDS = 0.25
 SAY_SECONDS = 2.0  # a silent visitor's run is only noticed when it says something
 WORKERS_BEHIND_HTTP = 4  # such a server batches; in this process one model has one device
 
 Page = tuple[Any, ...]
+_T = TypeVar("_T")
 
 
 class Turns:
@@ -41,40 +43,35 @@ class Turns:
         telemetry.WAITING.set_function(lambda: self.line.waiting)
         telemetry.RUNNING.set_function(lambda: self.line.running)
 
-    async def run(self, picked: object, desks: Desks, request: gr.Request) -> AsyncGenerator[Page]:
-        """Stream the pages of one run, from its place in line to its last stage."""
-        selection = Selection.parse(picked)
-        visitor = request.session_hash or ""
-        if not selection.ids:
-            async with aclosing(in_threads(self._handlers.run(picked, desks, visitor))) as pages:
-                async for page in pages:
-                    if page is not None:
-                        yield page
+    async def run(
+        self, request: PageRequest, states: States, client: gr.Request
+    ) -> AsyncGenerator[Update]:
+        """Stream the updates of one run, from its place in line to its last stage."""
+        if not request.picks:
+            yield Update()  # `Handlers.begin` has answered
             return
         try:
-            ticket = self._join(request)
+            ticket = self._join(client)
         except PalrError as error:
-            yield self._handlers.refused(picked, desks, str(error))
+            yield self._handlers.refused(request, states, str(error))
             return
-        begun = desks.get(selection.domain)
+        begun = states.get(request.domain)
         with ticket:
             joined = time.monotonic()
             async for words in _wait(ticket, lambda: begun is not None and begun.stop.is_set()):
-                yield self._handlers.waiting(picked, desks, words)
+                yield self._handlers.waiting(request, states, words)
             waited = time.monotonic() - joined
-            desk: Desk | None = None
+            state: DomainState | None = None
             try:
-                async with aclosing(
-                    in_threads(self._handlers.run(picked, desks, visitor))
-                ) as pages:
-                    async for page in pages:
-                        if page is None:
+                steps = in_threads(self._handlers.run(request, states))
+                async with aclosing(steps) as updates:
+                    async for update in updates:
+                        if update is None:
                             continue
-                        if isinstance(page[0], dict) and selection.domain in page[0]:
-                            desk = page[0][selection.domain]
-                        yield page
+                        state = update.parts.get("states", {}).get(request.domain, state)
+                        yield update
             finally:
-                ticket.completed = _account(desk, waited) in ("done", "fallback")
+                ticket.completed = _account(state, waited) in ("done", "fallback")
 
     async def work(
         self,
@@ -127,10 +124,10 @@ async def _wait(ticket: Ticket, stopped: Callable[[], bool]) -> AsyncGenerator[s
     telemetry.WAITED.observe(time.monotonic() - joined)
 
 
-def _account(desk: Desk | None, waited: float) -> str:
+def _account(state: DomainState | None, waited: float) -> str:
     """Count and log how a run ended."""
-    trace = desk.view.trace if desk else None
-    phase = desk.view.phase if desk else "cancelled"
+    trace = state.view.trace if state else None
+    phase = state.view.phase if state else "cancelled"
     outcome: str = phase if phase in ("done", "failed") else "cancelled"
     if trace is None:
         telemetry.RUNS.labels(outcome).inc()
@@ -144,7 +141,7 @@ def _account(desk: Desk | None, waited: float) -> str:
 _END: Any = object()
 
 
-async def in_threads(pages: Generator[Page | None]) -> AsyncGenerator[Page | None]:
+async def in_threads(pages: Generator[_T]) -> AsyncGenerator[_T]:
     """Step a generator in worker threads; it is closed in one, whatever happens.
 
     A task that is cancelled goes on at once, while its step is still at work in its thread: closing
@@ -152,7 +149,7 @@ async def in_threads(pages: Generator[Page | None]) -> AsyncGenerator[Page | Non
     """
     at_work = threading.Lock()
 
-    def step() -> Page | None:
+    def step() -> _T:
         with at_work:
             return next(pages, _END)
 

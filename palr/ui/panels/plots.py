@@ -12,7 +12,7 @@ from palr.retrieval.base import Retriever
 from palr.retrieval.semantic import SemanticRetriever
 from palr.types import Item, Recommendation
 from palr.ui import render
-from palr.ui.panels.bench import Bench, Step, action, html, measured
+from palr.ui.panels.host import PanelHost, Step, action, html, measured
 from palr.ui.plots import Dot, histogram, scatter
 from palr.ui.text import escape
 
@@ -25,12 +25,12 @@ LEDE = (
 _STAGES = {"profile": "Profile", "candidates": "Candidates", "ranking": "Ranking"}
 
 
-def build(bench: Bench) -> None:
+def build(host: PanelHost) -> None:
     html(LEDE)
     above = gr.Column()
 
     def work(trace: Recommendation) -> Generator[Step | None]:
-        recommender = bench.recommender(trace)
+        recommender = host.recommender(trace)
         yield Step("Drawing the map", 0, 3)
         try:
             parts = catalog_map(trace, recommender.retriever(COLD_START))
@@ -50,8 +50,8 @@ def build(bench: Bench) -> None:
 
     shown = html("", elem_id="plots")
     with above:
-        action(bench, "Draw", work, outputs=[shown], elem_id="plots-draw")
-    bench.follow(lambda domain, trace: ("",), [shown])
+        action(host, "Draw", work, outputs=[shown], elem_id="plots-draw")
+    host.follow(lambda domain, trace: ("",), [shown])
 
 
 def catalog_map(trace: Recommendation, retriever: Retriever) -> str:

@@ -3,7 +3,7 @@
 See `palr.ui.keeper`, whose script fills this panel in.
 """
 
-from palr.ui.panels.bench import Bench, html
+from palr.ui.panels.host import PanelHost, html
 
 _PANEL = """
 <div class="runs">
@@ -25,6 +25,6 @@ _PANEL = """
 """
 
 
-def build(bench: Bench) -> None:
+def build(host: PanelHost) -> None:
     """The panel; it needs nothing of the server."""
     html(_PANEL)

@@ -9,7 +9,7 @@ from palr.insight.influence import Influence, measure_influence, mostly_because
 from palr.ranking import MODES
 from palr.types import Item, Recommendation
 from palr.ui import render
-from palr.ui.panels.bench import Bench, Step, action, html, measured
+from palr.ui.panels.host import PanelHost, Step, action, html, measured
 from palr.ui.plots import heat_map
 from palr.ui.text import escape
 
@@ -20,12 +20,12 @@ LEDE = (
 )
 
 
-def build(bench: Bench) -> None:
+def build(host: PanelHost) -> None:
     html(LEDE)
     above = gr.Column()
 
     def work(trace: Recommendation) -> Generator[Step | None]:
-        recommender = bench.recommender(trace)
+        recommender = host.recommender(trace)
         llm = recommender.model(trace.asked.adapter)
         retriever = recommender.retriever(trace.retriever)
         influence = yield from measured(
@@ -42,8 +42,8 @@ def build(bench: Bench) -> None:
 
     shown = html("", elem_id="why")
     with above:
-        action(bench, "Measure", work, outputs=[shown], elem_id="why-measure")
-    bench.follow(lambda domain, trace: ("",), [shown])
+        action(host, "Measure", work, outputs=[shown], elem_id="why-measure")
+    host.follow(lambda domain, trace: ("",), [shown])
 
 
 def shown_influence(influence: Influence, explanations: Sequence[Explanation] = ()) -> str:

@@ -10,7 +10,7 @@ from palr.insight.whynot import Lift, WhyNot, named, why_not
 from palr.ranking import MODES
 from palr.types import Recommendation
 from palr.ui import render
-from palr.ui.panels.bench import Bench, Step, action, html, measured
+from palr.ui.panels.host import PanelHost, Step, action, html, measured
 from palr.ui.plots import signed
 from palr.ui.text import escape
 
@@ -20,13 +20,13 @@ LEDE = (
 )
 
 
-def build(bench: Bench) -> None:
+def build(host: PanelHost) -> None:
     html(LEDE)
     text = gr.Textbox(label="Title", max_length=MAX_QUERY, max_lines=1, elem_id="whynot-title")
     above = gr.Column()
 
     def work(trace: Recommendation, title: str) -> Generator[Step | None]:
-        recommender = bench.recommender(trace)
+        recommender = host.recommender(trace)
         catalog = recommender.catalog
         if not title.strip():
             raise PalrError(f"Write the title of a {catalog.domain.noun} first.")
@@ -38,8 +38,8 @@ def build(bench: Bench) -> None:
 
     shown = html("", elem_id="whynot")
     with above:
-        action(bench, "Why not?", work, [text], [shown], elem_id="whynot-ask")
-    bench.follow(lambda domain, trace: ("",), [shown])
+        action(host, "Why not?", work, [text], [shown], elem_id="whynot-ask")
+    host.follow(lambda domain, trace: ("",), [shown])
 
 
 def explained(found: WhyNot, trace: Recommendation) -> str:
