@@ -9,6 +9,7 @@ closes the connection at once, however silent the server is.
 import json
 import math
 import random
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
@@ -64,7 +65,8 @@ class HTTPLLM:
         self._clock = clock
         self._wire = Wire(_authorization(api_key))
         self._caller = Caller(self._shown, self._patience, clock=clock, sleep=sleep, jitter=jitter)
-        self._dialects = chat.DIALECTS  # those that the server has not refused
+        self._learning = threading.Lock()
+        self._dialects = chat.DIALECTS  # but for those refused where the server took a later one
         self.context_length = self._find_context_length()
 
     def render(self, text: str) -> str:
@@ -88,15 +90,21 @@ class HTTPLLM:
 
         The first token is restricted to the labels where the server can do that.
         """
-        while True:
-            request = chat.label_request(self.name, text, labels, self._dialects[0])
+        refused: list[chat.Dialect] = []
+        dialects = self._dialects  # other threads may replace them meanwhile
+        for dialect in dialects:
+            request = chat.label_request(self.name, text, labels, dialect)
             try:
                 yield from self._told(request, labels)
-                return
             except RefusedError:
-                if len(self._dialects) == 1:
+                # Where it refuses the last one too, the dialect was not the reason.
+                if dialect == dialects[-1]:
                     raise
-                self._dialects = self._dialects[1:]
+                refused.append(dialect)
+                continue
+            with self._learning:
+                self._dialects = tuple(d for d in self._dialects if d not in refused)
+            return
 
     def _told(
         self, request: dict[str, Any], labels: Sequence[str]
