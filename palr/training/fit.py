@@ -6,6 +6,7 @@ and ends with the very weights of an uninterrupted one."""
 
 import math
 import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from palr.data.interactions import Split
+from palr.data.progress import on_terminal
 from palr.errors import DataError, PalrError
 from palr.evaluation.metrics import summary, target_ranks
 from palr.retrieval.trainable import Plan, Trainable
@@ -66,7 +68,8 @@ def fit(
         run.restore(checkpoint)
     speaks = team.leads and not quiet
     layout = "epoch {n:.1f} of {total} |{bar}| {elapsed}, {remaining} left{postfix}"
-    with tqdm(total=plan.epochs, initial=run.epoch, bar_format=layout, disable=not speaks) as bar:
+    hidden = not (speaks and on_terminal())
+    with tqdm(total=plan.epochs, initial=run.epoch, bar_format=layout, disable=hidden) as bar:
         while run.epoch < plan.epochs and run.epoch - run.best_epoch < plan.patience:
             started = time.monotonic()
             # The order of an epoch depends on seed and epoch alone: nothing to restore.
@@ -85,6 +88,9 @@ def fit(
                 run.save(checkpoint)
             ndcg, best = metrics["NDCG@10"], run.validation["NDCG@10"]
             bar.set_postfix(loss=f"{loss:.3f}", ndcg=f"{ndcg:.4f}", best=f"{best:.4f}")
+            if speaks and hidden:
+                said = f"epoch {run.epoch} of {plan.epochs}: loss {loss:.3f}, "
+                print(f"{said}ndcg {ndcg:.4f}, best {best:.4f}", file=sys.stderr, flush=True)
     model.load_state_dict(run.best_weights)
     if checkpoint is not None and team.leads:
         checkpoint.unlink(missing_ok=True)
