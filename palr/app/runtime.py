@@ -30,7 +30,7 @@ from palr.settings import MINILM, Settings, gpu_is_lent
 from palr.types import Item
 
 _log = logging.getLogger(__name__)
-MAX_EMBEDDED = 512  # texts of visitors' own items
+MAX_EMBEDDED = 512  # texts of sessions' own items
 
 
 @dataclass(frozen=True)
@@ -111,18 +111,24 @@ class Runtime:
             embed=lambda item: self.embed(item_text(item)),
         )
 
-    def bring(self, visitor: str, domain: str, title: str, listed: str) -> Item:
-        """Put an item of the visitor's own beside the catalog; see `palr.app.own_items`.
+    def add_own_item(self, session: str, domain: str, title: str, listed: str) -> Item:
+        """Add an item of a session's own to what is recommended to it; see `palr.app.own_items`.
+
+        Args:
+            session: Gradio's name of it.
+            domain: A key of `DOMAINS`.
+            title: The title, as it was typed.
+            listed: Keywords, separated by commas.
 
         Raises:
             PalrError: title or keywords are missing or too long, or there are too many items.
             RetrieverUnavailableError: the sentence model is missing or damaged.
         """
         item = described(title, listed)
-        self.own_items.check(visitor, domain, item)
-        self.retriever(domain, COLD_START)  # the first visitor to bring one waits for it here
+        self.own_items.check(session, domain, item)
+        self.retriever(domain, COLD_START)  # the first session waits for it here
         self.embed(item_text(item))
-        self.own_items.add(visitor, domain, item)
+        self.own_items.add(session, domain, item)
         return item
 
     def _embed(self, text: str) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""A run from the press of the button to its end: limits, the line, the turn, and the account.
+"""A run from the press of the button to its end: limits, the line, the turn, and the record of it.
 
 Waiting costs no thread: only a run that has its turn works in one, step by step.
 """
@@ -16,7 +16,7 @@ import gradio as gr
 from palr.errors import PalrError
 from palr.llm import get_backend
 from palr.serve import process, telemetry
-from palr.serve.limits import LimitedError, runs_per_minute, visitor_of
+from palr.serve.limits import LimitedError, client_of, runs_per_minute
 from palr.serve.line import Line, Ticket, in_words
 from palr.serve.logs import log_run
 from palr.settings import Settings
@@ -24,13 +24,18 @@ from palr.ui.handlers import Desk, Desks, Handlers
 from palr.ui.picker import Selection
 
 LOOK_SECONDS = 0.25
-SAY_SECONDS = 2.0  # a silent visitor's run is only noticed when it says something
+SAY_SECONDS = 2.0  # that a session has left shows only when something is sent to it
 
 Page = tuple[Any, ...]
 
 
 class Turns:
-    """Lets one run at a time use the language model, in order of arrival."""
+    """Lets as many runs as the backend serves at once use the model, in order of arrival.
+
+    Args:
+        handlers: What answers the page.
+        settings: Its backend, the places in line and the runs a minute.
+    """
 
     def __init__(self, handlers: Handlers, settings: Settings) -> None:
         workers = get_backend(settings.llm_backend).runs_at_once
@@ -44,11 +49,12 @@ class Turns:
     async def run(self, picked: object, desks: Desks, request: gr.Request) -> AsyncGenerator[Page]:
         """Stream the pages of one run, from its place in line to its last stage."""
         selection = Selection.parse(picked)
-        visitor = request.session_hash or ""
+        session = request.session_hash or ""
         if not selection.ids:
-            async with aclosing(in_threads(self._handlers.run(picked, desks, visitor))) as pages:
+            async with aclosing(in_threads(self._handlers.run(picked, desks, session))) as pages:
                 async for page in pages:
-                    yield page
+                    if page is not None:
+                        yield page
             return
         try:
             ticket = self._join(request)
@@ -64,9 +70,11 @@ class Turns:
             desk: Desk | None = None
             try:
                 async with aclosing(
-                    in_threads(self._handlers.run(picked, desks, visitor))
+                    in_threads(self._handlers.run(picked, desks, session))
                 ) as pages:
                     async for page in pages:
+                        if page is None:
+                            continue
                         if isinstance(page[0], dict) and selection.domain in page[0]:
                             desk = page[0][selection.domain]
                         yield page
@@ -75,17 +83,21 @@ class Turns:
 
     async def work(
         self,
-        pages: Generator[Page],
+        pages: Generator[Page | None],
         waiting: Callable[[str], Page],
         refused: Callable[[str], Page],
         stopped: Callable[[], bool],
         request: gr.Request,
     ) -> AsyncGenerator[Page]:
-        """Step other work than a run through the same line; once ``stopped``, it ends at
-        its next page.
+        """Do other work than a run, in the same line.
 
-        ``waiting`` is the page of whoever stands in line, ``refused`` of whoever is not let in. A
-        page that is the very same as the one before is not sent.
+        Args:
+            pages: The work, which yields None where it can be stopped and has nothing new. A page
+                that is the very same as the one before is not sent.
+            waiting: The page for a place in line, from words on it.
+            refused: The page where there is no place in line, from the reason.
+            stopped: Whether the work is to end.
+            request: Who asks for it.
         """
         try:
             ticket = self._join(request)
@@ -100,18 +112,22 @@ class Turns:
                 async for page in steps:
                     if stopped():
                         return
-                    if page is not before:
+                    if page is not None and page is not before:
                         yield page
-                    before = page
+                        before = page
 
     def _join(self, request: gr.Request) -> Ticket:
-        """A place in line for this visitor; raises LimitedError or LineFullError."""
+        """A place in line for this client; raises LimitedError or LineFullError."""
         try:
-            self._check_rate(visitor_of(request.client.host if request.client else None))
+            self._check_rate(client_of(request.client.host if request.client else None))
             return self.line.join()
         except PalrError as error:
             telemetry.RUNS.labels("limited" if isinstance(error, LimitedError) else "full").inc()
             raise
+
+
+class _End:
+    """Comes after the last page."""
 
 
 async def _wait(ticket: Ticket, stopped: Callable[[], bool]) -> AsyncGenerator[str]:
@@ -141,17 +157,17 @@ def _account(desk: Desk | None, waited: float) -> str:
     return outcome
 
 
-async def in_threads(pages: Generator[Page]) -> AsyncGenerator[Page]:
-    """Step a generator in worker threads; it is closed in one, whatever happens.
+async def in_threads(pages: Generator[Page | None]) -> AsyncGenerator[Page | None]:
+    """What a generator yields, which runs and is closed in worker threads.
 
     A task that is cancelled goes on at once, while its step is still at work in its thread: closing
     waits for it.
     """
     at_work = threading.Lock()
 
-    def step() -> Page | None:
+    def step() -> Page | _End | None:
         with at_work:
-            return next(pages, None)
+            return next(pages, _End())
 
     def close() -> None:
         with at_work:
@@ -159,7 +175,7 @@ async def in_threads(pages: Generator[Page]) -> AsyncGenerator[Page]:
         process.give_back()
 
     try:
-        while (page := await anyio.to_thread.run_sync(step)) is not None:
+        while not isinstance(page := await anyio.to_thread.run_sync(step), _End):
             yield page
     finally:
         with anyio.CancelScope(shield=True):
