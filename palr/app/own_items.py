@@ -18,6 +18,7 @@ class OwnItems:
         self._of: OrderedDict[str, dict[str, tuple[Item, ...]]] = OrderedDict()
 
     def of(self, session: str, domain: str) -> tuple[Item, ...]:
+        """The items of a session in a domain, in the order in which they were added."""
         with self._lock:
             if session not in self._of:
                 return ()
@@ -33,7 +34,7 @@ class OwnItems:
             raise PalrError(f"{item.label} is there already")
 
     def add(self, session: str, domain: str, item: Item) -> None:
-        """Raises PalrError as `check` does."""
+        """Keep an item for a session; raises PalrError as `check` does."""
         self.check(session, domain, item)
         with self._lock:
             added = self._of.setdefault(session, {})
@@ -43,5 +44,6 @@ class OwnItems:
                 self._of.popitem(last=False)
 
     def clear(self, session: str, domain: str) -> None:
+        """Forget the items of a session in a domain."""
         with self._lock:
             self._of.get(session, {}).pop(domain, None)

@@ -35,6 +35,8 @@ MAX_EMBEDDED = 512  # texts of sessions' own items
 
 @dataclass(frozen=True)
 class LLMStatus:
+    """How far the language model is, with words for the page."""
+
     state: Literal["loading", "ready", "failed"]
     message: str
 
@@ -43,6 +45,12 @@ class Runtime:
     """Opens catalogs, retrievers and the model once, on first use, and hands them out.
 
     Safe to use from several threads.
+
+    Args:
+        settings: Where data and models are, and which of them to use.
+
+    Raises:
+        SettingsError: there is no such backend.
     """
 
     def __init__(self, settings: Settings):
@@ -101,6 +109,7 @@ class Runtime:
             return self._retrievers[key]
 
     def recommender(self, domain: str) -> Recommender:
+        """The data path over a domain's catalog; raises CatalogError where it has no data."""
         return Recommender(
             self.catalog(domain),
             lambda name: self.retriever(domain, name),
@@ -151,6 +160,12 @@ class Runtime:
         """Let the model read these picks in the background, in case they will be run.
 
         Returns at once. No run waits for it: it ends within one forward pass when one starts.
+
+        Args:
+            domain: A key of `DOMAINS`.
+            picks: Oldest first.
+            mode: A ranking mode, None for the adapter's own.
+            adapter: See `llm_with`.
         """
         if self._llm is not None and picks:
             recommender = self.recommender(domain)
@@ -161,27 +176,34 @@ class Runtime:
         return {name: adapter.label for name, adapter in self._adapters(domain).items()}
 
     def default_adapter(self, domain: str) -> str | None:
-        """The adapter that ranks unless another is asked for: None for that of ``PALR_ADAPTER`` or,
-        where no PALR_v2 is at hand either, for none."""
+        """The adapter that ranks unless a run asks for another.
+
+        Returns:
+            The name of a PALR_v2 for this domain; None where there is none, or where
+            ``PALR_ADAPTER`` names an adapter, which then ranks everywhere.
+        """
         if self.settings.adapter:
             return None
         best = preferred(self._adapters(domain), self.catalog(domain).dataset)
         return best.name if best else None
 
     def absent_adapters(self, domain: str) -> list[str]:
-        """What the paper compares and is not at hand, each with the command that trains it."""
+        """The paper's adapters that are not installed, each with the command that trains it."""
         if self._backend.pool is None:
             return ["Adapters can be compared for a model in this process only."]
         return absent(self._adapters(domain), self.catalog(domain).dataset)
 
     @property
     def zero_shot(self) -> str | None:
-        """The name by which no adapter is asked for; None where the one at work stays."""
+        """The name that stands for no adapter; None where the backend cannot switch adapters."""
         return ZERO_SHOT if self._backend.pool else None
 
     def llm_with(self, domain: str, name: str | None) -> LLM:
-        """The language model with an adapter of `adapters`, or with none for `ZERO_SHOT`; for None
-        with the configured one.
+        """The language model with an adapter.
+
+        Args:
+            domain: A key of `DOMAINS`.
+            name: One of `adapters`, `ZERO_SHOT` for none, or None for the one of ``PALR_ADAPTER``.
 
         Raises:
             PalrError: there is no such adapter.
@@ -229,6 +251,7 @@ class Runtime:
 
     @property
     def llm_status(self) -> LLMStatus:
+        """Whether the model is loaded, by now or by `warm_up`."""
         if self._llm is not None:
             adapter = self._llm.adapter
             return LLMStatus("ready", f"{self._llm.name}{f', {adapter}' if adapter else ''}")

@@ -21,6 +21,12 @@ class Buckets:
 
     Safe to use from several threads.
 
+    Args:
+        per_second: How many a client may do each second, in the long run.
+        burst: How many it may do at once.
+        clock: Tells the seconds.
+        remembered: Clients that are kept; the least recently seen go first.
+
     >>> now = [0.0]
     >>> buckets = Buckets(1.0, 2, clock=lambda: now[0])
     >>> [buckets.take("a") for _ in range(3)]
