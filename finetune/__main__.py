@@ -10,7 +10,7 @@ import typer
 from finetune.configs import CONFIGS, RECIPES, RETRIEVER, named, with_changes
 from palr.app.setup import ensure
 from palr.catalog.catalog import CatalogStore
-from palr.data.progress import Bars
+from palr.data.progress import Bars, bars_on_terminals_only
 from palr.errors import PalrError
 from palr.ranking import DEFAULT_MODE, MODES
 from palr.settings import Settings, load_settings
@@ -247,6 +247,7 @@ def _open(dataset: str) -> tuple[Settings, "Catalog"]:
 
 def run() -> None:
     """Run the command line; an error that a person can mend is one line on stderr, exit code 2."""
+    bars_on_terminals_only()
     try:
         app()
     except PalrError as error:

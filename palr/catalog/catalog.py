@@ -213,7 +213,11 @@ class CatalogStore:
         for key in domain.datasets:
             if key in present:
                 return self.open(key)
-        raise CatalogError(f"no catalog of {domain.nouns} is installed; run `python -m palr setup`")
+        known = " or ".join(domain.datasets)
+        raise CatalogError(
+            f"no catalog of {domain.nouns} is installed; run `python -m palr setup`, or "
+            f"`python -m palr data install` for {known}"
+        )
 
     def close(self) -> None:
         """Give the connections back."""

@@ -1,8 +1,13 @@
-"""Progress of long work: bars on a terminal, a few lines in a log."""
+"""How long work reports on itself: by bars on a terminal, by plain lines in a log.
+
+A bar redraws itself, so that a log would hold thousands of copies of it. `bars_on_terminals_only`
+is the one place that turns bars off, those of other libraries included.
+"""
 
 import sys
 import time
 from collections.abc import Callable
+from functools import partialmethod
 from types import TracebackType
 
 from tqdm import tqdm
@@ -17,6 +22,21 @@ def silent(what: str, done: int, total: int, unit: str) -> None:
     """Report nothing."""
 
 
+def on_terminal() -> bool:
+    """Whether a person watches stderr, where bars are drawn."""
+    return sys.stderr.isatty()
+
+
+def bars_on_terminals_only() -> None:
+    """Turn every bar of tqdm off unless stderr is a terminal.
+
+    Call it first in a program: transformers, sentence-transformers and huggingface_hub draw with
+    tqdm too.
+    """
+    if not on_terminal():
+        tqdm.__init__ = partialmethod(tqdm.__init__, disable=True)
+
+
 class Bars:
     """A `Progress` on stderr, with one bar for each ``what``; close it, or use it in ``with``.
 
@@ -25,7 +45,7 @@ class Bars:
     """
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
+        self._terminal = on_terminal()
         self._bars: dict[str, tqdm] = {}
         self._logged: dict[str, float] = {}
 
@@ -44,6 +64,7 @@ class Bars:
                 unit_divisor=1024 if size else 1000,
                 file=sys.stderr,
                 dynamic_ncols=True,
+                disable=not on_terminal(),
             )
         bar.update(done - bar.n)
         if done >= total:

@@ -94,7 +94,7 @@ def evaluate(
             best = top_k(row, LIST_LENGTH)
             best = best[row[best] > _LOWEST]
             lists[user, : len(best)] = best
-        progress(retriever.name, min(start + batch_size, len(order)), len(order), "user")
+        progress(retriever.name, min(start + batch_size, len(order)), len(order), "users")
     return Evaluation(ranks, lists, unserved, time.perf_counter() - started)
 
 

@@ -9,6 +9,7 @@ closes the connection at once, however silent the server is.
 import json
 import math
 import random
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
@@ -63,7 +64,8 @@ class HTTPLLM:
         self._clock = clock
         self._wire = Wire(_authorization(api_key))
         self._caller = Caller(self._shown, self._patience, clock=clock, sleep=sleep, jitter=jitter)
-        self._dialects = chat.DIALECTS  # those that the server has not refused
+        self._learning = threading.Lock()
+        self._dialects = chat.DIALECTS  # but for those refused where the server took a later one
         self.context_length = self._find_context_length()
 
     def render(self, text: str) -> str:
@@ -92,18 +94,21 @@ class HTTPLLM:
 
         The first token is restricted to the labels where the server can do that.
         """
-        while True:
-            dialect = self._dialects[0]
+        refused: list[chat.Dialect] = []
+        dialects = self._dialects  # other threads may replace them meanwhile
+        for dialect in dialects:
             request = chat.label_request(self.name, text, labels, dialect)
             try:
                 yield from self._reported(request, labels)
-                return
             except RefusedError:
-                # Another worker may have dropped the same one in the meantime.
-                others = tuple(known for known in self._dialects if known != dialect)
-                if not others:
+                # Where it refuses the last one too, the dialect was not the reason.
+                if dialect == dialects[-1]:
                     raise
-                self._dialects = others
+                refused.append(dialect)
+                continue
+            with self._learning:
+                self._dialects = tuple(d for d in self._dialects if d not in refused)
+            return
 
     def _reported(
         self, request: dict[str, Any], labels: Sequence[str]

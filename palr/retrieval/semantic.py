@@ -179,7 +179,7 @@ def embed(
         for start in range(0, len(order), BATCH):
             batch = [texts[at] for at in order[start : start + BATCH]]
             parts.append(model.encode(batch, normalize_embeddings=True, show_progress_bar=False))
-            report("Embedding the catalog", start + len(batch), len(texts), "item")
+            report("Embedding the catalog", start + len(batch), len(texts), "items")
     vectors = np.empty((len(texts), parts[0].shape[1]), np.float32)
     vectors[order] = np.concatenate(parts)
     return vectors

@@ -84,10 +84,10 @@ def picker(runtime: Runtime, domain: str, elem_id: str, words: Words | None = No
     words = words or Words()
 
     def _seen_by(request: object) -> Catalog:
-        """The catalog with what this visitor has brought."""
+        """The catalog with the items of this session."""
         domain = Selection.parse(request).domain
-        visitor = str(request.get("visitor", "")) if isinstance(request, dict) else ""
-        return with_own_items(runtime.catalog(domain), runtime.own_items.of(visitor, domain))
+        session = str(request.get("session", "")) if isinstance(request, dict) else ""
+        return with_own_items(runtime.catalog(domain), runtime.own_items.of(session, domain))
 
     # Gradio hands a server function one argument, whatever the browser sent.
     def search(request: object) -> dict[str, Any]:

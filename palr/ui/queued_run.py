@@ -1,4 +1,4 @@
-"""A run from the press of the button to its end: limits, the line, the turn, and the account.
+"""A run from the press of the button to its end: limits, the line, the turn, and the record of it.
 
 Waiting costs no thread: only a run that has its turn works in one, step by step.
 """
@@ -14,8 +14,9 @@ import anyio.to_thread
 import gradio as gr
 
 from palr.errors import PalrError
+from palr.llm import get_backend
 from palr.serve import process, telemetry
-from palr.serve.limits import LimitedError, runs_per_minute, visitor_of
+from palr.serve.limits import LimitedError, client_of, runs_per_minute
 from palr.serve.line import Line, Ticket, in_words
 from palr.serve.logs import log_run
 from palr.settings import Settings
@@ -24,18 +25,22 @@ from palr.ui.request import PageRequest
 from palr.ui.update import Update
 
 LOOK_SECONDS = 0.25
-SAY_SECONDS = 2.0  # a silent visitor's run is only noticed when it says something
-WORKERS_BEHIND_HTTP = 4  # such a server batches; in this process one model has one device
+SAY_SECONDS = 2.0  # that a session has left shows only when something is sent to it
 
 Page = tuple[Any, ...]
 _T = TypeVar("_T")
 
 
 class Turns:
-    """Lets one run at a time use the language model, in order of arrival."""
+    """Lets as many runs as the backend serves at once use the model, in order of arrival.
+
+    Args:
+        handlers: What answers the page.
+        settings: Its backend, the places in line and the runs a minute.
+    """
 
     def __init__(self, handlers: Handlers, settings: Settings) -> None:
-        workers = WORKERS_BEHIND_HTTP if settings.llm_backend == "http" else 1
+        workers = get_backend(settings.llm_backend).runs_at_once
         self.line = Line(settings.queue, workers)
         self.places = settings.queue + workers
         self._handlers = handlers
@@ -102,13 +107,17 @@ class Turns:
                         yield page
 
     def _join(self, request: gr.Request) -> Ticket:
-        """A place in line for this visitor; raises LimitedError or LineFullError."""
+        """A place in line for this client; raises LimitedError or LineFullError."""
         try:
-            self._check_rate(visitor_of(request.client.host if request.client else None))
+            self._check_rate(client_of(request.client.host if request.client else None))
             return self.line.join()
         except PalrError as error:
             telemetry.RUNS.labels("limited" if isinstance(error, LimitedError) else "full").inc()
             raise
+
+
+class _End:
+    """Comes after the last page."""
 
 
 async def _wait(ticket: Ticket, stopped: Callable[[], bool]) -> AsyncGenerator[str]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from palr.app.own_items import MAX_VISITORS, OwnItems
+from palr.app.own_items import MAX_SESSIONS, OwnItems
 from palr.catalog.own_items import MAX_ITEMS, PREFIX, is_own, new_own_item
 from palr.data.datasets import DATASETS
 from palr.errors import PalrError, UnknownItemError
@@ -99,10 +99,10 @@ def test_the_shelf_is_bounded():
     pool.add("b", "movies", new_own_item("Mine", "x"))
     with pytest.raises(PalrError, match="there already"):
         pool.add("b", "movies", new_own_item("mine", "y"))
-    for n in range(MAX_VISITORS):
+    for n in range(MAX_SESSIONS):
         pool.add(f"v{n}", "movies", new_own_item("Mine", "crime"))
     assert pool.of("a", "movies") == ()
-    assert pool.of(f"v{MAX_VISITORS - 1}", "movies")
+    assert pool.of(f"v{MAX_SESSIONS - 1}", "movies")
 
 
 def test_the_catalog_finds_it_first_and_leaves_the_other_one_alone():
@@ -180,11 +180,13 @@ def test_a_studio_reads_what_is_brought_and_keeps_it_to_its_visitor(settings):
     from palr.app.runtime import Runtime
 
     runtime = Runtime(settings.model_copy(update={"llm_backend": "scripted"}))
-    item = runtime.bring("me", "beauty", "Matte Lipstick, Deep Plum", "lipstick, matte, plum")
+    item = runtime.add_own_item(
+        "me", "beauty", "Matte Lipstick, Deep Plum", "lipstick, matte, plum"
+    )
     assert runtime.own_items.of("me", "beauty") == (item,)
     assert runtime.own_items.of("you", "beauty") == runtime.own_items.of("me", "movies") == ()
     with pytest.raises(PalrError, match="write a title"):
-        runtime.bring("me", "beauty", "", "plum")
+        runtime.add_own_item("me", "beauty", "", "plum")
 
     recommender = runtime.recommender("beauty").joined((item,))
     lipsticks = runtime.catalog("beauty").search("matte lipstick", 4)

@@ -1,6 +1,7 @@
 """Labels read from servers that tell log-probabilities, each in its own dialect."""
 
 import json
+import threading
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -81,6 +82,41 @@ def test_a_server_that_tells_five_at_most_is_asked_for_five():
         _, ranking = ranked(up, k=2)
     assert [request["top_logprobs"] for request in asked] == [20, 20, 20, 5]
     assert [r.item.id for r in ranking.items] == ["2", "0"]
+
+
+def test_a_refusal_in_the_middle_of_another_one_drops_no_other_dialect():
+    asked: list = []
+    entered, go = threading.Event(), threading.Event()
+    answer = speaks(asked, "guided_choice", 20, TELLS)
+
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        entered.set()
+        go.wait(10)  # until the other run knows better
+        answer(handler)
+
+    with server(slow, answer) as up:
+        llm = connect(up)
+        late = threading.Thread(target=lambda: list(llm.label_logprobs("x", ["A", "B"])))
+        late.start()
+        assert entered.wait(10)
+        list(llm.label_logprobs("x", ["A", "B"]))
+        go.set()
+        late.join(20)
+        list(llm.label_logprobs("x", ["A", "B"]))
+    assert len(asked) == 5  # each of the two was refused once
+    assert "guided_choice" in asked[-1]
+
+
+def test_a_prompt_that_no_dialect_makes_acceptable_costs_the_server_none():
+    asked: list = []
+    known = speaks(asked, "structured_outputs", 20, TELLS)
+    too_long = replies(b"the prompt is too long", 400)
+    with server(*[too_long] * 4, known) as up:
+        llm = connect(up)
+        with pytest.raises(LLMError, match="too long"):
+            list(llm.label_logprobs("x", ["A", "B"]))
+        list(llm.label_logprobs("x", ["A", "B"]))
+    assert "structured_outputs" in asked[-1]
 
 
 def test_a_server_that_tells_no_label_names_the_remedy():

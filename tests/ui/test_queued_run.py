@@ -108,11 +108,11 @@ def test_other_work_waits_in_the_same_line_and_stops_when_told() -> None:
     first = turns.line.join()
     stop, closed = threading.Event(), threading.Event()
 
-    def pages() -> Iterator[tuple[Any, ...]]:
+    def pages() -> Iterator[tuple[Any, ...] | None]:
         try:
-            same = ("at work",)
+            yield ("at work",)
             while True:
-                yield same
+                yield None
         finally:
             closed.set()
 
@@ -126,7 +126,7 @@ def test_other_work_waits_in_the_same_line_and_stops_when_told() -> None:
         first.leave()
         assert await anext(going) == ("at work",)
         threading.Timer(0.2, stop.set).start()
-        assert [page async for page in going] == []  # the same page is not sent again
+        assert [page async for page in going] == []
 
     asyncio.run(leave())
     assert closed.is_set()

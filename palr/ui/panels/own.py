@@ -44,7 +44,7 @@ def build(host: PanelHost) -> None:
         words = "Reading it with the sentence model; the first time, the whole catalog too"
         yield (render.progress(words), *kept)
         try:
-            item = runtime.bring(visitor, key, name, keywords)
+            item = runtime.add_own_item(visitor, key, name, keywords)
         except PalrError as error:
             text = str(error)
             yield (render.notice(f"{text[:1].upper()}{text[1:]}.", "error"), *kept)

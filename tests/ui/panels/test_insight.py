@@ -29,7 +29,9 @@ def clean(page: str) -> str:
 def test_the_sentences_come_first_and_every_number_is_in_the_table() -> None:
     found = Influence((TOY_STORY, EVIL), (HEAT, EVIL), "labels", ((0.5, -0.2), (0.1, -0.1)), None)
     line = Explanation(EVIL, f"It shares {HOSTILE}.", ("<b>",), generated=False, note=HOSTILE)
-    page = clean(why.shown_influence(found, [Explanation(HEAT, "It shares crime.", ("crime",)), line]))
+    page = clean(
+        why.shown_influence(found, [Explanation(HEAT, "It shares crime.", ("crime",)), line])
+    )
     assert "Mostly because of <cite>Toy Story" in page
     assert "No pick speaks for it" in page
     assert page.count(">Generated<") == 1
