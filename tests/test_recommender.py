@@ -212,6 +212,7 @@ def test_the_default_mode_is_the_adapters_best_that_there_is():
     assert default_mode(llm) == "likelihood"
 
 
+@pytest.mark.long
 def test_half_precision_gives_the_very_same_trace(settings, domain):
     half = Runtime(settings.model_copy(update={"dtype": "bfloat16"}))
     picks = visitors_picks(half, domain)

@@ -15,16 +15,19 @@ pytestmark = pytest.mark.timeout(900)
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 WAIT_MS = 240_000
 
-# Each pair of domain, width and mode once: the rules take seconds on a long page.
-every_view = pytest.mark.parametrize(
-    ("domain", "width", "mode"),
-    [
+
+def every_view(*quick: tuple[str, int, str]) -> pytest.MarkDecorator:
+    """Each pair of domain, width and mode once, since the rules take seconds on a long page. All
+    but the ``quick`` ones are long."""
+    views = [
         ("Movies", 1280, "light"),
         ("Movies", 390, "dark"),
         ("Beauty", 1280, "dark"),
         ("Beauty", 390, "light"),
-    ],
-)
+    ]
+    assert set(quick) <= set(views)
+    cases = [pytest.param(*v, marks=[] if v in quick else [pytest.mark.long]) for v in views]
+    return pytest.mark.parametrize(("domain", "width", "mode"), cases)
 
 
 SETTLED = """() => Promise.all(document.getAnimations()
@@ -60,7 +63,7 @@ def open_everything(page: Page) -> None:
     expect(page.locator(".hood details.exchange[open]").last).to_be_visible()
 
 
-@every_view
+@every_view(("Movies", 1280, "light"), ("Beauty", 1280, "dark"))
 def test_no_serious_fault_on_any_view(
     visit_scripted: Visit, domain: str, width: int, mode: str
 ) -> None:

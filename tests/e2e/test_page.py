@@ -101,6 +101,7 @@ def test_movies_from_the_first_pick_to_the_prompt(visit: Visit, screenshots: Pat
     expect(page.locator("#status")).to_contain_text("zero-shot")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("domain", ["Movies", "Beauty"])
