@@ -38,14 +38,14 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
 
 
-# Processes that take seconds to start: the tests that share one run on one worker. The longest
-# come first, so that the short tests of single files fill both workers to the end.
-_SHARED = ("live_app", "app_url", "hostile_app", "server_url")
+# What takes seconds to make, processes and trained models: the tests that share one run on one
+# worker. The longest come first, so that the short tests of single files fill the workers' ends.
+_SHARED = ("live_app", "app_url", "hostile_app", "server_url", "small_settings")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell pytest-xdist what runs on one worker: the tests of a shared process, else of a file."""
+    """Tell pytest-xdist what runs on one worker: the tests that share something, else of a file."""
     places = {}
     for item in items:
         fixtures = getattr(item, "fixturenames", ())

@@ -55,6 +55,7 @@ def test_a_film_that_nobody_has_seen(visit: Visit, screenshots: Path) -> None:
     assert "Gamma" not in stranger.locator(".options, [role=listbox]").first.inner_text()
 
 
+@pytest.mark.long
 def test_why_and_how_surely_on_a_phone(visit: Visit, screenshots: Path) -> None:
     page = visit(width=390, height=844, mode="dark")
     open_panel(page, "How sure")
