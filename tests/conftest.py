@@ -39,8 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # What takes seconds to make, processes and trained models: the tests that share one run on one
-# worker. The longest come first, so that the short tests of single files fill the workers' ends.
-_SHARED = ("live_app", "app_url", "hostile_app", "server_url", "small_settings")
+# worker. The longest come first, so that the short tests of single files fill the workers' ends;
+# `small_settings` needs no prepared home, which the first worker has yet to make.
+_SHARED = ("live_app", "small_settings", "app_url", "hostile_app", "server_url")
 
 
 @pytest.hookimpl(tryfirst=True)

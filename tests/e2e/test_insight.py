@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from .conftest import Visit, recommend, show
 from .test_page import RUN_MS, overflow, search
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 
 def open_panel(page: Page, name: str) -> None:
@@ -55,7 +55,6 @@ def test_a_film_that_nobody_has_seen(visit: Visit, screenshots: Path) -> None:
     assert "Gamma" not in stranger.locator(".options, [role=listbox]").first.inner_text()
 
 
-@pytest.mark.long
 def test_why_and_how_surely_on_a_phone(visit: Visit, screenshots: Path) -> None:
     page = visit(width=390, height=844, mode="dark")
     open_panel(page, "How sure")
