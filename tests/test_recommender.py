@@ -69,13 +69,14 @@ def test_the_trace_grows_stage_by_stage(runtime, domain):
     assert [len(names) for names in filled] == sorted(len(names) for names in filled)
 
 
-def test_two_hundred_random_pick_lists_give_ten_distinct_candidates(runtime, domain, tiny_llama):
+@pytest.mark.parametrize("n_lists", [20, pytest.param(200, marks=pytest.mark.long)])
+def test_random_pick_lists_give_ten_distinct_candidates(runtime, domain, tiny_llama, n_lists):
     catalog = runtime.catalog(domain)
     recommender = Recommender(
         catalog, lambda name: runtime.retriever(domain, name), lambda: tiny_llama
     )
     generator = random.Random(20230512)
-    for _ in range(200):
+    for _ in range(n_lists):
         picks = generator.sample(catalog.items, generator.randint(1, 25))
         trace = recommender.recommend(picks)
         ranked = [r.item.id for r in trace.ranking.items]
@@ -208,6 +209,7 @@ def test_the_default_mode_is_the_adapters_best_that_there_is():
     assert default_mode(llm) == "likelihood"
 
 
+@pytest.mark.long
 def test_half_precision_gives_the_very_same_trace(settings, domain):
     half = Runtime(settings.model_copy(update={"dtype": "bfloat16"}))
     picks = visitors_picks(half, domain)

@@ -69,7 +69,9 @@ def pick(page: Page, number: int) -> None:
     expect(page.locator("#picker .pick-label").last).to_contain_text(f"Title {number} ")
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=[pytest.mark.long] * (part > 0)) for part in range(4)]
+)
 def test_hostile_titles_from_the_search_to_the_trace(page: Page, part: int) -> None:
     outline = "Array.from(document.querySelectorAll('#studio *'), e => e.tagName)"
     before = set(page.evaluate(outline))

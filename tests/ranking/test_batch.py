@@ -53,7 +53,9 @@ def test_one_forward_pass_serves_a_whole_batch(tiny_llama, mode):
     assert first.forward_passes < alone.forward_passes + 10
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode", [pytest.param(mode, marks=[pytest.mark.long] * (mode != "labels")) for mode in MODES]
+)
 def test_the_real_model_ranks_alike_in_batches(smollm2, mode):
     made = jobs(smollm2, mode, n=3)
     together = dict(rank_many(made, smollm2))

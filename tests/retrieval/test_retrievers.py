@@ -135,7 +135,12 @@ def test_scores_that_are_not_finite_are_refused(small_items):
 SERVING = ("blend", "hstu", "sasrec", "ease", "itemknn", "semantic", "popularity")
 
 
-@pytest.mark.parametrize("name", SERVING)
+LARGE = {"blend", "hstu", "sasrec"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] * (name in LARGE)) for name in SERVING]
+)
 def test_a_score_one_higher_is_about_e_times_as_likely(settings, name):
     """Of all validation items of MovieLens-100K that it retrieves."""
     catalog = CatalogStore(settings.catalog_url).open("ml-100k")
