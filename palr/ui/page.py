@@ -48,7 +48,7 @@ def build_page(runtime: Runtime) -> Page:
     with gr.Blocks(title="PALR Studio", analytics_enabled=False, fill_width=True) as demo:
         desks = gr.State({})
         timer = gr.Timer(_POLL_SECONDS)
-        with gr.Column(elem_id="runtime"):
+        with gr.Column(elem_id="studio"):
             _html(_HEADER.read_text("utf-8"))
             status = _html(handlers.status(first)[0], elem_id="status")
             with gr.Row(elem_id="columns"):
@@ -58,6 +58,7 @@ def build_page(runtime: Runtime) -> Page:
                         value=first,
                         label="Catalog",
                         elem_id="domain",
+                        elem_classes="segmented",
                         container=False,
                         show_label=False,
                     )
@@ -73,6 +74,7 @@ def build_page(runtime: Runtime) -> Page:
                             value=AUTOMATIC,
                             label="Retriever",
                             elem_id="retriever",
+                            elem_classes="segmented",
                             container=False,
                         )
                         _html('<p class="field-label">Ranking</p>')
@@ -81,6 +83,7 @@ def build_page(runtime: Runtime) -> Page:
                             value=AUTOMATIC,
                             label="Ranking",
                             elem_id="mode",
+                            elem_classes="segmented",
                             container=False,
                         )
                         _html('<p class="field-label">Fine-tuning</p>')
@@ -89,6 +92,7 @@ def build_page(runtime: Runtime) -> Page:
                             value=AUTOMATIC,
                             label="Fine-tuning",
                             elem_id="adapter",
+                            elem_classes="segmented",
                             container=False,
                         )
                 with gr.Column(elem_id="results", min_width=0):
