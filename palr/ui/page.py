@@ -61,6 +61,7 @@ def build_page(runtime: Runtime) -> Page:
                         value=first,
                         label="Catalog",
                         elem_id="domain",
+                        elem_classes="segmented",
                         container=False,
                         show_label=False,
                     )
@@ -176,7 +177,14 @@ def build_page(runtime: Runtime) -> Page:
 def _choice(label: str, name: str, options: list[tuple[str, str]]) -> gr.Radio:
     """A setting under its label."""
     _html(f'<p class="field-label">{label}</p>')
-    return gr.Radio(options, value=AUTOMATIC, label=label, elem_id=name, container=False)
+    return gr.Radio(
+        options,
+        value=AUTOMATIC,
+        label=label,
+        elem_id=name,
+        elem_classes="segmented",
+        container=False,
+    )
 
 
 def _html(value: str, elem_id: str | None = None, live: bool = False) -> gr.HTML:

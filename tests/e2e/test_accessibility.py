@@ -172,3 +172,21 @@ def test_a_fault_would_be_found(visit_scripted: Visit) -> None:
     page = visit_scripted()
     page.evaluate("document.body.insertAdjacentHTML('beforeend', '<button></button>')")
     assert any(fault.startswith("button-name") for fault in faults(page))
+
+
+SMALL = """() => [
+  ...document.querySelectorAll("button, summary, input, textarea, a, .segmented label")]
+  .filter(each => each.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
+  .map(each => [each, each.getBoundingClientRect()])
+  .filter(([each, box]) => box.height < 44 || (box.width < 44 && each.matches("button")))
+  .map(([each, box]) => `${each.outerHTML.slice(0, 80)}: ${box.width} x ${box.height}`)"""
+
+
+def test_a_finger_meets_44_pixels_on_a_phone(visit_scripted: Visit) -> None:
+    page = visit_scripted(width=390)
+    page.locator(".visitor").first.click()
+    recommend(page, WAIT_MS)
+    open_everything(page)
+    assert page.locator("button:visible").count() > 20
+    assert page.evaluate(SMALL) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

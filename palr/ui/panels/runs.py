@@ -14,7 +14,7 @@ _PANEL = """
     <button type="button" class="quiet" data-runs="open" data-runs-open>Open a file</button>
     <input type="file" data-runs-file accept=".json,application/json" hidden>
   </p>
-  <input type="text" class="runs-address" data-runs-address readonly hidden
+  <input type="text" class="text-field" data-runs-address readonly hidden
     aria-label="Link to these picks and settings">
   <p class="muted" role="status" data-runs-said></p>
   <h3>Runs in this browser</h3>
