@@ -13,7 +13,7 @@ HISTORY_LIMIT = 20  # items that a prompt shows at most (paper, section 2.2)
 
 
 @dataclass(frozen=True)
-class Visitor:
+class Persona:
     """A ready-made visitor.
 
     Attributes:
@@ -43,7 +43,7 @@ class Domain:
         open_instruction: The task without candidates, likewise.
         history_intro: The words before the history, likewise.
         names_ids: Whether prompts name an item as ``ID (label)``, as the paper does for products.
-        visitors: Ready-made visitors.
+        personas: Ready-made visitors.
     """
 
     key: str
@@ -58,7 +58,7 @@ class Domain:
     open_instruction: str
     history_intro: str
     names_ids: bool
-    visitors: tuple[Visitor, ...]
+    personas: tuple[Persona, ...]
 
     def history(self, picks: Sequence[Item]) -> tuple[Item, ...]:
         """The interaction history (paper, Figure 1): the picks, oldest first.
@@ -88,8 +88,8 @@ MOVIES = Domain(
     open_instruction="Recommend {k} other movies based on user's watching history.",
     history_intro="User watched movies",
     names_ids=False,
-    visitors=(
-        Visitor(
+    personas=(
+        Persona(
             "Family film night",
             "Animation and fairy tales",
             (
@@ -101,7 +101,7 @@ MOVIES = Domain(
                 "Mary Poppins (1964)",
             ),
         ),
-        Visitor(
+        Persona(
             "Space opera fan",
             "Starships, aliens and empires",
             (
@@ -113,7 +113,7 @@ MOVIES = Domain(
                 "Star Trek: First Contact (1996)",
             ),
         ),
-        Visitor(
+        Persona(
             "Crime and noir",
             "Gangsters, heists and detectives",
             (
@@ -125,7 +125,7 @@ MOVIES = Domain(
                 "Chinatown (1974)",
             ),
         ),
-        Visitor(
+        Persona(
             "Hopeless romantic",
             "Love stories old and new",
             (
@@ -137,7 +137,7 @@ MOVIES = Domain(
                 "Titanic (1997)",
             ),
         ),
-        Visitor(
+        Persona(
             "Up all night",
             "Horror, from classic to slasher",
             (
@@ -164,8 +164,8 @@ BEAUTY = Domain(
     open_instruction="Recommend {k} other items based on user's history.",
     history_intro="User has purchased the following products",
     names_ids=True,
-    visitors=(
-        Visitor(
+    personas=(
+        Persona(
             "Nail art at home",
             "Lacquers and top coats",
             (
@@ -176,7 +176,7 @@ BEAUTY = Domain(
                 "china glaze",
             ),
         ),
-        Visitor(
+        Persona(
             "Gentle skin care",
             "Hydration for sensitive skin",
             (
@@ -187,7 +187,7 @@ BEAUTY = Domain(
                 "vanicream",
             ),
         ),
-        Visitor(
+        Persona(
             "Full glam",
             "Eyes, lips and a long-lasting base",
             (
@@ -198,7 +198,7 @@ BEAUTY = Domain(
                 "mac lipstick",
             ),
         ),
-        Visitor(
+        Persona(
             "Curls and care",
             "Shampoo, oils and styling",
             (
@@ -209,7 +209,7 @@ BEAUTY = Domain(
                 "ouidad",
             ),
         ),
-        Visitor(
+        Persona(
             "Fragrance wardrobe",
             "From fresh citrus to warm amber",
             (

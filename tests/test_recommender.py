@@ -31,7 +31,7 @@ def domain(request):
 
 def visitors_picks(runtime, domain):
     catalog = runtime.catalog(domain)
-    return list(catalog.visitor_picks(catalog.domain.visitors[0]))
+    return list(catalog.persona_picks(catalog.domain.personas[0]))
 
 
 def test_the_trace_holds_every_intermediate_value(runtime, domain):

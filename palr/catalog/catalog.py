@@ -14,7 +14,7 @@ from palr.data.progress import Progress, silent
 from palr.data.readers import RawDataset
 from palr.data.store import DamagedCatalogError, Database, DatasetInfo
 from palr.data.titles import split_title
-from palr.domains import DOMAINS, Domain, Visitor
+from palr.domains import DOMAINS, Domain, Persona
 from palr.errors import CatalogError, UnknownItemError
 from palr.types import Item
 
@@ -79,9 +79,9 @@ class Catalog:
         """Best matches for whatever was typed; see `TitleIndex.search`."""
         return self._index.search(query, limit)
 
-    def visitor_picks(self, visitor: Visitor) -> tuple[Item, ...]:
+    def persona_picks(self, persona: Persona) -> tuple[Item, ...]:
         """The first match of each query, each item once; queries that match nothing are skipped."""
-        hits = (self._index.search(query, limit=1, exact=True) for query in visitor.queries)
+        hits = (self._index.search(query, limit=1, exact=True) for query in persona.queries)
         return tuple(dict.fromkeys(hit[0] for hit in hits if hit))
 
     @property

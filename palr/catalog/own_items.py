@@ -12,7 +12,7 @@ from palr.catalog.catalog import Catalog
 from palr.catalog.search import TitleIndex
 from palr.data.interactions import Interactions
 from palr.data.titles import clean, split_title
-from palr.domains import Visitor
+from palr.domains import Persona
 from palr.errors import PalrError
 from palr.types import Item
 
@@ -78,8 +78,8 @@ class JoinedCatalog(Catalog):
     def interactions(self) -> Interactions:
         return self._catalog.interactions()
 
-    def visitor_picks(self, visitor: Visitor) -> tuple[Item, ...]:
-        return self._catalog.visitor_picks(visitor)
+    def persona_picks(self, persona: Persona) -> tuple[Item, ...]:
+        return self._catalog.persona_picks(persona)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -185,7 +185,7 @@ def build(host: PanelHost) -> None:
         elem_id="edit-keywords",
     )
     instruction = _box("Instruction; empty is the paper's", MAX_INSTRUCTION, 2, "edit-instruction")
-    words = Words("candidate", "In this order, best first.", MAX_CANDIDATES, visitors=False)
+    words = Words("candidate", "In this order, best first.", MAX_CANDIDATES, personas=False)
     first = host.runtime.domains[0].key
     candidates = picker(host.runtime, first, "edit-candidates", words)
     prompt = _box(
