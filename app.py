@@ -6,7 +6,9 @@ import sys
 
 from palr.app import setup
 from palr.app.runtime import Runtime
+from palr.data.progress import bars_on_terminals_only
 from palr.errors import PalrError, SettingsError
+from palr.llm import get_backend
 from palr.serve import process
 from palr.serve.logs import configure
 from palr.settings import Settings, load_settings
@@ -16,8 +18,10 @@ from palr.ui.server import serve
 
 def main() -> int:
     process.prepare()
+    bars_on_terminals_only()
     try:
         settings = load_settings()
+        get_backend(settings.llm_backend)  # a wrong name is said before anything is fetched
         configure(settings.log)
         require_free_port(settings)
         setup.ensure(settings)

@@ -10,7 +10,7 @@ import typer
 from finetune.configs import CONFIGS, RECIPES, RETRIEVER, named, with_changes
 from palr.app.setup import ensure
 from palr.catalog.catalog import CatalogStore
-from palr.data.progress import Bars
+from palr.data.progress import Bars, bars_on_terminals_only
 from palr.errors import PalrError
 from palr.ranking import DEFAULT_MODE, MODES
 from palr.settings import Settings, load_settings
@@ -171,12 +171,12 @@ def evaluate(
 ) -> None:
     """Measure the whole pipeline; a killed run goes on where it stopped."""
     from finetune.evaluation.evaluate import evaluate
-    from finetune.evaluation.rankers import Contender, Sampling, contender
+    from finetune.evaluation.rankers import Sampling, System, read_system
     from finetune.evaluation.records import report
 
     settings, catalog = _open(dataset)
-    rows = [Contender("zero-shot", None, zero_shot)] if zero_shot else []
-    rows += [contender(text) for text in adapter or []]
+    rows = [System("zero-shot", None, zero_shot)] if zero_shot else []
+    rows += [read_system(text) for text in adapter or []]
     with Bars() as bars:
         records = evaluate(
             catalog,
@@ -247,6 +247,7 @@ def _open(dataset: str) -> tuple[Settings, "Catalog"]:
 
 def run() -> None:
     """Run the command line; an error that a person can mend is one line on stderr, exit code 2."""
+    bars_on_terminals_only()
     try:
         app()
     except PalrError as error:

@@ -18,7 +18,7 @@ from finetune.data.tasks import ANSWER_LIMIT, Example
 from finetune.training.train import Run, memory_guard, train
 from palr.errors import DataError
 from palr.llm.transformers import TransformersLLM, device_of
-from palr.ranking import Job, fit_ranking_prompt, rank_many
+from palr.ranking import rank_many, ranking_job
 from palr.settings import SMOLLM2, Settings
 
 if TYPE_CHECKING:
@@ -119,12 +119,9 @@ def _ranking(lists: list[Example], catalog: "Catalog", llm: TransformersLLM) -> 
     for example in lists:
         candidates = candidates_of(example, catalog)
         history = [catalog.item(item) for item in example.history]
-        prompt, names = fit_ranking_prompt(
-            catalog.domain, history, None, candidates, ANSWER_LIMIT, llm, MODE
-        )
+        job = ranking_job(catalog.domain, history, None, candidates, ANSWER_LIMIT, llm, MODE)
         begin = time.perf_counter()
-        job = Job(0, prompt, names, tuple(candidates))
-        for _ in rank_many([job], llm, ANSWER_LIMIT, MODE):
+        for _ in rank_many([job], llm):
             pass
         took.append(time.perf_counter() - begin)
     return statistics.median(took[1:] or took)

@@ -13,13 +13,13 @@ from finetune.data.build import build, folder
 from finetune.data.dataset import MANIFEST, read_manifest
 from finetune.evaluation.calibrate import calibrate
 from finetune.evaluation.evaluate import evaluate
-from finetune.evaluation.rankers import Contender, Sampling, contender
+from finetune.evaluation.rankers import Sampling, System, read_system
 from finetune.evaluation.records import report
-from finetune.training.adapters import WEIGHTS
 from finetune.training.record import read_record
 from finetune.training.train import Run, train
 from palr.data.progress import Bars
 from palr.errors import PalrError
+from palr.llm.adapters import WEIGHTS
 from palr.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def reproduce(
     """
     named(CONFIGS, config)  # before an hour is spent on data
     say(f"{config} on {catalog.dataset}: {EXPECTED[config]}")
-    rows = [Contender("zero-shot")]
+    rows = [System("zero-shot")]
     for name, recipe, changes in STEPS:
         # 1. Instruction data out of the training part (section 3.3 of the paper).
         with Bars() as bars:
@@ -72,7 +72,7 @@ def reproduce(
                     calibrate(catalog, settings, out, sampling=sampling, progress=bars)
             except PalrError as error:  # the rows below tell what the adapter is worth as trained
                 say(f"not calibrated: {error}")
-        rows.append(contender(f"{name}={out}"))
+        rows.append(read_system(f"{name}={out}"))
     # 3. The whole pipeline on the test part, misses counted as zero.
     with Bars() as bars:
         records = evaluate(

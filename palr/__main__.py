@@ -13,12 +13,13 @@ from palr.app.runtime import Runtime
 from palr.app.setup import ensure
 from palr.catalog.catalog import CatalogStore
 from palr.data.datasets import DATASETS, get_dataset, read, stats
-from palr.data.progress import Bars
+from palr.data.progress import Bars, bars_on_terminals_only
 from palr.domains import DOMAINS, get_domain
 from palr.errors import PalrError
 from palr.evaluation.protocol import Part
 from palr.evaluation.records import to_json
 from palr.evaluation.report import comparison_table, table
+from palr.llm import get_backend
 from palr.ranking import MODES
 from palr.recommender import COLD_START, N_CANDIDATES
 from palr.retrieval import RETRIEVERS
@@ -33,7 +34,7 @@ from palr.runs.files import (
     resolved,
 )
 from palr.runs.report import markdown
-from palr.settings import load_settings
+from palr.settings import Settings, load_settings
 from palr.types import Asked, Recommendation
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -64,11 +65,11 @@ def setup(
     verify: Annotated[bool, typer.Option(help="Check every file's checksum, and repair.")] = False,
 ) -> None:
     """Fetch and prepare everything the default needs, so that the first start is quick."""
-    settings = load_settings()
+    settings = _settings()
     ensure(settings, verify=verify)
     runtime = Runtime(settings)
-    for domain in DOMAINS:
-        runtime.retriever(domain, COLD_START)  # embeds the catalog, where that was not done yet
+    for domain in runtime.domains:
+        runtime.retriever(domain.key, COLD_START)  # embeds the catalog, where that was not done yet
     typer.echo(f"everything is ready in {settings.home}")
 
 
@@ -77,7 +78,7 @@ def doctor() -> None:
     """Tell what is installed, cached and reachable, and what to do about the rest."""
     from palr.app.doctor import examine
 
-    findings = examine(load_settings())
+    findings = examine(_settings())
     for finding in findings:
         mark = "fix" if finding.remedy else "ok"
         typer.echo(f"{mark:4} {finding.about}: {finding.found}")
@@ -104,7 +105,7 @@ def recommend(
 ) -> None:
     """Print every stage of one run, or the trace as the page saves it."""
     get_domain(domain)
-    settings = load_settings()
+    settings = _settings()
     ensure(settings, say=lambda text: typer.echo(text, err=True))
     runtime = Runtime(settings)
     recommender = runtime.recommender(domain)
@@ -126,7 +127,7 @@ def replay_command(
         saved = read_trace(file.read_bytes())
     except OSError as error:
         raise PalrError(f"cannot read {file}: {error.strerror}") from error
-    settings = load_settings()
+    settings = _settings()
     ensure(settings, say=lambda text: typer.echo(text, err=True))
     runtime = Runtime(settings)
     recommender = runtime.recommender(saved.trace.domain)
@@ -165,7 +166,7 @@ def bench_ranking_command(
     from palr.bench.ranking import bench_ranking
 
     get_domain(domain)
-    settings = load_settings()
+    settings = _settings()
     ensure(settings, say=lambda text: typer.echo(text, err=True))
     runtime = Runtime(settings)
 
@@ -201,7 +202,7 @@ def bench_retrieval_command(
     """Time candidates for one visitor, in batches and in catalogs up to 100 times larger."""
     from palr.bench.retrieval import bench_retrieval, largest_served
 
-    settings = load_settings()
+    settings = _settings()
     store = CatalogStore(settings.catalog_url)
     catalog = store.open(dataset) if dataset else largest_served(model, store, settings)
     say = partial(typer.echo, err=json_file == Path("-"))
@@ -225,7 +226,7 @@ def train_retriever(
     """Train a retriever and print its run record; a killed run resumes."""
     from palr.training.train import train
 
-    settings = load_settings()
+    settings = _settings()
     catalog = CatalogStore(settings.catalog_url).open(dataset)
     record = train(model, catalog, settings, seed, out, protocol=protocol)
     typer.echo(record.to_json())
@@ -250,7 +251,7 @@ def evaluate_command(
     """Measure retrievers on the whole catalog, seen items masked; keep each user's rank."""
     from palr.evaluation.experiment import measure
 
-    settings = load_settings()
+    settings = _settings()
     catalog = CatalogStore(settings.catalog_url).open(dataset)
     with Bars() as bars:
         records = measure(
@@ -279,7 +280,7 @@ def compare_command(
     from palr.evaluation.kept import KeptRanks, compare_kept
 
     check_protocol(protocol)
-    kept = KeptRanks(load_settings(), get_dataset(dataset).key, protocol, part)
+    kept = KeptRanks(_settings(), get_dataset(dataset).key, protocol, part)
     first, second = kept.recall(model), kept.recall(baseline)
     comparison, n_users = compare_kept(first, second)
     fields = {"model": first.name, "baseline": second.name, "n_users": n_users}
@@ -290,7 +291,7 @@ def compare_command(
 @data.command("install")
 def install_dataset(dataset: DatasetKey, source: Source = None) -> None:
     """Install a data set; it then replaces its domain's smaller default."""
-    settings = load_settings()
+    settings = _settings()
     key = get_dataset(dataset).key
     with Bars() as bars:
         raw = read(key, source, settings, bars)
@@ -301,13 +302,13 @@ def install_dataset(dataset: DatasetKey, source: Source = None) -> None:
 @data.command("remove")
 def remove_dataset(dataset: DatasetKey) -> None:
     """Remove an installed data set."""
-    CatalogStore(load_settings().catalog_url).remove(dataset)
+    CatalogStore(_settings().catalog_url).remove(dataset)
 
 
 @data.command("list")
 def list_datasets() -> None:
     """Show the known data sets, what is installed, and the licence of each."""
-    installed = CatalogStore(load_settings().catalog_url).installed()
+    installed = CatalogStore(_settings().catalog_url).installed()
     for key, dataset in DATASETS.items():
         mark = "installed" if key in installed else "-"
         typer.echo(f"{key:15} {mark:10} {dataset.label} ({dataset.licence})")
@@ -315,10 +316,26 @@ def list_datasets() -> None:
 
 @data.command("stats")
 def show_stats(dataset: DatasetKey, source: Source = None) -> None:
-    """Print users, items and interactions after the paper's preprocessing."""
+    """Print users, items and interactions after the paper's preprocessing.
+
+    Of what is installed, or else of the official files.
+    """
+    settings = load_settings()
+    store = CatalogStore(settings.catalog_url)
     with Bars() as bars:
-        users, items, interactions = stats(read(dataset, source, load_settings(), bars))
+        if source is None and dataset in store.installed():
+            raw = store.raw(dataset)
+        else:
+            raw = read(dataset, source, settings, bars)
+    users, items, interactions = stats(raw)
     typer.echo(f"{users:,} users / {items:,} items / {interactions:,} interactions")
+
+
+def _settings() -> Settings:
+    """The settings, all of whose values are known; raises SettingsError."""
+    settings = load_settings()
+    get_backend(settings.llm_backend)
+    return settings
 
 
 def _deliver(content: str, json_file: Path | None, text: str) -> None:
@@ -359,6 +376,7 @@ def report(trace: Recommendation) -> str:
 
 def run() -> None:
     """Run the command line; an error that a person can mend is one line on stderr, exit code 2."""
+    bars_on_terminals_only()
     try:
         app()
     except PalrError as error:

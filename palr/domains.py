@@ -9,12 +9,18 @@ from dataclasses import dataclass
 from palr.errors import PalrError
 from palr.types import Item
 
-HISTORY_LIMIT = 20  # items that a prompt shows at most (paper, section 4.2)
+HISTORY_LIMIT = 20  # items that a prompt shows at most (paper, section 2.2)
 
 
 @dataclass(frozen=True)
-class Visitor:
-    """A ready-made visitor; each query stands for the catalog's first match, oldest pick first."""
+class Persona:
+    """A ready-made visitor.
+
+    Attributes:
+        name: Their name on the page.
+        blurb: What they like, in a few words.
+        queries: Searches whose first matches are their picks, oldest first.
+    """
 
     name: str
     blurb: str
@@ -25,11 +31,19 @@ class Visitor:
 class Domain:
     """Wording and data of one domain.
 
-    ``datasets`` are in order of preference: the first that is installed serves the page.
-    ``instruction``, ``open_instruction`` (the same without candidates) and ``history_intro`` are
-    the paper's wording (figures 2 and 3); ``names_ids`` says that prompts name an item as
-    ``ID (label)``, as the paper does for products. ``taste`` turns a list of keywords into what a
-    profile says a person likes.
+    Attributes:
+        key: Its name on the command line.
+        label: Its name on the page.
+        noun: What an item is called; ``nouns`` is the plural.
+        verb: What a person did with an item, such as "watched".
+        person: What a person is called, such as "viewer".
+        taste: What a profile says a person likes, with ``{keywords}``.
+        datasets: Keys of its data sets; the first that is installed serves the page.
+        instruction: The task with candidates, in the paper's words (section 2.2).
+        open_instruction: The task without candidates, likewise.
+        history_intro: The words before the history, likewise.
+        names_ids: Whether prompts name an item as ``ID (label)``, as the paper does for products.
+        personas: Ready-made visitors.
     """
 
     key: str
@@ -44,10 +58,13 @@ class Domain:
     open_instruction: str
     history_intro: str
     names_ids: bool
-    visitors: tuple[Visitor, ...]
+    personas: tuple[Persona, ...]
 
     def history(self, picks: Sequence[Item]) -> tuple[Item, ...]:
-        """The picks, oldest first, each item once (its latest position counts)."""
+        """The interaction history (paper, Figure 1): the picks, oldest first.
+
+        An item that was picked twice is kept at its latest position.
+        """
         latest = {item.id: position for position, item in enumerate(picks)}
         return tuple(item for position, item in enumerate(picks) if latest[item.id] == position)
 
@@ -71,8 +88,8 @@ MOVIES = Domain(
     open_instruction="Recommend {k} other movies based on user's watching history.",
     history_intro="User watched movies",
     names_ids=False,
-    visitors=(
-        Visitor(
+    personas=(
+        Persona(
             "Family film night",
             "Animation and fairy tales",
             (
@@ -84,7 +101,7 @@ MOVIES = Domain(
                 "Mary Poppins (1964)",
             ),
         ),
-        Visitor(
+        Persona(
             "Space opera fan",
             "Starships, aliens and empires",
             (
@@ -96,7 +113,7 @@ MOVIES = Domain(
                 "Star Trek: First Contact (1996)",
             ),
         ),
-        Visitor(
+        Persona(
             "Crime and noir",
             "Gangsters, heists and detectives",
             (
@@ -108,7 +125,7 @@ MOVIES = Domain(
                 "Chinatown (1974)",
             ),
         ),
-        Visitor(
+        Persona(
             "Hopeless romantic",
             "Love stories old and new",
             (
@@ -120,7 +137,7 @@ MOVIES = Domain(
                 "Titanic (1997)",
             ),
         ),
-        Visitor(
+        Persona(
             "Up all night",
             "Horror, from classic to slasher",
             (
@@ -147,8 +164,8 @@ BEAUTY = Domain(
     open_instruction="Recommend {k} other items based on user's history.",
     history_intro="User has purchased the following products",
     names_ids=True,
-    visitors=(
-        Visitor(
+    personas=(
+        Persona(
             "Nail art at home",
             "Lacquers and top coats",
             (
@@ -159,7 +176,7 @@ BEAUTY = Domain(
                 "china glaze",
             ),
         ),
-        Visitor(
+        Persona(
             "Gentle skin care",
             "Hydration for sensitive skin",
             (
@@ -170,7 +187,7 @@ BEAUTY = Domain(
                 "vanicream",
             ),
         ),
-        Visitor(
+        Persona(
             "Full glam",
             "Eyes, lips and a long-lasting base",
             (
@@ -181,7 +198,7 @@ BEAUTY = Domain(
                 "mac lipstick",
             ),
         ),
-        Visitor(
+        Persona(
             "Curls and care",
             "Shampoo, oils and styling",
             (
@@ -192,7 +209,7 @@ BEAUTY = Domain(
                 "ouidad",
             ),
         ),
-        Visitor(
+        Persona(
             "Fragrance wardrobe",
             "From fresh citrus to warm amber",
             (

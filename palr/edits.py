@@ -7,7 +7,7 @@ from palr.catalog.catalog import Catalog
 from palr.errors import PalrError, UnknownItemError
 from palr.llm.base import LLM
 from palr.prompts import as_sent
-from palr.ranking import answer_tokens
+from palr.ranking import Job, answer_tokens
 from palr.types import Edits, Item, Keyword, Profile, Prompt, Segment
 
 MAX_KEYWORDS, MAX_KEYWORD, MAX_PROFILE, MAX_INSTRUCTION, MAX_PROMPT = 12, 60, 1000, 600, 16_000
@@ -78,23 +78,22 @@ def edited_profile(
     return profile
 
 
-def edited_prompt(
-    prompt: Prompt, names: Sequence[str], edits: Edits, llm: LLM, k: int
-) -> tuple[Prompt, tuple[str, ...]]:
-    """The prompt that is sent, and a note where its text is the visitor's.
+def edited_job(job: Job, edits: Edits, llm: LLM) -> tuple[Job, tuple[str, ...]]:
+    """The job with the prompt that is sent, and a note where its text is the visitor's.
 
     Raises:
         EditError: it does not fit into the model's context together with an answer.
     """
     notes: tuple[str, ...] = ()
+    prompt, names = job.prompt, job.names
     if edits.prompt is not None:
         prompt = as_sent(Prompt((Segment("edited", edits.prompt),)), llm)
         notes = (f"the prompt's text was edited: only the {len(names)} candidates can come out",)
-    room = llm.context_length - answer_tokens(names, k, llm)
+    room = llm.context_length - answer_tokens(names, job.k, llm)
     if edits.made and prompt.tokens is not None and prompt.tokens > room:
         what = "prompt" if edits.prompt is not None else "instruction or the profile"
         raise EditError(
             f"the prompt has {prompt.tokens:,} tokens, and {llm.name} takes {max(room, 0):,} "
             f"beside its answer: shorten the {what}"
         )
-    return prompt, notes
+    return replace(job, prompt=prompt), notes

@@ -21,6 +21,10 @@ class UnknownItemError(PalrError):
     """A pick names no item of the catalog."""
 
 
+class UnwritableError(PalrError, OSError):
+    """A file cannot be written: no permission, no folder, or no space."""
+
+
 class RetrieverUnavailableError(PalrError):
     """A retriever cannot serve: it lacks weights or interactions, or knows none of the picks."""
 

@@ -30,10 +30,11 @@ _DECADE = re.compile(r"\d{4}s")
 _WORD = re.compile(r"[\w'&-]+")
 
 
-def write_profile(history: Sequence[Item], catalog: Catalog, llm: LLM) -> Generator[Profile]:
-    """Stream the profile: each yield holds what is written so far; the last one is complete.
+def write_profile(history: Sequence[Item], catalog: Catalog, llm: LLM) -> Generator[Profile | None]:
+    """Stream the profile: each one holds what is written so far; the last one is complete.
 
-    Closing the iterator stops the model within one forward pass.
+    None comes wherever the work can be stopped; closing the iterator stops the model within one
+    forward pass.
 
     Raises:
         LLMError: the model failed.
@@ -134,7 +135,7 @@ def _grounded(
     catalog: Catalog,
     llm: TokenLLM,
     support: dict[str, tuple[str, ...]],
-) -> Iterator[Profile]:
+) -> Iterator[Profile | None]:
     assert profile.prompt is not None
     decoder = llm.start(profile.prompt.text, profile.prompt.beginning)
     options = list(support)
@@ -143,7 +144,7 @@ def _grounded(
     raw = "Keywords: "
     for choice in select(llm, decoder, options, N_KEYWORDS, weights):
         if choice is None:
-            yield profile
+            yield None
             continue
         text = options[choice.index]
         raw += (", " if profile.keywords else "") + text
@@ -160,10 +161,12 @@ def _grounded(
             continue
         space = " " if profile.text else ""
         for choice in select(llm, decoder, [space + s for s in sentences], k=1):
-            if choice:
-                said = space + sentences[choice.index]
-                raw += said
-                profile = replace(profile, text=profile.text + said, raw=raw)
+            if choice is None:
+                yield None
+                continue
+            said = space + sentences[choice.index]
+            raw += said
+            profile = replace(profile, text=profile.text + said, raw=raw)
             yield profile
 
 
@@ -224,14 +227,14 @@ def _observations(
 
 def _parsed(
     profile: Profile, catalog: Catalog, llm: LLM, support: dict[str, tuple[str, ...]]
-) -> Iterator[Profile]:
+) -> Iterator[Profile | None]:
     """Read keywords and sentences out of free text; drop and report what no pick supports."""
     assert profile.prompt is not None
     raw = ""
     with closing(llm.generate(profile.prompt.text, max_tokens=_ANSWER_TOKENS)) as pieces:
         for piece in pieces:
-            raw += piece
-            yield replace(profile, raw=raw)
+            raw += piece or ""
+            yield replace(profile, raw=raw) if piece else None
     named = [keyword for keyword in support if re.search(rf"\b{re.escape(keyword)}\b", raw, re.I)]
     named.sort(key=lambda keyword: raw.casefold().index(keyword.casefold()))
     missing = [keyword for keyword in support if keyword not in named]

@@ -12,20 +12,18 @@ from typing import TypeVar
 from palr.catalog.catalog import Catalog
 from palr.catalog.own_items import is_own
 from palr.domains import HISTORY_LIMIT
-from palr.edits import check, chosen_items, edited_profile, edited_prompt
+from palr.edits import check, chosen_items, edited_job, edited_profile
 from palr.errors import LLMError, PalrError, RetrieverUnavailableError
-from palr.llm.base import LLM, TokenLLM
+from palr.llm.base import LLM, TokenLLM, last
 from palr.profile import fit_profile_prompt, supported_keywords, write_profile
 from palr.ranking import (
-    DEFAULT_MODE,
-    MODES,
-    fit_ranking_prompt,
+    default_mode,
     mixed_ranking,
     rank,
     ranking_beginning,
+    ranking_job,
     scored_mode,
 )
-from palr.ranking.modes import weights_of
 from palr.retrieval.base import Retriever, retrieve, scored
 from palr.retrieval.own_items import Embed, join
 from palr.types import Asked, Candidate, Item, Profile, RankedItem, Ranking, Recommendation
@@ -66,8 +64,7 @@ class Recommender:
 
     def recommend(self, picks: Sequence[Item], asked: Asked = DEFAULT) -> Recommendation:
         """Run every stage and return the complete trace; arguments and errors as in `stream`."""
-        *_, trace = self.stream(picks, asked)
-        return trace
+        return last(self.stream(picks, asked))
 
     def stream(
         self,
@@ -76,20 +73,19 @@ class Recommender:
         *,
         patience: float | None = None,
         earlier: Recommendation | None = None,
-    ) -> Generator[Recommendation]:
-        """Yield the trace anew each time it grows; closing the iterator cancels the run.
+    ) -> Generator[Recommendation | None]:
+        """Yield the trace anew each time it grows, and None wherever the run can be cancelled.
 
-        The very same trace may come again: between any two forward passes of the model there is a
-        yield, so that a run can be cancelled there.
+        Closing the iterator cancels the run.
 
-        ``picks`` run oldest first. The retriever sees them all; the LLM sees the last 20.
-
-        ``patience``: seconds that the LLM may take. Where it takes longer, fails or cannot be
-        loaded, the ranking is the retriever's order, and ``fallback`` of the trace says why. None
-        waits for ever and raises.
-
-        ``earlier``: a run over the same picks, whose profile is taken where it was written from
-        the same and would come out the same.
+        Args:
+            picks: Oldest first. The retriever sees them all; the LLM sees the last 20.
+            asked: How to run.
+            patience: Seconds that the LLM may take. Where it takes longer, fails or cannot be
+                loaded, the ranking is the retriever's order, and ``fallback`` of the trace says
+                why. None waits for ever and raises.
+            earlier: A run over the same picks, whose profile is taken where it would come out the
+                same.
 
         Raises:
             PalrError: there is no pick, no retriever can serve the picks, or an edit is too long
@@ -120,10 +116,6 @@ class Recommender:
     def model(self, adapter: str | None = None) -> LLM:
         """The language model with an adapter, None for the configured one; raises LLMError."""
         return self._model(adapter)
-
-    def model_of(self, trace: Recommendation) -> LLM:
-        """The language model as it ranked in a run; raises LLMError."""
-        return _behind(self._model(trace.asked.adapter), trace.retriever)
 
     def retriever(self, name: str | None = None) -> Retriever:
         """A retriever by its name; raises RetrieverUnavailableError."""
@@ -168,7 +160,7 @@ class Recommender:
         asked: Asked,
         patience: float | None,
         earlier: Recommendation | None,
-    ) -> Generator[Recommendation]:
+    ) -> Generator[Recommendation | None]:
         clock = _Clock()
         domain, catalog = self.catalog.domain, self.catalog
         check(asked.edits)
@@ -192,14 +184,15 @@ class Recommender:
                 llm = self._model(asked.adapter)
                 mode = asked.mode or default_mode(llm)
                 mode = scored_mode(asked.mode, llm) if asked.ranker == "mix" else mode
-                trace = replace(trace, llm=_llm_name(llm), adapter=llm.adapter, mode=mode)
-                trace = replace(trace, notes=(*trace.notes, *_of_adapter(llm, mode)))
+                tuned = llm.adapter.name if llm.adapter else None
+                trace = replace(trace, llm=_llm_name(llm), adapter=tuned, mode=mode)
+                trace = replace(trace, notes=(*trace.notes, *_untrained_mode(llm, mode)))
                 clock.restart()  # waiting for the model to load is not part of the profile's time
                 deadline = time.monotonic() + (math.inf if patience is None else patience)
             for profile in _until(deadline, self._profiles(shown, asked, llm, earlier)):
-                if profile is not trace.profile:
+                if profile is not None:
                     trace = replace(trace, profile=profile)
-                yield trace
+                yield trace if profile is not None else None
         except LLMError as error:
             if patience is None:
                 raise
@@ -214,27 +207,25 @@ class Recommender:
         yield trace
 
         if llm is not None:
-            llm = _behind(llm, used)
-            prior, spread = weights_of(llm, trace.mode)
-            trace = replace(trace, prior=prior, spread=spread)
-            instruction = asked.edits.instruction
-            prompt, names = fit_ranking_prompt(
+            job = ranking_job(
                 *(domain, shown, trace.profile, candidates, asked.k, llm, trace.mode),
-                instruction=instruction,
+                retriever=used,
+                instruction=asked.edits.instruction,
             )
-            prompt, notes = edited_prompt(prompt, names, asked.edits, llm, asked.k)
-            trace = replace(trace, prompt=prompt, notes=trace.notes + notes)
+            job, notes = edited_job(job, asked.edits, llm)
+            trace = replace(trace, prior=job.mix.prior, spread=job.mix.spread)
+            trace = replace(trace, prompt=job.prompt, notes=trace.notes + notes)
             yield trace
             mix = asked.ranker == "mix"
+            job = replace(job, k=len(candidates)) if mix else job
             try:
-                k = len(candidates) if mix else asked.k
-                for ranking in _until(
-                    deadline, rank(prompt, names, candidates, llm, k, trace.mode)
-                ):
+                for ranking in _until(deadline, rank(job, llm)):
+                    if ranking is None:
+                        yield None
+                        continue
                     if mix:
-                        ranking = mixed_ranking(ranking, candidates, asked.k, trace.prior)
-                    if ranking != trace.ranking:
-                        trace = replace(trace, ranking=ranking)
+                        ranking = mixed_ranking(ranking, candidates, asked.k, job.mix)
+                    trace = replace(trace, ranking=ranking)
                     yield trace
             except LLMError as error:
                 if patience is None:
@@ -266,7 +257,7 @@ class Recommender:
         asked: Asked,
         llm: LLM | None,
         earlier: Recommendation | None,
-    ) -> Generator[Profile]:
+    ) -> Generator[Profile | None]:
         """The profile as it grows, with the visitor's edits once it is whole; ``earlier`` gives it
         where it was written from the same."""
         edits = asked.edits
@@ -279,8 +270,9 @@ class Recommender:
             if known is not None:
                 profile = known
             else:
-                for profile in write_profile(shown, self.catalog, self._writer(llm)):
-                    yield profile
+                for grown in write_profile(shown, self.catalog, self._writer(llm)):
+                    profile = grown or profile
+                    yield grown
         if edits.profile is not None or edits.keywords is not None:
             support = supported_keywords(shown, self.catalog)
             profile = edited_profile(profile, edits, support)
@@ -327,20 +319,17 @@ def _same_profile(earlier: Recommendation, shown: Sequence[Item], llm: LLM) -> b
     )
 
 
-def _behind(llm: LLM, retriever: str | None) -> LLM:
-    """The model with what its adapter's scores count behind this retriever."""
-    return llm.behind(retriever) if retriever and isinstance(llm, TokenLLM) else llm
-
-
-def _of_adapter(llm: LLM, mode: str) -> tuple[str, ...]:
-    if not llm.modes or mode in llm.modes:
+def _untrained_mode(llm: LLM, mode: str) -> tuple[str, ...]:
+    """A note where the adapter was not trained for the mode."""
+    adapter = llm.adapter
+    if adapter is None or not adapter.modes or mode in adapter.modes:
         return ()
-    trained = " and ".join(repr(name) for name in llm.modes)
-    return (f"the adapter {llm.adapter} was trained for {trained}, not for {mode!r}",)
+    trained = " and ".join(repr(name) for name in adapter.modes)
+    return (f"the adapter {adapter.name} was trained for {trained}, not for {mode!r}",)
 
 
 def _on_own_items(retriever: Retriever, candidates: Sequence[Candidate]) -> tuple[str, ...]:
-    """Where the rank of an item comes from that the retriever cannot know."""
+    """Notes on the visitor's own items among the candidates, which the retriever never learnt."""
     if retriever.name == COLD_START:
         return ()
     return tuple(
@@ -351,10 +340,10 @@ def _on_own_items(retriever: Retriever, candidates: Sequence[Candidate]) -> tupl
     )
 
 
-def _until(deadline: float, pieces: Generator[_T]) -> Generator[_T]:
+def _until(deadline: float, pieces: Iterator[_T]) -> Generator[_T]:
     """What ``pieces`` yields; LLMError where it goes on after ``deadline`` (`time.monotonic`)."""
     late = False
-    with closing(pieces):
+    with closing(pieces):  # type: ignore[type-var]  # a generator, behind its narrower type
         for piece in pieces:
             if late:
                 raise LLMError(
@@ -367,11 +356,6 @@ def _until(deadline: float, pieces: Generator[_T]) -> Generator[_T]:
 def _retrievers_order(candidates: Sequence[Candidate], k: int) -> Ranking:
     items = enumerate(candidates[:k], start=1)
     return Ranking(tuple(RankedItem(c.item, place, c.rank) for place, c in items))
-
-
-def default_mode(llm: LLM) -> str:
-    """The mode that the model's adapter was trained for first, else the paper's."""
-    return next((mode for mode in llm.modes if mode in MODES), DEFAULT_MODE)
 
 
 class _Clock:
@@ -395,4 +379,4 @@ class _Clock:
 
 
 def _llm_name(llm: LLM) -> str:
-    return f"{llm.name} + {llm.adapter}" if llm.adapter else llm.name
+    return f"{llm.name} + {llm.adapter.name}" if llm.adapter else llm.name

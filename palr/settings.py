@@ -66,9 +66,7 @@ class Settings(BaseSettings):
     retriever: str = Field(
         "auto", description="auto, or a retriever such as sasrec; auto takes the best available."
     )
-    llm_backend: Literal["transformers", "http", "scripted"] = Field(
-        "transformers", description="Which LLM backend runs the model."
-    )
+    llm_backend: str = Field("transformers", description="Which LLM backend runs the model.")
     llm: str = Field(
         SMOLLM2, description=f"{SMOLLM2}, a hub id, a folder, or the served model's name."
     )

@@ -1,6 +1,6 @@
-"""Text of strangers on its way out: control characters made visible, Markdown made plain.
+"""Escaping of untrusted text for output: control characters made visible, Markdown made plain.
 
-A browser or a terminal obeys control characters wherever they stand: a title could turn around the
+Browsers and terminals obey control characters anywhere in a text: one in a title could reverse the
 words that follow it.
 
 >>> visible("\\u202egpj.exe")
@@ -22,18 +22,18 @@ _TICKS = re.compile("`+")
 
 
 def visible(text: str) -> str:
-    """Control characters as escapes that JSON and people can read."""
+    """Replace control characters by escapes such as ``\\u202e``."""
     return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def plain(text: str) -> str:
-    """Text as one line of Markdown that shows as it is, in table cells too."""
+    """One line of Markdown that shows the text unchanged, in table cells too."""
     line = " ".join(visible(text).split())
     return _BULLET.sub(r"\1\\\2", _MARKUP.sub(r"\\\g<0>", line))
 
 
 def fenced(text: str) -> str:
-    """Text as a block of code, whatever fences it contains itself."""
+    """A Markdown code block of the text, with a fence longer than any in it."""
     longest = max((len(ticks) for ticks in _TICKS.findall(text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{visible(text)}\n{fence}"

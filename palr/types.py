@@ -20,9 +20,14 @@ from pydantic import Field, TypeAdapter
 class Item:
     """One film or product of a catalog.
 
-    ``title`` is in display order ("The Matrix", not "Matrix, The") and carries no year;
-    ``popularity`` is the number of users who interacted with the item, 0 where the catalog
-    has no interactions.
+    Attributes:
+        id: Its id in the data set.
+        title: In display order ("The Matrix", not "Matrix, The"), without the year.
+        year: Year of a film.
+        brand: Brand of a product.
+        size: Size of a product, as the shop writes it.
+        keywords: Genres, categories or tags.
+        popularity: Users who interacted with it; 0 where the catalog has no interactions.
     """
 
     id: str
@@ -48,9 +53,13 @@ def _starts_with(title: str, brand: str) -> bool:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An item that a retriever proposes; ``rank`` counts from 1, higher ``score`` is better.
+    """An item that a retriever proposes (paper, section 2.1).
 
-    ``steer`` is the part of the score that a wish and the profile added to the retriever's own.
+    Attributes:
+        item: The item.
+        rank: Its rank by the retriever, from 1.
+        score: Its score, higher is better; see `palr.retrieval.base.Retriever.score`.
+        steer: The part of the score that a wish and the profile added to the retriever's own.
     """
 
     item: Item
@@ -61,10 +70,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Keyword:
-    """A keyword of the profile with the picks that carry it.
+    """A keyword of the profile.
 
-    ``logprob`` is the LLM's log-probability of choosing it among the supported keywords that
-    remained, or None where the backend reports no probabilities.
+    Attributes:
+        text: The keyword.
+        support: Ids of the picks that carry it.
+        logprob: The LLM's log-probability of choosing it among the supported keywords that were
+            left; None where the backend reports no probabilities.
     """
 
     text: str
@@ -77,9 +89,12 @@ Part = Literal["instruction", "history", "profile", "wish", "candidates", "frame
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a prompt; ``part`` says which stage of the data path it comes from.
+    """A part of a prompt's text.
 
-    ``tokens`` is its length by itself, None before a model has seen it.
+    Attributes:
+        part: The stage of the data path that it comes from.
+        text: Its text.
+        tokens: Its length in tokens; None before a model has read it.
     """
 
     part: Part
@@ -89,9 +104,13 @@ class Segment:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A natural-language prompt in its parts, and what had to be cut to fit the context.
+    """A natural-language prompt (paper, Figures 1 and 2).
 
-    ``rendered`` is the text exactly as the model received it, chat markup included.
+    Attributes:
+        segments: Its text in parts.
+        cuts: What was cut to fit the model's context, in words.
+        rendered: The text exactly as the model received it, chat markup included.
+        tokens: Length of ``rendered`` in tokens; None before a model has read it.
     """
 
     segments: tuple[Segment, ...]
@@ -113,10 +132,14 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Profile:
-    """The natural-language user profile (paper, section 3.1).
+    """The natural-language user profile (paper, section 2.1 and Figure 2).
 
-    ``raw`` is the model's output before anything unsupported was removed; ``repairs`` says what
-    was removed and why.
+    Attributes:
+        keywords: What the person likes, each keyword supported by picks.
+        text: The same in sentences.
+        prompt: What the model was asked.
+        raw: Its output before anything unsupported was removed.
+        repairs: What was removed, and why.
     """
 
     keywords: tuple[Keyword, ...] = ()
@@ -128,7 +151,15 @@ class Profile:
 
 @dataclass(frozen=True)
 class RankedItem:
-    """A recommendation; ``logprob`` as in `Keyword`, over the candidates that remained."""
+    """A recommendation.
+
+    Attributes:
+        item: The item.
+        rank: Its rank, from 1.
+        retriever_rank: Its rank by the retriever, from 1.
+        logprob: The LLM's log-probability of choosing it among the candidates that were left; None
+            where the backend reports no probabilities.
+    """
 
     item: Item
     rank: int
@@ -137,13 +168,20 @@ class RankedItem:
 
     @property
     def movement(self) -> int:
-        """Places gained against the retriever's order; negative when the item fell."""
+        """Ranks gained over the retriever's order; negative where the item fell."""
         return self.retriever_rank - self.rank
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """What the LLM selected, best first, and the output it was read from."""
+    """The items that the LLM selected (paper, section 2.1: item recommendation).
+
+    Attributes:
+        items: The recommendations, best first.
+        raw: The output that they were read from.
+        repairs: What was wrong with the output, and how it was completed.
+        forward_passes: Forward passes of the model; None where the backend does not count them.
+    """
 
     items: tuple[RankedItem, ...] = ()
     raw: str = ""
@@ -153,10 +191,15 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Edits:
-    """What a visitor puts in place of what a stage gave; None leaves it alone.
+    """What a visitor puts in the place of a stage's result; None leaves the result alone.
 
-    ``profile`` is the profile's text, ``candidates`` are ids in order. ``prompt`` is the whole
-    prompt as it is before chat markup: whatever it says, only the candidates can be recommended.
+    Attributes:
+        profile: The profile's text.
+        keywords: The profile's keywords.
+        instruction: The prompt's instruction.
+        candidates: Ids of the candidates, in order.
+        prompt: The whole prompt without chat markup. Whatever it says, only the candidates can be
+            recommended.
     """
 
     profile: str | None = None
@@ -167,7 +210,7 @@ class Edits:
 
     @property
     def made(self) -> tuple[str, ...]:
-        """Names of what was edited.
+        """Names of the edited fields.
 
         >>> Edits(keywords=(), prompt="Hello").made
         ('keywords', 'prompt')
@@ -231,17 +274,22 @@ Ranker = Literal["llm", "mix", "retriever"]
 
 @dataclass(frozen=True)
 class Asked:
-    """How a run is asked for: with the same picks they give the same run again.
+    """The options of a run; the same picks and options give the same run again.
 
-    ``retriever`` and ``mode`` are names of `RETRIEVERS` and `MODES`, None for the configured or
-    the adapter's own; ``adapter`` is one of `Runtime.adapters`, None for the configured one.
-    ``n_candidates`` are retrieved (paper, section 4.2: the top 50 of SASRec), ``k`` recommended.
-
-    ``ranker`` says whose order it is: the language model's, the retriever's own, or a mix of both
-    scores. The prompts show the last ``n_history`` picks, and the profile where ``with_profile``.
-
-    ``wish`` is what is asked for beyond the picks. ``profile_weight``, from 0 to 1, says how much
-    the keywords of the profile move the candidates (`palr.retrieval.steer`).
+    Attributes:
+        retriever: A key of `RETRIEVERS`; None for the configured one.
+        mode: A key of `MODES`; None for the adapter's own.
+        n_candidates: Candidates to retrieve; the paper takes the top 50 of SASRec (section 3.2).
+        k: Items to recommend.
+        adapter: One of `Runtime.adapters`; None for the configured one.
+        ranker: Who ranks the candidates: the LLM, the retriever, or a mix of both scores.
+        n_history: Latest picks that the prompts show (paper, section 2.2: at most 20).
+        with_profile: Whether the ranking prompt shows the profile.
+        edits: The visitor's edits.
+        wish: What is asked for beyond the picks.
+        profile_weight: From 0 to 1: how much the profile's keywords move the candidates
+            (`palr.retrieval.steer`).
+        own_items: The visitor's own items.
     """
 
     retriever: str | None = None
@@ -263,13 +311,31 @@ class Recommendation:
     """The trace: every intermediate value of one run, in the order of the data path.
 
     While a run is under way the later fields are None; `Recommender.stream` yields the record
-    anew each time it grows. ``seconds`` has one entry for each finished stage, and ``total``.
-    ``prior`` is what the retriever's scores count in the model's, which are brought to the standard
-    deviation ``spread`` before, where it is not 0 (`palr.ranking.mix.on_prior`).
-    ``asked`` are what was asked for; ``wish`` is the part of it that steered the candidates, the
-    visitor's own words in the profile included, and ``shifts`` say how far. ``run_id`` names the
-    run in logs. ``fallback`` says why the language model did not do its part, so that the ranking
-    is the retriever's own order; empty where it did.
+    anew each time it grows.
+
+    Attributes:
+        domain: Key of the domain.
+        dataset: Key of the data set.
+        picks: The picks, oldest first.
+        history: The picks, each once, oldest first.
+        profile: The profile.
+        retriever: Name of the retriever that found the candidates.
+        candidates: The candidates, best first.
+        llm: Name of the language model.
+        adapter: Name of its adapter; None without one.
+        prior: Weight of the retriever's scores beside the model's (`palr.ranking.mix.ScoreMix`).
+        spread: Standard deviation that the model's scores are scaled to first; 0 for none.
+        mode: Name of the ranking mode.
+        prompt: The ranking prompt.
+        ranking: The ranking.
+        seconds: Seconds of each finished stage, and their ``total``.
+        notes: Remarks for the visitor.
+        run_id: Names the run in logs.
+        fallback: Why the language model failed and the retriever's order is shown; empty where it
+            did not fail.
+        asked: The options of the run.
+        wish: The wish that steered the candidates, with what the visitor wrote into the profile.
+        shifts: How far each part of it, and of the profile, moved the candidates.
     """
 
     domain: str

@@ -5,13 +5,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# Set before any library reads them: tests never reach a model hub.
+# Set before any library reads them: tests never reach a model hub, and workers share the cores.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+if _workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    _threads = max(len(os.sched_getaffinity(0)) // _workers, 1)
+    os.environ.setdefault("OMP_NUM_THREADS", str(_threads))
 
 import pytest
+from filelock import FileLock
 
+from palr.app.runtime import Runtime
 from palr.app.setup import ensure
+from palr.domains import DOMAINS
+from palr.recommender import COLD_START
 from palr.settings import PREFIX, Settings
 
 from .load.app import RunningApp
@@ -21,21 +28,50 @@ if TYPE_CHECKING:
 
 _GIVEN_HOME = os.environ.get("PALR_HOME")
 _GIVEN_DATA = os.environ.get("PALR_DATA")
-for _name in [name for name in os.environ if name.startswith(PREFIX)]:
-    del os.environ[_name]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the settings of whoever runs the tests away, but for pytest-xdist's controller, which
+    runs none and hands its environment to the workers."""
+    if not config.getoption("numprocesses", None):
+        for name in [name for name in os.environ if name.startswith(PREFIX)]:
+            del os.environ[name]
+
+
+# What takes seconds to make, processes and trained models: the tests that share one run on one
+# worker. The longest come first, so that the short tests of single files fill the workers' ends;
+# `small_settings` needs no prepared home, which the first worker has yet to make.
+_SHARED = ("live_app", "small_settings", "app_url", "hostile_app", "server_url")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser comes last: once started, its event loop runs in this thread to the end."""
-    items.sort(key=lambda item: "e2e" in item.path.parts)
+    """Tell pytest-xdist what runs on one worker: the tests that share something, else of a file."""
+    places = {}
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        given = item.get_closest_marker("xdist_group")
+        group = next((name for name in _SHARED if name in fixtures), item.path.stem)
+        group = given.args[0] if given else group
+        if not given:
+            item.add_marker(pytest.mark.xdist_group(group))
+        places[item] = _SHARED.index(group) if group in _SHARED else len(_SHARED)
+    items.sort(key=places.__getitem__)
 
 
 @pytest.fixture(scope="session")
-def palr_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``PALR_HOME`` where it was given, else a new one; either way `ensure` has run over it."""
-    home = Path(_GIVEN_HOME) if _GIVEN_HOME else tmp_path_factory.mktemp("palr-home")
-    ensure(Settings(home=home))
-    return home
+def palr_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """``PALR_HOME`` where it was given, else a new one for all workers; prepared either way, with
+    the catalogs embedded, by one worker at a time."""
+    folder = tmp_path_factory.getbasetemp()
+    home = (folder if worker_id == "master" else folder.parent) / "palr-home"
+    settings = Settings(home=Path(_GIVEN_HOME) if _GIVEN_HOME else home)
+    with FileLock(folder.parent / "palr-home.lock"):
+        ensure(settings)
+        runtime = Runtime(settings)
+        for domain in DOMAINS:
+            runtime.retriever(domain, COLD_START)
+    return settings.home
 
 
 @pytest.fixture(scope="session")

@@ -1,22 +1,50 @@
-"""The tables of the README, made of the settings and of the files in ``assets/results``.
+"""The generated parts of the documentation: tables and charts, out of the records in
+``assets/results`` and the settings.
 
-`python -m tests.readme` writes them into the README.
+`python -m tests.readme` writes every table between its two comments, in whichever Markdown file
+they are, and every chart of `CHARTS`.
 """
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from palr.bench.picture import picture
 from palr.data.datasets import DATASETS
-from palr.evaluation.records import read
-from palr.evaluation.report import LABELS, table_2
+from palr.evaluation.records import Record, read
+from palr.evaluation.report import LABELS, NONE, PAPER, table_2
 from palr.settings import PREFIX, Settings
+
+from .charts import Row, quality_chart
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 RESULTS = ROOT / "assets" / "results"
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(
+            path
+            for folder in ("assets", "finetune", "palr", "tests", ".ci")
+            for path in (ROOT / folder).rglob("*.md")
+        ),
+    ]
+)
+# The rows of the paper's Table 2; the retriever that PALR_v2 re-ranks here stands above it.
+HEADLINE = {
+    "bpr-mf": "BPR-MF",
+    "ncf": "NCF",
+    "gru4rec": "GRU4Rec",
+    "caser": "Caser",
+    "sasrec-bce": "SASRec as published",
+    "sasrec": "SASRec as the app serves it",
+    "palr-v1": "PALR_v1",
+    "palr-v2": "PALR_v2, on top of that SASRec",
+}
+COMPARED = ("ml-1m", "beauty")
 
 
 def settings_table() -> str:
@@ -30,6 +58,56 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
+def measured(dataset: str) -> dict[str, list[Record]]:
+    """Every model's test records, one for each seed.
+
+    The served SASRec and PALR_v2 are from one run over all test users, PALR_v1 from the run over
+    1,500 of them; all other models are from the retrieval records.
+    """
+    found: dict[str, list[Record]] = {}
+    for record in read(RESULTS / f"retrieval-{dataset}.json"):
+        found.setdefault(record.model, []).append(record)
+    whole = {r.model: r for r in read(RESULTS / f"palr-{dataset}.json") if r.part == "test"}
+    order = {r.model: r for r in read(RESULTS / f"palr-order-{dataset}.json") if r.part == "test"}
+    return {
+        **found,
+        "sasrec": [whole["sasrec"]],
+        "palr-v1": [order["palr-v1"]],
+        "palr-v2": [whole["palr-v2"]],
+    }
+
+
+def mean(runs: Sequence[Record], name: str) -> float:
+    return sum(run.measures[name] for run in runs) / len(runs)
+
+
+def headline_table() -> str:
+    ours = {dataset: measured(dataset) for dataset in COMPARED}
+    heads = ["HR@10 / NDCG@10"]
+    for dataset in COMPARED:
+        heads += [f"{DATASETS[dataset].label}: paper", "here"]
+    rows = [heads, ["---"] * len(heads)]
+    for model, label in HEADLINE.items():
+        cells = [label]
+        for dataset in COMPARED:
+            there, runs = PAPER[dataset].get(model), ours[dataset][model]
+            cells.append(f"{there.hit_rate:.4f} / {there.ndcg:.4f}" if there else NONE)
+            cells.append(f"{mean(runs, 'HR@10'):.4f} / {mean(runs, 'NDCG@10'):.4f}")
+        rows.append(cells)
+    theirs, here = [], []
+    for dataset in COMPARED:
+        paper, ranked = PAPER[dataset], ours[dataset]["palr-v2"][0]
+        theirs.append(f"{paper['palr-v2'].ndcg / paper['sasrec-bce'].ndcg - 1:+.1%}")
+        gain = ranked.measures["delta_NDCG@10"]
+        share = gain / (ranked.measures["NDCG@10"] - gain)
+        here.append(f"{share:+.1%} (p = {ranked.p_value:.2g})")
+    gains = (
+        f"PALR_v2 over its retriever, by NDCG@10: {' and '.join(theirs)} in the paper, "
+        f"{' and '.join(here)} here."
+    )
+    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", gains])
+
+
 def retrieval_table() -> str:
     files = sorted(RESULTS.glob("retrieval-*.json"))
     return table_2([record for path in files for record in read(path)])
@@ -38,7 +116,7 @@ def retrieval_table() -> str:
 def retrieval_speed_table() -> str:
     report = json.loads((RESULTS / "bench-retrieval.json").read_text())
     rows = [
-        "| Items | The model reads | Exact search | With an index | It finds | Peak memory |",
+        "| Items | Model | Exact search | Index search | Index recall | Peak memory |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for size in report["sizes"]:
@@ -64,8 +142,8 @@ def ranking_table() -> str:
     heads = [
         "p50, seconds",
         *(f"`{way}`" for way in ways),
-        *("decode speed-up", "ratio to floor", "same items", "titles in batches"),
-        *("click to first words", "click to last card", "read ahead"),
+        *("decoding speed-up", "ratio to floor", "same items", "batch speed-up"),
+        *("click to first words", "click to last card", "the same, prompt read ahead"),
     ]
     rows = [heads, ["---"] * len(heads)]
     notes: set[str] = set()
@@ -96,11 +174,11 @@ def _seconds(measured: float | None) -> str:
     return "\N{EN DASH}" if measured is None else f"{measured:.2f}"
 
 
-def reranking_table(stem: str = "palr", rival: str = "the retriever") -> str:
+def reranking_table(stem: str = "palr", baseline: str = "the retriever") -> str:
     records = [r for path in results_of(stem) for r in read(path) if r.part == "test"]
     shuffled = any("overlap@10" in record.measures for record in records)
-    heads = ["Data set", "Row", "Users", "HR@10", "NDCG@10", f"NDCG@10 over {rival}", "p"]
-    heads += ["shuffled, of the top 10 the same"] * shuffled
+    heads = ["Data set", "Row", "Users", "HR@10", "NDCG@10", f"NDCG@10 over {baseline}", "p"]
+    heads += ["top 10 kept when shuffled"] * shuffled
     rows = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for record in records:
         cells = [DATASETS[record.dataset].label, LABELS.get(record.model, record.model)]
@@ -132,7 +210,7 @@ def profile_table() -> str:
 
 
 def aids_table() -> str:
-    return reranking_table("palr-aids", "the retriever, or over both aids")
+    return reranking_table("palr-aids", "the retriever, or over both techniques")
 
 
 def teacher_table() -> str:
@@ -185,7 +263,26 @@ def load_table() -> str:
     return "\n".join(f"| {check} | {found} |" for check, found in table.items())
 
 
+def quality() -> str:
+    ours = {dataset: measured(dataset) for dataset in COMPARED}
+    models = [model for model in LABELS if any(model in runs for runs in ours.values())]
+    panels = {}
+    for dataset, found in ours.items():
+        rows = []
+        for model in models:
+            there = PAPER[dataset].get(model)
+            here = mean(found[model], "NDCG@10") if model in found else None
+            rows.append(Row(LABELS[model], here, there.ndcg if there else None))
+        panels[DATASETS[dataset].label] = rows
+    return quality_chart("NDCG@10 of every model, here and in the paper", panels)
+
+
+def speed() -> str:
+    return picture(json.loads((RESULTS / "ranking.json").read_text()))
+
+
 TABLES = {
+    "headline": headline_table,
     "settings": settings_table,
     "retrieval": retrieval_table,
     "retrieval-speed": retrieval_speed_table,
@@ -198,16 +295,24 @@ TABLES = {
     "training": training_table,
     "load": load_table,
 }
+CHARTS = {"quality.svg": quality, "ranking.svg": speed}
 
 
 def with_tables(text: str) -> str:
+    """A document with the tables that it holds made anew."""
     for name, table in TABLES.items():
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
         pattern = re.escape(begin) + r".*?" + re.escape(end)
-        block = f"{begin}\n{table()}\n{end}"
-        text = re.sub(pattern, lambda _, block=block: block, text, flags=re.DOTALL)
+
+        def block(_: re.Match[str], begin: str = begin, end: str = end, table=table) -> str:
+            return f"{begin}\n{table()}\n{end}"
+
+        text = re.sub(pattern, block, text, flags=re.DOTALL)
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text()))
+    for document in DOCUMENTS:
+        document.write_text(with_tables(document.read_text()))
+    for name, chart in CHARTS.items():
+        (RESULTS / name).write_text(chart())

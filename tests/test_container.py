@@ -55,6 +55,7 @@ def test_it_runs_as_a_plain_user_and_starts_the_app() -> None:
     assert ("EXPOSE", "7860") in steps()
 
 
+@pytest.mark.long
 def test_the_image_starts_for_a_plain_user_on_a_read_only_file_system(
     palr_home: Path, tmp_path: Path
 ) -> None:

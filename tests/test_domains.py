@@ -20,7 +20,7 @@ def test_products_are_named_by_id_and_label_as_in_the_paper():
 
 def test_every_domain_has_four_visitors_or_more():
     for domain in DOMAINS.values():
-        assert len(domain.visitors) >= 4
+        assert len(domain.personas) >= 4
 
 
 def test_an_unknown_domain_names_the_known_ones():

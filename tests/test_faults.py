@@ -37,7 +37,7 @@ def run(runtime: Runtime, reply: Callable[[str], str], patience: float | None) -
     recommender = Recommender(
         catalog, lambda name: runtime.retriever("movies", name), lambda: model
     )
-    picks = catalog.visitor_picks(catalog.domain.visitors[0])
+    picks = catalog.persona_picks(catalog.domain.personas[0])
     *_, trace = recommender.stream(picks, patience=patience)
     return trace
 

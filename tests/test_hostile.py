@@ -31,7 +31,6 @@ class Obedient:
 
     name = "obedient"
     adapter = None
-    modes = ()
     context_length = 1 << 20
 
     def render(self, text: str) -> str:

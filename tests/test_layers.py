@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Each package may import the ones before it, and itself.
 LAYERS = [
     "errors",
+    "files",
     "text",
     "model_lock",
     "types",

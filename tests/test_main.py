@@ -155,6 +155,12 @@ def test_an_unknown_setting_is_refused(palr_home):
     assert "did you mean PALR_RETRIEVER?" in result.stderr
 
 
+def test_an_unknown_backend_is_refused_and_the_known_ones_are_named(palr_home):
+    result = palr(palr_home, "data", "list", PALR_LLM_BACKEND="htp")
+    assert result.returncode == 2
+    assert "PALR_LLM_BACKEND: unknown backend 'htp'; choose one of: transf" in result.stderr
+
+
 def test_stats_of_the_official_data_are_the_papers(palr_home, official_data):
     expected = {
         "ml-1m": "6,040 users / 3,416 items / 999,611 interactions",
@@ -163,6 +169,23 @@ def test_stats_of_the_official_data_are_the_papers(palr_home, official_data):
     for dataset, line in expected.items():
         result = palr(palr_home, "data", "stats", dataset, "--from", str(official_data))
         assert result.stdout.strip() == line, result.stderr
+
+
+def test_stats_are_of_what_is_installed_and_nothing_is_fetched(tmp_path):
+    files = tmp_path / "ml-latest-small"
+    files.mkdir()
+    rows = [f"{user},{film},4.0,{user * film}" for user in range(1, 7) for film in range(1, 6)]
+    films = [f"{film},Film {film} (1995),Drama" for film in range(1, 6)]
+    (files / "ratings.csv").write_text("\n".join(["userId,movieId,rating,timestamp", *rows]))
+    (files / "movies.csv").write_text("\n".join(["movieId,title,genres", *films]))
+    home = tmp_path / "home"
+    installed = palr(home, "data", "install", "ml-latest-small", "--from", str(files))
+    assert installed.returncode == 0, installed.stderr
+    shutil.rmtree(files)
+    offline = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
+    result = palr(home, "data", "stats", "ml-latest-small", **offline)
+    assert result.stdout == "6 users / 5 items / 30 interactions\n", result.stderr
+    assert not (home / "downloads").exists()
 
 
 def test_an_installed_data_set_replaces_the_default_until_it_is_removed(tmp_path, official_data):
@@ -189,6 +212,26 @@ def test_setup_leaves_nothing_for_the_first_visitor_to_wait_for(palr_home, tmp_p
     assert embedded >= set(EMBEDDED)
     assert "Embedding" in result.stderr
     assert "Embedding" not in palr(home, "setup").stderr
+
+
+def test_no_bar_is_drawn_into_a_log(palr_home, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    for part in ("models", "downloads", "embeddings"):
+        (home / part).symlink_to(palr_home / part)
+    for arguments in (["setup"], ["recommend", "--pick", "Aladdin"]):
+        result = subprocess.run(
+            [sys.executable, "-m", "palr", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PALR_HOME": str(home)},
+            capture_output=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr.decode()
+        assert b"\r" not in result.stderr
+        assert b"%|" not in result.stderr
+        if arguments == ["setup"]:
+            assert b"ml-100k: catalog: " in result.stderr
 
 
 def test_a_home_that_cannot_be_written_names_the_remedy(tmp_path):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from palr.catalog.catalog import Catalog
 from palr.domains import MOVIES
+from palr.llm.base import last
 from palr.llm.scripted import ScriptedLLM
 from palr.profile import N_KEYWORDS, supported_keywords, unsupported_keywords, write_profile
 from palr.types import Item
@@ -24,7 +25,7 @@ CATALOG = Catalog("ml-100k", MOVIES, FILMS)
 
 
 def final(history, llm, catalog=CATALOG):
-    *_, profile = write_profile(history, catalog, llm)
+    profile = last(write_profile(history, catalog, llm))
     return profile
 
 

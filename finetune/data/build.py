@@ -16,7 +16,7 @@ from finetune.data.tasks import Cut, Example, cut_at, recommend, recommend_retri
 from finetune.data.teacher import Teacher, taught
 from palr.data.progress import Progress, silent
 from palr.errors import DataError
-from palr.llm.base import LLM
+from palr.llm.base import LLM, last
 from palr.profile import N_KEYWORDS, supported_keywords, write_profile
 from palr.retrieval.splits import TrainingData, training_data
 from palr.settings import Settings
@@ -93,7 +93,7 @@ def with_profile(example: Example, catalog: "Catalog", llm: LLM | None) -> Examp
     history = [catalog.item(item) for item in example.history]
     if llm is None:
         return replace(example, keywords=tuple(supported_keywords(history, catalog))[:N_KEYWORDS])
-    *_, profile = write_profile(history, catalog, llm)
+    profile = last(write_profile(history, catalog, llm))
     keywords = tuple(keyword.text for keyword in profile.keywords)
     return replace(example, keywords=keywords, text=profile.text)
 

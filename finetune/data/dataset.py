@@ -4,7 +4,6 @@ They are made from user data and stay where they are made: nothing here belongs 
 """
 
 import hashlib
-import os
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from finetune.configs import Recipe
 from finetune.data.tasks import Example
 from palr.errors import DataError
+from palr.files import replacing, write
 
 EXAMPLES, MANIFEST = "train.jsonl", "build.json"
 _EXAMPLE: TypeAdapter[Example] = TypeAdapter(Example)
@@ -41,15 +41,12 @@ _MANIFEST: TypeAdapter[Manifest] = TypeAdapter(Manifest)
 
 def write_examples(examples: Iterable[Example], path: Path) -> str:
     """Write the file at once or not at all; returns its SHA-256."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     digest = hashlib.sha256()
-    with unfinished.open("wb") as stream:
+    with replacing(path) as stream:
         for example in examples:
             line = _EXAMPLE.dump_json(example, exclude_defaults=True) + b"\n"
             digest.update(line)
             stream.write(line)
-    os.replace(unfinished, path)
     return digest.hexdigest()
 
 
@@ -82,7 +79,7 @@ def read_examples(path: Path, known: Set[str]) -> list[Example]:
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
-    (folder / MANIFEST).write_bytes(_MANIFEST.dump_json(manifest, indent=2) + b"\n")
+    write(folder / MANIFEST, _MANIFEST.dump_json(manifest, indent=2) + b"\n")
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -14,7 +14,6 @@ so can lists for histories that the retriever learnt from (``Recipe.earlier``).
 """
 
 import hashlib
-import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, replace
 
@@ -27,6 +26,7 @@ from finetune.configs import Recipe
 from finetune.data.tasks import Example
 from palr.data.interactions import LeaveOneOut, Split
 from palr.errors import DataError
+from palr.files import write
 from palr.retrieval import sasrec
 from palr.retrieval.neural import set_tensors, tensors_of
 from palr.retrieval.splits import TrainingData
@@ -82,15 +82,12 @@ def prefix_retriever(
         set_tensors(model, safetensors.numpy.load_file(path))
         model.eval()
         return model
-    path.parent.mkdir(parents=True, exist_ok=True)
     split = truncated(data.split, users, recipe.held_back)
     if not len(split.train):
         raise DataError(f"{data.dataset} has no user with two training items")
     fit(model, split, plan, recipe.seed, path.with_suffix(".pt"), signature, quiet)
     tensors = tensors_of(model)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    unfinished.write_bytes(safetensors.numpy.save(tensors))
-    os.replace(unfinished, path)
+    write(path, safetensors.numpy.save(tensors))
     set_tensors(model, tensors)
     model.eval()
     return model

@@ -19,7 +19,7 @@ from finetune.data.logit import fit_logit
 from palr.errors import RetrieverUnavailableError
 from palr.evaluation.metrics import DEEPEST
 from palr.evaluation.protocol import Part, part_of
-from palr.ranking.mix import best_first, log_odds, on_prior, standardised
+from palr.ranking.mix import ScoreMix, best_first, log_odds, standardised
 from palr.retrieval.base import Retriever, retrieve
 from palr.retrieval.splits import TrainingData
 from palr.types import Candidate, Item
@@ -31,7 +31,7 @@ MISS = DEEPEST + 1  # the rank of a target that was not retrieved
 
 
 @dataclass(frozen=True)
-class Case:
+class UserList:
     """A user's history and candidates; ``rank`` is the target's among them, or `MISS`."""
 
     user: int
@@ -65,14 +65,14 @@ def sample(n_users: int, wanted: int, seed: int) -> list[int]:
     return [int(user) for user in np.random.default_rng([seed, 17]).permutation(n_users)[:wanted]]
 
 
-def cases(
+def user_lists(
     retriever: Retriever,
     data: TrainingData,
     catalog: "Catalog",
     users: Sequence[int],
     part: Part,
     n_candidates: int,
-) -> list[Case]:
+) -> list[UserList]:
     """Retrieve for each user as the app does; nothing is added to what comes out."""
     items = [catalog.item(item) for item in data.item_ids]
     histories, targets = part_of(data.split, part)
@@ -85,14 +85,14 @@ def cases(
             candidates = ()
         wanted = items[targets[user]].id
         rank = next((c.rank for c in candidates if c.item.id == wanted), MISS)
-        found.append(Case(user, history, candidates, rank))
+        found.append(UserList(user, history, candidates, rank))
     return found
 
 
-def digest(lists: Sequence[Case]) -> str:
+def digest(lists: Sequence[UserList]) -> str:
     """A checksum of who got which candidates in which order."""
     lines = "\n".join(
-        " ".join([str(case.user), *(c.item.id for c in case.candidates)]) for case in lists
+        " ".join([str(entry.user), *(c.item.id for c in entry.candidates)]) for entry in lists
     )
     return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -156,16 +156,15 @@ class KeptProfiles:
         self.profiles[user] = (tuple(keywords), text)
 
 
-def served(order: Order, candidates: Sequence[Candidate], prior: float, spread: float) -> Order:
-    """The order in which an adapter of this prior and spread ranks what it scored
-    (`palr.ranking.mix.on_prior`).
+def served(order: Order, candidates: Sequence[Candidate], mix: ScoreMix) -> Order:
+    """The order in which the app serves what an adapter scored, with the retriever's scores added.
 
     >>> from palr.types import Item
     >>> candidates = [Candidate(Item("a", "A"), 1, 3.0), Candidate(Item("b", "B"), 2, 1.0)]
-    >>> served(Order(0, (2, 1), (-0.3, -1.3), True, 0.0), candidates, 1.0, 0.0).places
+    >>> served(Order(0, (2, 1), (-0.3, -1.3), True, 0.0), candidates, ScoreMix(1.0)).places
     (1, 2)
     """
-    scores = on_prior(order.scores, [candidates[at - 1] for at in order.places], prior, spread)
+    scores = mix.add(order.scores, [candidates[at - 1] for at in order.places])
     ranked = sorted(zip(scores, order.places, strict=True), key=lambda pair: (-pair[0], pair[1]))
     return replace(
         order,
@@ -195,11 +194,11 @@ def order_log_odds(
 
 
 def mix_features(
-    lists: Sequence[tuple[Case, Order]], standardise: bool
+    lists: Sequence[tuple[UserList, Order]], standardise: bool
 ) -> tuple[list[NDArray[np.float64]], list[int]]:
     """`order_log_odds` of lists that hold their target, and its position, for `fit_mix`."""
-    features = [order_log_odds(order, case.candidates, standardise) for case, order in lists]
-    return features, [case.rank - 1 for case, _ in lists]
+    features = [order_log_odds(order, entry.candidates, standardise) for entry, order in lists]
+    return features, [entry.rank - 1 for entry, _ in lists]
 
 
 def fit_mix(features: Sequence[NDArray[np.float64]], targets: Sequence[int]) -> NDArray[np.float64]:

@@ -12,8 +12,9 @@ from palr.errors import DataError
 from palr.llm.grounding import SEPARATOR
 from palr.llm.transformers import TransformersLLM
 from palr.prompts import Limits, fit, item_names, recommend_prompt
-from palr.ranking import DEFAULT_MODE, fit_ranking_prompt
-from palr.ranking.modes import get_mode, labels
+from palr.ranking import DEFAULT_MODE, ranking_job
+from palr.ranking.labels import labels
+from palr.ranking.modes import get_mode
 from palr.types import Candidate, Item, Keyword, Profile, Prompt
 
 
@@ -60,7 +61,7 @@ def render(
     marks = labels(llm, len(candidates)) if labelled else ()
     if labelled:
         shown = [at for at in shown if at < len(marks)]
-    prompt, names = fit_ranking_prompt(
+    job = ranking_job(
         catalog.domain,
         history,
         profile,
@@ -68,8 +69,9 @@ def render(
         k,
         llm,
         mode,
-        [marks[at] for at in shown] if labelled else (),
+        marks=[marks[at] for at in shown] if labelled else (),
     )
+    prompt, names = job.prompt, job.names
     called = {example.candidates[at]: name for at, name in zip(shown, names, strict=False)}
     if not called.keys() >= set(example.answer):
         fewer = keep(example, shown, len(names))
@@ -78,8 +80,7 @@ def render(
     if labelled:
         kept = tuple(shown[: len(names)])
         choices = tuple(llm.encode_answer(marks[at])[0] for at in kept)
-        places = get_mode(mode).marks
-        ends = llm.marked_tokens(prompt.text, places(prompt, names)) if places else []
+        ends = llm.marked_tokens(prompt.text, get_mode(mode).marks(prompt, names))
         return Rendered(tokens, choices=choices, shown=kept, marks=tuple(ends))
     return Rendered(tokens, _answer([called[item] for item in example.answer], llm))
 

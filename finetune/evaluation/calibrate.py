@@ -1,31 +1,30 @@
-"""What the retriever's scores should count beside a trained adapter's.
+"""How much the retriever's scores should weigh beside a trained adapter's.
 
 A teacher's scale is that of the lists it was fitted on, and a loss shrinks what it cannot explain;
 so the two scores are weighed once more, on validation lists of the retriever that is served. A
 model may also be surer of itself in some lists than its word is worth there. So both ways are
 fitted, its scores as they are and brought to one standard deviation in every list, and that which
-makes the validation targets likelier is written to the adapter's ``palr.json``, behind SASRec as
-what counts behind any retriever, and behind another one as what counts there:
+makes the validation targets likelier is written to the adapter's ``palr.json``: for SASRec as the
+weights for any retriever, for another one as the weights for its lists:
 
     as they are     prior = v / w,  spread = 0,  where w and v are the fitted weights of model
-    standardised    prior = v,      spread = w   and retriever (`palr.ranking.mix.on_prior`)
+    standardised    prior = v,      spread = w   and retriever (`palr.ranking.mix.ScoreMix`)
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finetune.configs import RETRIEVER
-from finetune.data.lists import Case, Order, fit_mix, mix_features
+from finetune.data.lists import Order, UserList, fit_mix, mix_features
 from finetune.data.logit import log_likelihood
 from finetune.evaluation.evaluate import opened, validation_lists
-from finetune.evaluation.rankers import Judge, Sampling, contender
-from finetune.training.adapters import ABOUT
+from finetune.evaluation.rankers import Sampling, SystemRunner, read_system
 from palr.data.progress import Progress, silent
 from palr.errors import PalrError
-from palr.ranking.modes import get_mode
+from palr.llm.adapters import read_note, write_note
+from palr.ranking import get_mode
 from palr.settings import Settings
 
 if TYPE_CHECKING:
@@ -63,19 +62,19 @@ def calibrate(
     sampling: Sampling | None = None,
     progress: Progress = silent,
 ) -> Weights:
-    """Fit prior and spread of the adapter in ``folder`` behind ``retriever`` and write them there;
-    prompts are without a profile.
+    """Fit prior and spread of the adapter in ``folder`` for a retriever's lists and write them into
+    its ``palr.json``; prompts are without a profile.
 
     Raises:
         PalrError: the adapter gives no scores, no validation list holds its target, or the model
             adds nothing to the retriever.
     """
-    chosen = contender(f"calibrated={folder}")
-    if not get_mode(chosen.mode).on_prior:
+    chosen = read_system(f"calibrated={folder}")
+    if not get_mode(chosen.mode).mixes:
         raise PalrError(f"{folder} ranks by {chosen.mode!r}, which takes no scores of a retriever")
     sampling = replace(sampling or Sampling(), users=1)  # no test list is asked
-    bench = opened(catalog, settings, retriever, sampling, "none", progress)
-    lists = validation_lists(Judge(bench, chosen))
+    evaluation = opened(catalog, settings, retriever, sampling, "none", progress)
+    lists = validation_lists(SystemRunner(evaluation, chosen))
     if not lists:
         raise PalrError("no validation list holds its target: raise the number of users")
     found = max((_fitted(lists, way) for way in (False, True)), key=lambda fit: fit.likelihood)
@@ -84,17 +83,17 @@ def calibrate(
             f"the adapter in {folder} adds nothing to {retriever} (weights {found.model:.2f} and "
             f"{found.retriever:.2f}): train it longer"
         )
-    about = json.loads((folder / ABOUT).read_text())
+    note = read_note(folder)
     weights = {"prior": found.prior, "spread": found.spread}
     if retriever == RETRIEVER:
-        about |= weights
+        note |= weights
     else:
-        about["behind"] = about.get("behind", {}) | {retriever: weights}
-    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+        note["behind"] = note.get("behind", {}) | {retriever: weights}
+    write_note(folder, note)
     return found
 
 
-def _fitted(lists: Sequence[tuple[Case, Order]], standardise: bool) -> Weights:
+def _fitted(lists: Sequence[tuple[UserList, Order]], standardise: bool) -> Weights:
     features, targets = mix_features(lists, standardise)
     weights = fit_mix(features, targets)
     model, given = (float(weight) for weight in weights)

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from finetune.configs import RETRIEVER
-from finetune.data.lists import Case, Order
+from finetune.data.lists import Order, UserList
 from finetune.data.tasks import Example
 from finetune.data.teacher import FEATURES, Teacher, beside_retriever, fit_beside_retriever
 from finetune.evaluation.evaluate import opened
 from finetune.evaluation.rankers import Sampling
-from finetune.evaluation.records import Baseline, contender_row, retriever_row
+from finetune.evaluation.records import Baseline, retriever_row, system_row
 from palr.data.progress import Progress, silent
 from palr.domains import HISTORY_LIMIT
 from palr.errors import PalrError
@@ -51,40 +51,42 @@ def ceiling(
     Raises:
         PalrError: no validation list holds its target, or no test user is left.
     """
-    bench = opened(catalog, settings, retriever, sampling or Sampling(), "none", progress, command)
-    hits = [case for case in bench.validation if case.hit]
+    evaluation = opened(
+        catalog, settings, retriever, sampling or Sampling(), "none", progress, command
+    )
+    hits = [entry for entry in evaluation.validation if entry.hit]
     if not hits:
         raise PalrError("no validation list holds its target: raise the number of users")
     vectors = load(catalog, settings).vectors
-    teacher = Teacher(catalog, vectors, bench.data.item_ids, bench.data.split.train)
-    asked, baseline = bench.asked, Baseline(bench.retriever, bench.ranks)
+    teacher = Teacher(catalog, vectors, evaluation.data.item_ids, evaluation.data.split.train)
+    asked, baseline = evaluation.asked, Baseline(evaluation.retriever, evaluation.ranks)
     learnt, shown = (
-        [beside_retriever(teacher, _example(case)) for case in some] for some in (hits, asked)
+        [beside_retriever(teacher, _example(entry)) for entry in some] for some in (hits, asked)
     )
-    records = [retriever_row(bench)]
+    records = [retriever_row(evaluation)]
     for name, features in ROWS.items():
         columns = [0, *(1 + FEATURES.index(feature) for feature in features)]
         weights = fit_beside_retriever(
-            [rows[:, columns] for rows in learnt], [case.rank - 1 for case in hits]
+            [rows[:, columns] for rows in learnt], [entry.rank - 1 for entry in hits]
         )
         orders = {
-            case.user: _order(case, best_first(rows[:, columns], weights))
-            for case, rows in zip(asked, shown, strict=True)
+            entry.user: _order(entry, best_first(rows[:, columns], weights))
+            for entry, rows in zip(asked, shown, strict=True)
         }
-        records.append(contender_row(bench, name, orders, baseline))
+        records.append(system_row(evaluation, name, orders, baseline))
     return records
 
 
-def _example(case: Case) -> Example:
+def _example(entry: UserList) -> Example:
     return Example(
         "Recommend_Retrieval",
-        case.user,
-        tuple(item.id for item in case.history[-HISTORY_LIMIT:]),
+        entry.user,
+        tuple(item.id for item in entry.history[-HISTORY_LIMIT:]),
         (),
-        tuple(candidate.item.id for candidate in case.candidates),
-        tuple(candidate.score for candidate in case.candidates),
+        tuple(candidate.item.id for candidate in entry.candidates),
+        tuple(candidate.score for candidate in entry.candidates),
     )
 
 
-def _order(case: Case, best: Sequence[int]) -> Order:
-    return Order(case.user, tuple(at + 1 for at in best), (), True, 0.0)
+def _order(entry: UserList, best: Sequence[int]) -> Order:
+    return Order(entry.user, tuple(at + 1 for at in best), (), True, 0.0)

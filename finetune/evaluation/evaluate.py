@@ -15,34 +15,33 @@ import numpy as np
 from finetune.configs import RETRIEVER
 from finetune.data.build import chosen_users
 from finetune.data.lists import (
-    Case,
     Order,
-    cases,
+    UserList,
     digest,
     fit_mix,
     mix_features,
     mixed,
     sample,
     served,
+    user_lists,
 )
-from finetune.evaluation.rankers import Bench, Contender, Judge, Sampling
+from finetune.evaluation.rankers import Evaluation, Sampling, System, SystemRunner
 from finetune.evaluation.records import (
     Baseline,
     apart,
-    contender_row,
     kept_ranks,
     retriever_row,
     sensitivity,
+    system_row,
 )
-from finetune.training.adapters import WEIGHTS
 from finetune.training.record import read_record, sha256
 from palr.data.progress import Progress, silent
 from palr.errors import DataError, PalrError
+from palr.evaluation.experiment import evaluated_models
 from palr.evaluation.records import Record
-from palr.ranking.mix import SCORED
+from palr.llm.adapters import WEIGHTS
 from palr.ranking.modes import get_mode
 from palr.recommender import N_CANDIDATES
-from palr.retrieval import load_retriever
 from palr.retrieval.splits import training_data
 from palr.settings import Settings
 
@@ -55,7 +54,7 @@ _DIGESTED = 50  # users whose lists tell one retriever from another
 def evaluate(
     catalog: "Catalog",
     settings: Settings,
-    contenders: Sequence[Contender],
+    systems: Sequence[System],
     *,
     retriever: str = RETRIEVER,
     baseline: str | None = None,
@@ -65,10 +64,10 @@ def evaluate(
     progress: Progress = silent,
     command: str = "",
 ) -> list[Record]:
-    """Records of the retriever alone and of every contender; of one that scores all candidates,
+    """Records of the retriever alone and of every system; of one that scores all candidates,
     also mixed with the retriever (``<name>-mix``), and of one that adds the retriever's scores to
     its own, also without them (``<name>-alone``). Rows are compared with the retriever; where
-    ``baseline`` names a contender, all but its own with that one.
+    ``baseline`` names a system, all but its own with that one.
 
     Rows of users seen and unseen in fine-tuning have the parts ``test-seen`` and ``test-unseen``.
     ``transfer`` admits adapters of other data sets, whose users are taken to be others.
@@ -78,20 +77,20 @@ def evaluate(
         PalrError: an adapter is damaged or made from other data, two rows have one name, or none
             has that of the baseline.
     """
-    names = [contender.name for contender in contenders]
+    names = [system.name for system in systems]
     if len({*names, retriever}) <= len(names):
         raise PalrError(f"two rows have one name: {', '.join([retriever, *names])}")
     if baseline not in (None, retriever, *names):
         raise PalrError(f"no row is called {baseline!r}; there are: {', '.join(names)}")
     sampling = sampling or Sampling()
-    bench = opened(catalog, settings, retriever, sampling, profile, progress, command)
-    against = Baseline(bench.retriever, bench.ranks)
-    records = [retriever_row(bench)]
-    for contender in sorted(contenders, key=lambda each: each.name != baseline):
-        records += _measured(bench, contender, against, transfer)
-        if contender.name == baseline:
-            ranks = kept_ranks(bench).recall(contender.name, bench.sampling.seed).ranks
-            against = Baseline(contender.name, ranks)
+    evaluation = opened(catalog, settings, retriever, sampling, profile, progress, command)
+    against = Baseline(evaluation.retriever, evaluation.ranks)
+    records = [retriever_row(evaluation)]
+    for system in sorted(systems, key=lambda each: each.name != baseline):
+        records += _measured(evaluation, system, against, transfer)
+        if system.name == baseline:
+            ranks = kept_ranks(evaluation).recall(system.name, evaluation.sampling.seed).ranks
+            against = Baseline(system.name, ranks)
     return records
 
 
@@ -103,100 +102,100 @@ def opened(
     profile: Literal["none", "llm"],
     progress: Progress = silent,
     command: str = "",
-) -> Bench:
+) -> Evaluation:
     """What all rows share, with the lists of the sampled users.
 
     Raises:
         PalrError: no test user is left behind those that are skipped.
     """
     data = training_data(catalog)
-    served = load_retriever(retriever, catalog, settings)
+    served = next(evaluated_models(retriever, data, catalog, settings)).retriever
     n = len(data.split.train)
     users = sample(n, sampling.skip + (sampling.users or n), sampling.seed)[sampling.skip :]
     if not users:
         raise PalrError(f"skip={sampling.skip} leaves none of {n:,} users: lower it")
     others = sample(n, sampling.validation, sampling.seed + 1)
-    return Bench(
+    return Evaluation(
         catalog,
         data,
         settings,
         served.name,
         sampling,
         profile,
-        cases(served, data, catalog, users, "test", N_CANDIDATES),
-        cases(served, data, catalog, others, "validation", N_CANDIDATES),
-        digest(cases(served, data, catalog, range(min(n, _DIGESTED)), "test", N_CANDIDATES)),
+        user_lists(served, data, catalog, users, "test", N_CANDIDATES),
+        user_lists(served, data, catalog, others, "validation", N_CANDIDATES),
+        digest(user_lists(served, data, catalog, range(min(n, _DIGESTED)), "test", N_CANDIDATES)),
         progress,
         command,
     )
 
 
 def _measured(
-    bench: Bench, contender: Contender, baseline: Baseline, transfer: bool
+    evaluation: Evaluation, system: System, baseline: Baseline, transfer: bool
 ) -> list[Record]:
-    get_mode(contender.mode)
-    seen = _seen(bench, contender, transfer)
-    judge = Judge(bench, contender)
-    asked = bench.asked
-    own = judge.orders(asked, "test")
-    worn = sha256(contender.adapter / WEIGHTS) if contender.adapter else None
+    get_mode(system.mode)
+    seen = _seen(evaluation, system, transfer)
+    runner = SystemRunner(evaluation, system)
+    asked = evaluation.asked
+    own = runner.orders(asked, "test")
+    worn = sha256(system.adapter / WEIGHTS) if system.adapter else None
     valid = float(np.mean([order.valid for order in own.values()]))
-    shuffled = bench.checked[: bench.sampling.shuffled]
-    ways = [judge.orders(shuffled, "test", n) for n in range(bench.sampling.shuffles)]
+    shuffled = evaluation.checked[: evaluation.sampling.shuffled]
+    ways = [runner.orders(shuffled, "test", n) for n in range(evaluation.sampling.shuffles)]
 
     def rows(name: str, orders: dict[int, Order], more: dict[str, float]) -> list[Record]:
-        record = contender_row(bench, name, orders, baseline)
-        record = replace(record, base_model=judge.llm.name, adapter_sha256=worn, valid_share=valid)
+        record = system_row(evaluation, name, orders, baseline)
+        record = replace(record, base_model=runner.llm.name, adapter_sha256=worn, valid_share=valid)
         record = replace(record, measures=record.measures | more)
-        return [record, *apart(bench, record, orders, baseline, seen)]
+        return [record, *apart(evaluation, record, orders, baseline, seen)]
 
-    name = contender.name
-    if not judge.prior:
+    name = system.name
+    if not runner.mix:
         found = rows(name, own, sensitivity(ways))
     else:
         found = rows(
             name,
-            _served(own, asked, judge),
-            sensitivity([_served(orders, shuffled, judge) for orders in ways]),
+            _served(own, asked, runner),
+            sensitivity([_served(orders, shuffled, runner) for orders in ways]),
         )
         found += rows(f"{name}-alone", own, sensitivity(ways))
-    lists = validation_lists(judge) if contender.mode in SCORED else []
+    lists = validation_lists(runner) if get_mode(system.mode).scores_all else []
     if not lists:
         return found
-    standardise = judge.spread > 0
+    standardise = runner.mix.spread > 0
     weights = fit_mix(*mix_features(lists, standardise))
     fitted = {"mix_model@1": float(weights[0]), "mix_retriever@1": float(weights[1])}
     orders = {
-        case.user: mixed(own[case.user], case.candidates, weights, standardise) for case in asked
+        entry.user: mixed(own[entry.user], entry.candidates, weights, standardise)
+        for entry in asked
     }
     return [*found, *rows(f"{name}-mix", orders, fitted)]
 
 
-def validation_lists(judge: Judge) -> list[tuple[Case, Order]]:
+def validation_lists(runner: SystemRunner) -> list[tuple[UserList, Order]]:
     """The validation lists that hold their target, as the model orders them."""
-    hits = [case for case in judge.bench.validation if case.hit]
-    known = judge.orders(hits, "validation")
-    return [(case, known[case.user]) for case in hits]
+    hits = [entry for entry in runner.evaluation.validation if entry.hit]
+    known = runner.orders(hits, "validation")
+    return [(entry, known[entry.user]) for entry in hits]
 
 
-def _served(orders: dict[int, Order], asked: Sequence[Case], judge: Judge) -> dict[int, Order]:
-    return {
-        case.user: served(orders[case.user], case.candidates, judge.prior, judge.spread)
-        for case in asked
-    }
+def _served(
+    orders: dict[int, Order], asked: Sequence[UserList], runner: SystemRunner
+) -> dict[int, Order]:
+    return {entry.user: served(orders[entry.user], entry.candidates, runner.mix) for entry in asked}
 
 
-def _seen(bench: Bench, contender: Contender, transfer: bool) -> set[int]:
+def _seen(evaluation: Evaluation, system: System, transfer: bool) -> set[int]:
     """The users that the adapter was trained on; raises DataError where it may have seen what is
     asked."""
-    if contender.adapter is None:
+    if system.adapter is None:
         return set()
-    manifest, data = read_record(contender.adapter).instructions, bench.data
+    manifest, data = read_record(system.adapter).instructions, evaluation.data
     if transfer and manifest.dataset != data.dataset:
         return set()
     if manifest.data_checksum != data.checksum:
         raise DataError(
-            f"{contender.adapter} was trained on other interactions than {data.dataset} holds and "
+            f"{system.adapter} was trained on other interactions than {data.dataset} holds and "
             "may have seen what is asked here: train it again, or allow the transfer where it is "
             "of another data set with other users"
         )

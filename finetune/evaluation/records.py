@@ -1,4 +1,4 @@
-"""Rows of the evaluation: what a contender's orders are worth over all test users, and what is told
+"""Rows of the evaluation: what a system's orders are worth over all test users, and what is told
 of them."""
 
 from collections.abc import Callable, Sequence
@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.data.lists import Case, Order, rank_in
-from finetune.evaluation.rankers import TOP, Bench
+from finetune.data.lists import Order, UserList, rank_in
+from finetune.evaluation.rankers import TOP, Evaluation
 from finetune.training.record import versions
 from palr.evaluation.agreement import kendall_tau, overlap
 from palr.evaluation.kept import KeptRanks, Ranks
@@ -23,34 +23,38 @@ COMPARED = ("HR@10", "NDCG@10")
 
 @dataclass(frozen=True)
 class Baseline:
-    """The row that others are compared with; ``ranks`` in the order of the test cases."""
+    """The row that others are compared with; ``ranks`` in the order of the test user_lists."""
 
     name: str
     ranks: NDArray[np.int64]
 
 
-def contender_row(bench: Bench, name: str, orders: dict[int, Order], baseline: Baseline) -> Record:
+def system_row(
+    evaluation: Evaluation, name: str, orders: dict[int, Order], baseline: Baseline
+) -> Record:
     """The row over all test users, whose ranks are kept; popularity is that of the lists that are
     checked."""
-    ranks = _ranks(bench.test, orders)
+    ranks = _ranks(evaluation.test, orders)
     lists = {
-        case.user: [case.candidates[place - 1].item.id for place in orders[case.user].places[:TOP]]
-        for case in bench.checked
+        entry.user: [
+            entry.candidates[place - 1].item.id for place in orders[entry.user].places[:TOP]
+        ]
+        for entry in evaluation.checked
     }
     seconds = sum(order.seconds for order in orders.values())
-    record = _record(bench, name, ranks, lists, seconds, len(orders))
-    users = np.array([case.user for case in bench.test], np.int64)
-    kept_ranks(bench).keep(Ranks(record.name, users, ranks, bench.data.checksum))
+    record = _record(evaluation, name, ranks, lists, seconds, len(orders))
+    users = np.array([entry.user for entry in evaluation.test], np.int64)
+    kept_ranks(evaluation).keep(Ranks(record.name, users, ranks, evaluation.data.checksum))
     return _against(record, ranks, baseline)
 
 
-def kept_ranks(bench: Bench) -> KeptRanks:
+def kept_ranks(evaluation: Evaluation) -> KeptRanks:
     """Where the ranks of all rows are kept."""
-    return KeptRanks(bench.settings, bench.data.dataset, bench.data.protocol, "test")
+    return KeptRanks(evaluation.settings, evaluation.data.dataset, evaluation.data.protocol, "test")
 
 
 def apart(
-    bench: Bench,
+    evaluation: Evaluation,
     record: Record,
     orders: dict[int, Order],
     baseline: Baseline,
@@ -59,8 +63,8 @@ def apart(
     """The same row over the users that were in the instructions, and over all others."""
     if not seen:
         return []
-    ranks = _ranks(bench.test, orders)
-    was = np.array([case.user in seen for case in bench.test])
+    ranks = _ranks(evaluation.test, orders)
+    was = np.array([entry.user in seen for entry in evaluation.test])
     rows = []
     for part, mask in (("test-seen", was), ("test-unseen", ~was)):
         if mask.any():
@@ -76,21 +80,25 @@ def apart(
     return rows
 
 
-def retriever_row(bench: Bench) -> Record:
+def retriever_row(evaluation: Evaluation) -> Record:
     """The retriever's own order of the same lists."""
-    lists = {case.user: [c.item.id for c in case.candidates[:TOP]] for case in bench.checked}
-    return _record(bench, bench.retriever, bench.ranks, lists, 0.0, len(bench.test))
+    lists = {
+        entry.user: [c.item.id for c in entry.candidates[:TOP]] for entry in evaluation.checked
+    }
+    return _record(
+        evaluation, evaluation.retriever, evaluation.ranks, lists, 0.0, len(evaluation.test)
+    )
 
 
 def _record(
-    bench: Bench,
+    evaluation: Evaluation,
     name: str,
     ranks: NDArray[np.int64],
     lists: dict[int, list[str]],
     seconds: float,
     n_lists: int,
 ) -> Record:
-    data = bench.data
+    data = evaluation.data
     index = {item: at for at, item in enumerate(data.item_ids)}
     histories, _ = part_of(data.split, "test")
     shown = np.full((max(len(lists), 1), TOP), NOTHING, np.int64)
@@ -100,7 +108,7 @@ def _record(
     return Record(
         dataset=data.dataset,
         model=name,
-        seed=bench.sampling.seed,
+        seed=evaluation.sampling.seed,
         protocol=data.protocol,
         part="test",
         n_users=len(ranks),
@@ -108,11 +116,11 @@ def _record(
         measures=summary(ranks),
         intervals=intervals(ranks),
         popularity_lift=popularity_lift(shown, [histories[user] for user in lists], popularity),
-        unserved=sum(1 for case in bench.test if not case.candidates),
+        unserved=sum(1 for entry in evaluation.test if not entry.candidates),
         seconds=round(seconds, 3),
         users_per_second=round(n_lists / seconds, 3) if seconds else 0.0,
         data_checksum=data.checksum,
-        command=bench.command,
+        command=evaluation.command,
         versions=versions(),
     )
 
@@ -144,11 +152,13 @@ def sensitivity(ways: Sequence[dict[int, Order]]) -> dict[str, float]:
     }
 
 
-def _ranks(test: Sequence[Case], orders: dict[int, Order]) -> NDArray[np.int64]:
+def _ranks(test: Sequence[UserList], orders: dict[int, Order]) -> NDArray[np.int64]:
     return np.array(
         [
-            rank_in(orders[case.user], case.rank, len(case.candidates)) if case.hit else case.rank
-            for case in test
+            rank_in(orders[entry.user], entry.rank, len(entry.candidates))
+            if entry.hit
+            else entry.rank
+            for entry in test
         ],
         np.int64,
     )

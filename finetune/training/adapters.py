@@ -5,7 +5,6 @@ what the adapter is for, ``record.json`` how it came to be, ``loss.svg`` and ``R
 model card) are drawn from the record.
 """
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,9 @@ from finetune.configs import TAUGHT, Config
 from finetune.training.cards import card
 from finetune.training.record import CURVE, RECORD, TrainingRecord, loss_curve, sha256
 from palr.errors import PalrError
-from palr.ranking import DEFAULT_MODE
-from palr.ranking.modes import get_mode
+from palr.llm.adapters import SMOLLM2_HUB_ID, WEIGHTS, write_note
+from palr.ranking import DEFAULT_MODE, get_mode
 from palr.settings import SMOLLM2
-
-WEIGHTS, ABOUT = "adapter_model.safetensors", "palr.json"
-HUB_IDS = {SMOLLM2: "HuggingFaceTB/SmolLM2-135M-Instruct"}
 
 
 def with_lora(model: Any, config: Config) -> Any:
@@ -81,14 +77,14 @@ def save(model: Any, record: TrainingRecord, domain: str, folder: Path) -> Train
     base = record.config.base_model
     settings = model.peft_config["default"]
     known = Path(base).name if Path(base).is_dir() else base
-    settings.base_model_name_or_path = HUB_IDS.get(base, known)
+    settings.base_model_name_or_path = SMOLLM2_HUB_ID if base == SMOLLM2 else known
     settings.inference_mode = True
     settings.save_pretrained(str(folder))
     tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
     half = {name: value.detach().cpu().to(torch.float16) for name, value in tensors.items()}
     save_file(half, folder / WEIGHTS, metadata={"format": "pt"})
     record = replace(record, weights_sha256=sha256(folder / WEIGHTS))
-    about = {
+    note = {
         "modes": modes(record),
         "prior": record.config.prior,
         "domain": domain,
@@ -96,7 +92,7 @@ def save(model: Any, record: TrainingRecord, domain: str, folder: Path) -> Train
         "base_model": settings.base_model_name_or_path,
         "tasks": sorted(record.instructions.counts),
     }
-    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+    write_note(folder, note)
     (folder / RECORD).write_text(record.to_json() + "\n")
     (folder / CURVE).write_text(loss_curve(record.curve, record.name))
     (folder / "README.md").write_text(card(record, settings.base_model_name_or_path))

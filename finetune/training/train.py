@@ -25,6 +25,7 @@ from finetune.training.collate import Collator, Instructions
 from finetune.training.record import Point, TrainingRecord, commit, sha256, versions
 from finetune.training.trainer import Epochs, RankingTrainer
 from palr.errors import DataError, PalrError
+from palr.llm.adapters import WEIGHTS
 from palr.llm.transformers import TransformersLLM
 from palr.settings import Settings
 
@@ -113,7 +114,7 @@ def train(
         curve=tuple(_points(trainer.state.log_history)),
         resumed_at=int(resume.name.rpartition("-")[2]) if resume else 0,
         peak_memory_mb=_peak_memory(),
-        start_sha256=sha256(Path(config.start) / adapters.WEIGHTS) if config.start else "",
+        start_sha256=sha256(Path(config.start) / WEIGHTS) if config.start else "",
     )
     if trainer.is_world_process_zero():
         record = adapters.save(model, record, catalog.domain.key, run.out)

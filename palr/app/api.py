@@ -1,8 +1,8 @@
-"""What programs may ask for: five functions with typed inputs, the same for every way to call them.
+"""What programs can ask for: five functions with typed inputs, the same for every way to call them.
 
 A function's signature is its contract: `arguments` makes a strict pydantic model of it, which the
-gate checks calls by and which MCP clients are shown as JSON schema. Each yields words on how far it
-is, often enough to be stopped between two of them, and then its answer.
+gate checks calls by and which MCP clients see as JSON schema. Each yields words on its progress, or
+None where it can be stopped and has nothing new, and last its answer.
 
 >>> sorted(arguments(Api.search).model_json_schema()["properties"])
 ['domain', 'limit', 'query']
@@ -65,37 +65,41 @@ ProfileText = Annotated[
 WithTrace = Annotated[bool, Field(description="Whether to add the whole run, prompts included.")]
 
 Answer = dict[str, Any]
-Steps = Generator[str | Answer]
-"""Words on how far it is, then the answer."""
+AnswerStream = Generator[str | Answer | None]
+"""Words on the progress, or None where there is nothing new, and last the answer."""
 
 
 class Api:
-    """The five functions over one runtime. Each raises PalrError with what to do about it.
+    """The five functions over one runtime; each raises PalrError with what to do about it.
 
-    ``ended`` is told of every whole run.
+    Args:
+        runtime: Catalogs, retrievers and the language model.
+        on_recommendation: Called with each run that `recommend` has completed.
     """
 
     def __init__(
-        self, runtime: Runtime, ended: Callable[[Recommendation], None] = lambda run: None
+        self,
+        runtime: Runtime,
+        on_recommendation: Callable[[Recommendation], None] = lambda run: None,
     ) -> None:
         self._runtime = runtime
-        self._ended = ended
+        self._on_recommendation = on_recommendation
 
-    def search(self, query: Query, domain: DomainName = "movies", limit: Limit = 8) -> Steps:
+    def search(self, query: Query, domain: DomainName = "movies", limit: Limit = 8) -> AnswerStream:
         """Find items of a catalog by title, whatever was typed, and get their ids."""
         yield {"items": [_item(item) for item in self._catalog(domain).search(query, limit)]}
 
-    def profile(self, picks: Picks, domain: DomainName = "movies") -> Steps:
+    def profile(self, picks: Picks, domain: DomainName = "movies") -> AnswerStream:
         """Let the language model write the profile that the picks support."""
         items = self._items(domain, picks)
         stream = self._runtime.recommender(domain).stream(items)
         yield "Writing the profile"
         with closing(stream):
             for trace in stream:
-                if "profile" in trace.seconds:
+                if trace and "profile" in trace.seconds:
                     yield {"llm": trace.llm, **_profile(trace.profile or Profile())}
                     return
-                yield "Writing the profile"
+                yield None
 
     def retrieve(
         self,
@@ -103,12 +107,12 @@ class Api:
         domain: DomainName = "movies",
         retriever: RetrieverName = AUTOMATIC,
         n_candidates: CandidateCount = 50,
-    ) -> Steps:
+    ) -> AnswerStream:
         """Retrieve the candidates for the picks, best first, without a language model."""
         items = self._items(domain, picks)
         yield "Searching the catalog"
         recommender = self._runtime.recommender(domain)
-        used, candidates, notes = recommender.retrieve(items, _chosen(retriever), n_candidates)
+        used, candidates, notes = recommender.retrieve(items, _retriever(retriever), n_candidates)
         yield {
             "retriever": used,
             "candidates": [_candidate(candidate) for candidate in candidates],
@@ -123,13 +127,13 @@ class Api:
         profile: ProfileText = "",
         mode: ModeName = AUTOMATIC,
         k: K = 10,
-    ) -> Steps:
+    ) -> AnswerStream:
         """Let the language model select from candidates of your own."""
         edits = Edits(
             profile, keywords=(), candidates=tuple(i.id for i in self._items(domain, candidates))
         )
         asked = Asked(mode=_mode(mode), k=k, with_profile=bool(profile), edits=edits)
-        run = yield from self._whole(domain, picks, asked)
+        run = yield from self._run(domain, picks, asked)
         answer = _recommendation(run)
         cuts = run.prompt.cuts if run.prompt else ()
         repairs = run.ranking.repairs if run.ranking else ()
@@ -147,26 +151,27 @@ class Api:
         n_candidates: CandidateCount = 50,
         k: K = 10,
         trace: WithTrace = False,
-    ) -> Steps:
+    ) -> AnswerStream:
         """Recommend from the picks: profile, candidates and the language model's ranking."""
-        asked = Asked(_chosen(retriever), _mode(mode), n_candidates, k)
-        run = yield from self._whole(domain, picks, asked, self._runtime.settings.llm_seconds)
-        self._ended(run)
+        asked = Asked(_retriever(retriever), _mode(mode), n_candidates, k)
+        run = yield from self._run(domain, picks, asked, self._runtime.settings.llm_seconds)
+        self._on_recommendation(run)
         answer = _recommendation(run)
         if trace:
             answer["trace"] = SavedTrace(self._runtime.origin(domain), run).to_dict()
         yield answer
 
-    def _whole(
+    def _run(
         self, domain: str, picks: Sequence[str], asked: Asked, patience: float | None = None
-    ) -> Generator[str | Answer, None, Recommendation]:
+    ) -> Generator[str | Answer | None, None, Recommendation]:
         """Run the data path as the page does, and return the complete trace."""
         run = None
         recommender = self._runtime.recommender(domain)
         stream = recommender.stream(self._items(domain, picks), asked, patience=patience)
         with closing(stream):
-            for run in stream:
-                yield _stage(run)
+            for grown in stream:
+                run = grown or run
+                yield _stage(grown) if grown else None
         assert run is not None
         return run
 
@@ -186,11 +191,14 @@ class Api:
 
 
 NAMES = ("recommend", "profile", "retrieve", "rank", "search")
-WITHOUT_TURN = frozenset({"search"})  # quick, and without a model
+UNQUEUED = frozenset({"search"})  # quick, and without a model
 
 
 def arguments(function: Callable[..., Any]) -> type[BaseModel]:
-    """The model of a function's arguments: strict types, bounded, and nothing besides."""
+    """A pydantic model of a function's arguments.
+
+    It takes the exact types within their bounds, and no other argument.
+    """
     hints = get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {
         name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
@@ -202,16 +210,16 @@ def arguments(function: Callable[..., Any]) -> type[BaseModel]:
     return create_model(name, __config__=config, **fields)
 
 
-def _chosen(retriever: str) -> str | None:
-    return None if retriever == AUTOMATIC else retriever
+def _retriever(name: str) -> str | None:
+    return None if name == AUTOMATIC else name
 
 
-def _mode(mode: str) -> str | None:
-    if mode not in (AUTOMATIC, *MODES):
+def _mode(name: str) -> str | None:
+    if name not in (AUTOMATIC, *MODES):
         raise PalrError(
-            f"unknown mode {visible(mode)!r}; there are {AUTOMATIC}, {', '.join(MODES)}"
+            f"unknown mode {visible(name)!r}; there are {AUTOMATIC}, {', '.join(MODES)}"
         )
-    return None if mode == AUTOMATIC else mode
+    return None if name == AUTOMATIC else name
 
 
 def _stage(run: Recommendation) -> str:

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,15 +11,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from palr.app import setup
+from palr.app.runtime import Runtime
 from palr.catalog.catalog import CatalogStore
-from palr.domains import DOMAINS
-from palr.errors import PalrError
+from palr.domains import DOMAINS, Domain
+from palr.errors import CatalogError, PalrError
+from palr.llm import get_backend
+from palr.llm.check import folder_or_hub, reachable
 from palr.retrieval import available
-from palr.settings import SMOLLM2, Settings
+from palr.settings import Settings
 
 ROOM = 1 << 30  # bytes that a first start needs, with some to spare
 REQUIREMENTS = Path(__file__).parents[2] / "requirements.txt"
-_CONNECT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def examine(settings: Settings) -> list[Finding]:
         _catalogs,
         _device,
         _model,
+        _adapters,
         _port,
     )
     return [finding for check in checks for finding in check(settings)]
@@ -93,10 +95,17 @@ def _catalogs(settings: Settings) -> Iterator[Finding]:
                 catalog = store.active(domain)
                 names = available(catalog, settings)
             except PalrError as error:
-                yield Finding(domain.key, str(error), "python -m palr setup")
+                yield Finding(domain.key, str(error), _install(domain))
                 continue
             found = f"{catalog.dataset}, {len(catalog.items):,} items; {', '.join(names)}"
             yield Finding(domain.key, found)
+
+
+def _install(domain: Domain) -> str:
+    """The command that brings a domain its data."""
+    if set(setup.EMBEDDED) & set(domain.datasets):
+        return "python -m palr setup"
+    return f"python -m palr data install {domain.datasets[0]}"
 
 
 def _device(settings: Settings) -> Iterator[Finding]:
@@ -115,65 +124,36 @@ def _device(settings: Settings) -> Iterator[Finding]:
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
-    if settings.llm_backend == "http":
-        yield _server(settings)
-    elif settings.llm_backend == "scripted":
-        yield Finding("language model", "scripted: it repeats the candidates, for tests only")
-    elif settings.llm == SMOLLM2:
-        yield Finding("language model", f"{SMOLLM2}, embedded")
-    else:
-        yield _local(settings.llm, "language model")
+    backend = get_backend(settings.llm_backend)
+    yield Finding("backend", f"{settings.llm_backend}: {backend.label}")
+    yield Finding("language model", *backend.check(settings))
+
+
+def _adapters(settings: Settings) -> Iterator[Finding]:
+    """The adapter that ranks, which `Runtime.default_adapter` chooses for each domain."""
+    if settings.adapter and get_backend(settings.llm_backend).loads_weights:
+        yield Finding("adapter", *folder_or_hub(settings.adapter, "adapter_config.json"))
+        return
     if settings.adapter:
-        yield _local(settings.adapter, "adapter")
-    else:
-        yield Finding("adapter", "none: rankings are zero-shot")
-
-
-def _server(settings: Settings) -> Finding:
-    from palr.llm.http import HTTPLLM
-    from palr.llm.resilience import Patience
-
-    patience = Patience(connect=_CONNECT_SECONDS, silence=10, total=15, retries=0)
-    key = settings.llm_api_key.get_secret_value()
-    try:
-        model = HTTPLLM(settings.llm_url, settings.llm, key, patience=patience)
-    except PalrError as error:
-        return Finding("language model", f"{settings.llm} behind HTTP", str(error))
-    return Finding("language model", f"{model.name} answers at {settings.llm_url}")
-
-
-def _local(name: str, about: str) -> Finding:
-    """A folder, or a model of the hub that is cached or can be fetched."""
-    folder = Path(name)
-    if folder.is_dir():
-        if any(folder.glob("*.safetensors")):
-            return Finding(about, f"{folder}, a folder")
-        return Finding(about, f"{folder} holds no safetensors", "convert its weights; see README")
-    from huggingface_hub import constants, try_to_load_from_cache
-
-    config = "adapter_config.json" if about == "adapter" else "config.json"
-    if isinstance(try_to_load_from_cache(name, config), str):
-        return Finding(about, f"{name}, cached")
-    token = "HF_TOKEN is set" if os.environ.get("HF_TOKEN") else "HF_TOKEN is not set"
-    hub = re.sub(r"^https?://", "", constants.ENDPOINT).split("/")[0]
-    if constants.HF_HUB_OFFLINE or not _reachable(hub):
-        remedy = f"not cached, and {hub} is out of reach: copy the model here and name its folder"
-        return Finding(about, f"{name}; {token}", remedy)
-    return Finding(about, f"{name}, to be fetched from {hub} at the start; {token}")
-
-
-def _reachable(host: str) -> bool:
-    name, _, port = host.partition(":")
-    try:
-        socket.create_connection((name, int(port or 443)), timeout=_CONNECT_SECONDS).close()
-    except OSError:
-        return False
-    return True
+        yield Finding("adapter", f"{settings.adapter}, which the server must run")
+        return
+    runtime = Runtime(settings)
+    for domain in DOMAINS.values():
+        about = f"adapter, {domain.key}"
+        try:
+            name = runtime.default_adapter(domain.key)
+        except CatalogError:
+            continue  # `_catalogs` has named the domain
+        except PalrError as error:
+            yield Finding(about, "its note cannot be read", str(error))
+            continue
+        tuned = f"{runtime.adapters(domain.key)[name]} ({name})" if name else ""
+        yield Finding(about, tuned or "none: rankings are zero-shot")
 
 
 def _port(settings: Settings) -> Iterator[Finding]:
     local = settings.host if settings.host not in ("0.0.0.0", "::", "") else "localhost"
-    if _reachable(f"{local}:{settings.port}"):
+    if reachable(f"{local}:{settings.port}"):
         remedy = f"the app may be running already; else PALR_PORT={settings.port + 1}"
         yield Finding("port", f"{settings.port} is taken", remedy)
     else:

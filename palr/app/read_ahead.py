@@ -41,6 +41,10 @@ class Prefetcher:
 
     It ends within one step when other work is asked for or a run starts, and does not begin while
     one is under way.
+
+    Args:
+        running: The runs under way.
+        quiet_seconds: How long nothing else must be asked for before the work begins.
     """
 
     def __init__(self, running: Running, quiet_seconds: float = _QUIET_SECONDS):
@@ -51,7 +55,11 @@ class Prefetcher:
         self._thread: threading.Thread | None = None
 
     def ask(self, work: Callable[[], Iterator[None]]) -> None:
-        """Have ``work`` done once no other was asked for during a moment; returns at once."""
+        """Have work done in the background; returns at once.
+
+        Args:
+            work: Begins the work and yields between its steps.
+        """
         with self._changed:
             self._latest = work
             self._changed.notify()

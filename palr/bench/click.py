@@ -9,7 +9,8 @@ import numpy as np
 
 from palr.app.runtime import Runtime
 from palr.llm.transformers import TransformersLLM
-from palr.recommender import ZERO_SHOT, Recommender, default_mode
+from palr.ranking import default_mode
+from palr.recommender import ZERO_SHOT, Recommender
 from palr.types import Asked, Item
 
 VISITORS = 5
@@ -47,7 +48,7 @@ def bench_click(
         "last_card_s": {name: _p50([t[1] for t in times]) for name, times in measured.items()},
         "read_ahead_s": _p50(reading),
         "visitors": visitors,
-        "adapter": llm.adapter,
+        "adapter": llm.adapter.name if llm.adapter else None,
         "mode": default_mode(llm),
     }
 
@@ -64,7 +65,7 @@ def _click(runtime: Runtime, domain: str, picks: Sequence[Item], k: int) -> tupl
     begin = time.perf_counter()
     first = 0.0
     for trace in runtime.recommender(domain).stream(picks, Asked(k=k)):
-        if not first and trace.profile and trace.profile.keywords:
+        if not first and trace and trace.profile and trace.profile.keywords:
             first = time.perf_counter() - begin
     return first, time.perf_counter() - begin
 

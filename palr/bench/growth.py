@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from palr.app.runtime import Runtime
-from palr.bench.ranking import make_case, run_way
+from palr.bench.ranking import make_trial, run_way
 from palr.llm.transformers import TransformersLLM
 
 CANDIDATES = (20, 50, 100, 200)
@@ -34,11 +34,11 @@ def bench_growth(
     for n_history, n_candidates in lengths:
         measured = []
         for visitor in visitors:
-            case = make_case(runtime, domain, visitor[-n_history:], n_candidates, k)
-            timing = run_way("titles", case, llm, k)
+            trial = make_trial(runtime, domain, visitor[-n_history:], n_candidates, k)
+            timing = run_way("titles", trial, llm)
             measured.append(
                 (
-                    case.prompt.tokens or 0,
+                    trial.titles.prompt.tokens or 0,
                     timing.forward_passes,
                     timing.decisions,
                     timing.prefill_s,

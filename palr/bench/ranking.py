@@ -14,20 +14,22 @@ import random
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from palr.app.runtime import Runtime
+from palr.llm.base import last
 from palr.llm.decoder import TransformersDecoder
 from palr.llm.grounding import SEPARATOR
 from palr.llm.speed import cpu_name
 from palr.llm.transformers import TransformersLLM
 from palr.profile import write_profile
-from palr.ranking import MODES, Job, fit_ranking_prompt, rank, rank_many
+from palr.ranking import MODES, Job, rank, rank_many, ranking_job
+from palr.ranking.mix import NO_MIX
 from palr.retrieval import retrieve
-from palr.types import Candidate, Item, Prompt
+from palr.types import Item, Prompt
 
 FREE_TOKENS = 160
 WAYS = ("free", "prefix_allowed_tokens_fn", *MODES)
@@ -54,13 +56,16 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Case:
-    """A prompt to rank; ``names`` are the candidates' in the mode ``titles``."""
+class Trial:
+    """What is ranked in every way: once with the candidates' titles alone, once labelled."""
 
-    prompt: Prompt
-    names: tuple[str, ...]
-    candidates: tuple[Candidate, ...]
-    labelled: Prompt
+    titles: Job
+    labelled: Job
+
+    def job(self, mode: str) -> Job:
+        """The one to rank in a mode."""
+        job = self.labelled if MODES[mode].labelled else self.titles
+        return replace(job, mode=mode)
 
 
 def bench_ranking(
@@ -75,16 +80,16 @@ def bench_ranking(
     """
     llm = runtime.llm()
     assert isinstance(llm, TransformersLLM), "the bench times a model in this process"
-    cases = _cases(runtime, domain, n_prompts, k)
+    trials = _trials(runtime, domain, n_prompts, k)
     timings: dict[str, list[Timing]] = {way: [] for way in WAYS}
     floors, decisions = [], []
-    run_way("titles", cases[0], llm, k)  # the first pass through a model is slow
-    for number, case in enumerate(cases, start=1):
+    run_way("titles", trials[0], llm)  # the first pass through a model is slow
+    for number, trial in enumerate(trials, start=1):
         for way in WAYS:
-            timings[way].append(run_way(way, case, llm, k))
+            timings[way].append(run_way(way, trial, llm))
         titles = timings["titles"][-1]
         decisions.append(titles.decisions)
-        floors.append(_floor(llm, case.prompt, decisions[-1]))
+        floors.append(_floor(llm, trial.titles.prompt, decisions[-1]))
         say(f"{number} of {n_prompts}: {titles.total_s:.2f} s, floor {floors[-1]:.2f} s")
     forced, plain = timings["titles"], timings["prefix_allowed_tokens_fn"]
     speedup = sum(t.decode_s for t in plain) / sum(t.decode_s for t in forced)
@@ -105,8 +110,10 @@ def bench_ranking(
         },
         "floor_s": round(float(np.mean(floors)), 3),
         "decisions": round(float(np.mean(decisions)), 1),
-        "prompt_tokens": round(float(np.mean([case.prompt.tokens or 0 for case in cases])), 1),
-        "throughput": _throughput(llm, cases, timings, k),
+        "prompt_tokens": round(
+            float(np.mean([trial.titles.prompt.tokens or 0 for trial in trials])), 1
+        ),
+        "throughput": _throughput(llm, trials, timings),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "prompts": n_prompts,
         "domain": domain,
@@ -131,45 +138,39 @@ def machine(llm: TransformersLLM) -> dict[str, str]:
     }
 
 
-def _cases(runtime: Runtime, domain: str, n: int, k: int) -> list[Case]:
+def _trials(runtime: Runtime, domain: str, n: int, k: int) -> list[Trial]:
     generator = random.Random(0)
     retriever = runtime.retriever(domain, runtime.settings.retriever)
     picks = [generator.sample(retriever.items, 20) for _ in range(n)]
-    return [make_case(runtime, domain, history, 50, k) for history in picks]
+    return [make_trial(runtime, domain, history, 50, k) for history in picks]
 
 
-def make_case(
+def make_trial(
     runtime: Runtime, domain: str, history: Sequence[Item], n_candidates: int, k: int
-) -> Case:
+) -> Trial:
     """What a run with these picks would give the model to rank."""
     catalog, llm = runtime.catalog(domain), runtime.llm()
     retriever = runtime.retriever(domain, runtime.settings.retriever)
-    *_, profile = write_profile(history, catalog, llm)
+    profile = last(write_profile(history, catalog, llm))
     candidates = retrieve(retriever, history, n_candidates)
-    prompt, names = fit_ranking_prompt(catalog.domain, history, profile, candidates, k, llm)
-    labelled, _ = fit_ranking_prompt(catalog.domain, history, profile, candidates, k, llm, "labels")
-    return Case(prompt, names, candidates, labelled)
+    titles, labelled = (
+        ranking_job(catalog.domain, history, profile, candidates, k, llm, mode, mix=NO_MIX)
+        for mode in ("titles", "labels")
+    )
+    return Trial(titles, labelled)
 
 
 def _throughput(
-    llm: TransformersLLM, cases: Sequence[Case], timings: Mapping[str, Sequence[Timing]], k: int
+    llm: TransformersLLM, trials: Sequence[Trial], timings: Mapping[str, Sequence[Timing]]
 ) -> dict[str, dict[str, float]]:
     alone, batched = {}, {}
     for mode in MODES:
-        jobs = [
-            Job(
-                n,
-                case.labelled if MODES[mode].labelled else case.prompt,
-                case.names,
-                case.candidates,
-            )
-            for n, case in enumerate(cases)
-        ]
+        jobs = [trial.job(mode) for trial in trials]
         begin = time.perf_counter()
-        for _ in rank_many(jobs, llm, k, mode):
+        for _ in rank_many(jobs, llm):
             pass
-        batched[mode] = len(cases) / (time.perf_counter() - begin)
-        alone[mode] = len(cases) / sum(timing.total_s for timing in timings[mode])
+        batched[mode] = len(trials) / (time.perf_counter() - begin)
+        alone[mode] = len(trials) / sum(timing.total_s for timing in timings[mode])
     return {
         "one_at_a_time": {mode: round(rate, 3) for mode, rate in alone.items()},
         "batched": {mode: round(rate, 3) for mode, rate in batched.items()},
@@ -177,10 +178,10 @@ def _throughput(
     }
 
 
-def run_way(way: str, case: Case, llm: TransformersLLM, k: int) -> Timing:
+def run_way(way: str, trial: Trial, llm: TransformersLLM) -> Timing:
     """Time one way; each starts from a prompt that the model has not read."""
-    labelled = way in MODES and MODES[way].labelled
-    prompt = case.labelled if labelled else case.prompt
+    job = trial.job(way) if way in MODES else trial.titles
+    prompt = job.prompt
     llm.forget()
     begin = time.perf_counter()
     decoder = llm.start(prompt.text, prompt.beginning)
@@ -189,12 +190,12 @@ def run_way(way: str, case: Case, llm: TransformersLLM, k: int) -> Timing:
     llm.forget()
     begin = time.perf_counter()
     if way in MODES:
-        *_, ranking = rank(prompt, case.names, case.candidates, llm, k, way)
+        ranking = last(rank(job, llm))
         passes, ids = ranking.forward_passes or 0, [r.item.id for r in ranking.items]
     else:
         generate = _free if way == "free" else _prefix_allowed_tokens
-        passes, chosen = generate(llm, case, k)
-        ids = [case.candidates[index].item.id for index in chosen]
+        passes, chosen = generate(llm, job)
+        ids = [job.candidates[index].item.id for index in chosen]
     total = time.perf_counter() - begin
     decode = max(total - prefill, 0.0)
     return Timing(prefill, decode, decoder.forward_passes, passes, tuple(ids))
@@ -212,13 +213,13 @@ def _floor(llm: TransformersLLM, prompt: Prompt, decisions: int) -> float:
     return time.perf_counter() - begin
 
 
-def _free(llm: TransformersLLM, case: Case, k: int) -> tuple[int, list[int]]:
-    return sum(1 for piece in llm.generate(case.prompt.text, max_tokens=FREE_TOKENS) if piece), []
+def _free(llm: TransformersLLM, job: Job) -> tuple[int, list[int]]:
+    return sum(1 for piece in llm.generate(job.prompt.text, max_tokens=FREE_TOKENS) if piece), []
 
 
-def _prefix_allowed_tokens(llm: TransformersLLM, case: Case, k: int) -> tuple[int, list[int]]:
-    options = [llm.encode_answer(name) for name in case.names]
-    return constrained_decoding(llm, case.prompt.text, options, k)
+def _prefix_allowed_tokens(llm: TransformersLLM, job: Job) -> tuple[int, list[int]]:
+    options = [llm.encode_answer(name) for name in job.names]
+    return constrained_decoding(llm, job.prompt.text, options, job.k)
 
 
 def constrained_decoding(

@@ -168,7 +168,7 @@ def _sizes(
     model = retriever.model
     rng = np.random.default_rng(0)
     histories = [rng.choice(len(retriever.items), PICKS, replace=False) for _ in range(visits)]
-    real = model.table().detach().float().cpu().numpy()
+    real = model.output_embeddings().detach().float().cpu().numpy()
     with torch.inference_mode():
         read = [_timed(model.last_states, [history]) for history in histories]
         queries = torch.cat([state for state, _ in read]).float().cpu().numpy()

@@ -14,7 +14,7 @@ from palr.data.progress import Progress, silent
 from palr.data.readers import RawDataset
 from palr.data.store import DamagedCatalogError, Database, DatasetInfo
 from palr.data.titles import split_title
-from palr.domains import DOMAINS, Domain, Visitor
+from palr.domains import DOMAINS, Domain, Persona
 from palr.errors import CatalogError, UnknownItemError
 from palr.types import Item
 
@@ -25,10 +25,13 @@ FINGERPRINT_LENGTH = 16
 
 
 class Catalog:
-    """Items of one data set, in the order of the source.
+    """Items of one data set, in the order of the source. Safe to use from several threads.
 
-    ``load_interactions`` is called once, when they are first asked for; None means that the data
-    set has none. Safe to use from several threads.
+    Args:
+        dataset: Key of the data set.
+        domain: Its domain.
+        items: Its items.
+        load_interactions: Loads its interactions when they are first used; None where it has none.
     """
 
     def __init__(
@@ -45,14 +48,17 @@ class Catalog:
         self._load_interactions = load_interactions
 
     def item(self, id: str) -> Item:
-        """Raises UnknownItemError."""
+        """The item of an id; raises UnknownItemError where there is none."""
         if id not in self._by_id:
             raise UnknownItemError(f"no {self.domain.noun} has the id {id!r}")
         return self._by_id[id]
 
     def find(self, text: str) -> Item:
-        """The item that ``text`` names: a label or a title, in any case and with or without
-        accents and punctuation, the most popular where several share it; else an id.
+        """The item that a text names.
+
+        Args:
+            text: A label or a title, in any case and with or without accents and punctuation, or
+                an id. Of several items with one title the most popular is meant.
 
         Raises:
             UnknownItemError: there is none; the nearest labels are suggested.
@@ -73,13 +79,14 @@ class Catalog:
         """Best matches for whatever was typed; see `TitleIndex.search`."""
         return self._index.search(query, limit)
 
-    def visitor_picks(self, visitor: Visitor) -> tuple[Item, ...]:
+    def persona_picks(self, persona: Persona) -> tuple[Item, ...]:
         """The first match of each query, each item once; queries that match nothing are skipped."""
-        hits = (self._index.search(query, limit=1, exact=True) for query in visitor.queries)
+        hits = (self._index.search(query, limit=1, exact=True) for query in persona.queries)
         return tuple(dict.fromkeys(hit[0] for hit in hits if hit))
 
     @property
     def has_interactions(self) -> bool:
+        """Whether the data set says who chose what."""
         return self._load_interactions is not None
 
     def interactions(self) -> Interactions:
@@ -92,7 +99,7 @@ class Catalog:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Names the set of item ids; the order and all other fields leave it unchanged."""
+        """A checksum of the set of item ids, whatever their order and other fields."""
         ids = "\n".join(sorted(self._by_id))
         return hashlib.sha256(ids.encode()).hexdigest()[:FINGERPRINT_LENGTH]
 
@@ -167,7 +174,11 @@ class CatalogStore:
     ) -> None:
         """Write a data set in one transaction, in the place of an earlier one of that key.
 
-        ``source_checksum`` is ``raw.checksum`` unless given.
+        Args:
+            key: Key of the data set.
+            raw: Its items and interactions.
+            source_checksum: Of its source; ``raw.checksum`` unless given.
+            progress: Is called with the rows written.
         """
         checksum = raw.checksum if source_checksum is None else source_checksum
         self._database.write(get_dataset(key).key, raw, checksum, progress)
@@ -190,13 +201,23 @@ class CatalogStore:
         load = partial(self._database.interactions, key, ids)
         return Catalog(key, DOMAINS[dataset.domain], items, load)
 
+    def raw(self, key: str) -> RawDataset:
+        """An installed data set as its reader gave it; raises CatalogError where there is none."""
+        catalog = self.open(key)
+        interactions = catalog.interactions() if catalog.has_interactions else None
+        return RawDataset(catalog.items, interactions, self.installed()[key].checksum)
+
     def active(self, domain: Domain) -> Catalog:
         """The first installed data set of the domain; CatalogError where there is none."""
         present = self.installed()
         for key in domain.datasets:
             if key in present:
                 return self.open(key)
-        raise CatalogError(f"no catalog of {domain.nouns} is installed; run `python -m palr setup`")
+        known = " or ".join(domain.datasets)
+        raise CatalogError(
+            f"no catalog of {domain.nouns} is installed; run `python -m palr setup`, or "
+            f"`python -m palr data install` for {known}"
+        )
 
     def close(self) -> None:
         """Give the connections back."""

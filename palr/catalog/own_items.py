@@ -1,6 +1,7 @@
-"""A visitor's own items beside a catalog's.
+"""A visitor's own items: made from a title and keywords, and found beside the catalog's.
 
-An own item is a title and keywords. A `JoinedCatalog` is a catalog with some of them in it."""
+A visitor's own item is no part of the data set. A `JoinedCatalog` holds both for one visitor.
+"""
 
 import secrets
 from collections import Counter
@@ -11,7 +12,7 @@ from palr.catalog.catalog import Catalog
 from palr.catalog.search import TitleIndex
 from palr.data.interactions import Interactions
 from palr.data.titles import clean, split_title
-from palr.domains import Visitor
+from palr.domains import Persona
 from palr.errors import PalrError
 from palr.types import Item
 
@@ -24,18 +25,23 @@ MAX_LISTED = MAX_KEYWORDS * (MAX_KEYWORD + 2)
 
 
 def is_own(item: Item) -> bool:
+    """Whether an item is a visitor's own, and not the catalog's."""
     return item.id.startswith(PREFIX)
 
 
-def described(title: str, listed: str) -> Item:
-    """The item of a title, with its year in brackets if it has one, and of keywords between commas.
+def new_own_item(title: str, listed: str) -> Item:
+    """A new own item, with an id of its own.
 
-    >>> item = described("Night Train (2031)", "crime, trains")
+    >>> item = new_own_item("Night Train (2031)", "crime, trains")
     >>> item.title, item.year, item.keywords
     ('Night Train', 2031, ('crime', 'trains'))
 
+    Args:
+        title: Its title, with the year in brackets at the end if it has one.
+        listed: Its keywords, with commas between them.
+
     Raises:
-        PalrError: one of them is missing or too long.
+        PalrError: title or keywords are missing or too long.
     """
     name, year = split_title(title)
     keywords = tuple(dict.fromkeys(word for part in listed.split(",") if (word := clean(part))))
@@ -49,14 +55,21 @@ def described(title: str, listed: str) -> Item:
 
 
 class JoinedCatalog(Catalog):
-    """A catalog and the own_items of one visitor; what is counted stays the catalog's."""
+    """A catalog with a visitor's own items at its end.
+
+    Interactions, keyword counts and fingerprint stay those of the catalog.
+
+    Args:
+        catalog: The catalog.
+        own_items: The visitor's own items.
+    """
 
     def __init__(self, catalog: Catalog, own_items: Sequence[Item]) -> None:
         self._catalog = catalog
-        self._new = {item.id: item for item in own_items}
-        self._new_index = TitleIndex(self._new.values())
+        self._own = {item.id: item for item in own_items}
+        self._own_index = TitleIndex(self._own.values())
         self.dataset, self.domain = catalog.dataset, catalog.domain
-        self.items = (*catalog.items, *self._new.values())
+        self.items = (*catalog.items, *self._own.values())
 
     @property
     def has_interactions(self) -> bool:
@@ -65,8 +78,8 @@ class JoinedCatalog(Catalog):
     def interactions(self) -> Interactions:
         return self._catalog.interactions()
 
-    def visitor_picks(self, visitor: Visitor) -> tuple[Item, ...]:
-        return self._catalog.visitor_picks(visitor)
+    def persona_picks(self, persona: Persona) -> tuple[Item, ...]:
+        return self._catalog.persona_picks(persona)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -77,20 +90,22 @@ class JoinedCatalog(Catalog):
         return self._catalog.keyword_counts
 
     def item(self, id: str) -> Item:
-        return self._new.get(id) or self._catalog.item(id)
+        return self._own.get(id) or self._catalog.item(id)
 
     def find(self, text: str) -> Item:
+        """See `Catalog.find`; an own item of that name comes before the catalog's."""
         named = clean(text).casefold()
-        for item in self._new.values():
+        for item in self._own.values():
             if named in (item.label.casefold(), item.title.casefold(), item.id):
                 return item
         return self._catalog.find(text)
 
     def search(self, query: str, limit: int = 8) -> list[Item]:
-        """The visitor's own matches come first."""
-        own = self._new_index.search(query, limit)
+        """See `Catalog.search`; own items come first."""
+        own = self._own_index.search(query, limit)
         return [*own, *self._catalog.search(query, limit)][:limit]
 
 
 def with_own_items(catalog: Catalog, own_items: Sequence[Item]) -> Catalog:
+    """The catalog itself, or a `JoinedCatalog` where there are own items."""
     return JoinedCatalog(catalog, own_items) if own_items else catalog

@@ -80,9 +80,13 @@ class TitleIndex:
         """The best matches for whatever was typed; [] where nothing fits.
 
         Order: the exact title, titles that begin with the query (most popular first), then items
-        that hold every word as a prefix, by bm25 and popularity. With ``exact`` every word must
-        be found as typed; otherwise unknown words are corrected, and where no item holds all of
-        them, items that hold some are returned.
+        that hold every word as a prefix, by bm25 and popularity.
+
+        Args:
+            query: What was typed.
+            limit: Items to return at most.
+            exact: Every word must be found as typed. Otherwise unknown words are corrected, and
+                where no item holds all words, items that hold some are returned.
         """
         asked = words(query[:MAX_QUERY])[:MAX_WORDS]
         if not asked or limit < 1:

@@ -23,7 +23,6 @@ from palr.data.sources import DamagedFileError
 from palr.errors import DataError
 from palr.settings import Settings
 
-CORE = 5  # paper, section 4.1
 FORMAT = b"1"  # raise it when a reader changes what it returns, and catalogs are built anew
 STARTER_CSV = Path(__file__).resolve().parents[2] / "assets" / "catalogs" / "beauty.csv"
 
@@ -32,11 +31,18 @@ STARTER_CSV = Path(__file__).resolve().parents[2] / "assets" / "catalogs" / "bea
 class Dataset:
     """One data set.
 
-    ``layouts`` are the file sets, relative to a folder, in which it may lie there; the first whose
-    files are all present is read. ``reader`` gets that folder, or the file where ``archive`` says
-    that it lies in a single one. ``urls`` are official downloads; empty where there is none.
-    ``expected`` counts users, items and interactions after the 5-core, ``official`` those of the
-    official files before it; None where they are not fixed. Files that count otherwise are refused.
+    Attributes:
+        key: Its name on the command line.
+        domain: Key of its domain.
+        label: Its name for people.
+        reader: Reads the folder of its files, or its file where a layout has only one.
+        layouts: Sets of files in which it may lie in a folder; the first that is complete is read.
+        urls: Official downloads, one for each file of the first layout; empty where there are none.
+        citation: The publication to cite.
+        licence: What its source allows.
+        expected: Users, items and interactions after the 5-core (paper, Table 1), where fixed.
+        official: The same before the 5-core; files that count otherwise are refused.
+        builtin: Its file in this repository, where it is shipped.
     """
 
     key: str
@@ -154,8 +160,13 @@ def downloads(settings: Settings) -> Path:
 def read(
     key: str, source: Path | None, settings: Settings, progress: Progress = silent
 ) -> RawDataset:
-    """Read a data set from ``source`` (a folder or file), else from ``settings.data``, else from
-    the downloads, fetching the official files into them first where there are any.
+    """Read a data set, fetching its official files first where they are nowhere.
+
+    Args:
+        key: A key of `DATASETS`.
+        source: The folder or file to read; else ``settings.data`` and the downloads are searched.
+        settings: Where files may lie.
+        progress: Is called with the bytes of a download.
 
     Raises:
         DataError: the key is unknown, files are missing and cannot be fetched, or they are damaged,
@@ -181,7 +192,10 @@ def read(
 
 
 def locate(key: str, source: Path | None, settings: Settings) -> tuple[Path, ...]:
-    """The files that `read` would read, or () where it would have to fetch them."""
+    """The files that `read` would read, or () where it would have to fetch them.
+
+    Arguments are those of `read`.
+    """
     dataset = get_dataset(key)
     if source is not None:
         places = [source]
@@ -192,7 +206,7 @@ def locate(key: str, source: Path | None, settings: Settings) -> tuple[Path, ...
     for place in places:
         for layout in dataset.layouts:
             if place.is_file():
-                # A file stands for the archive itself, or for the folder it lies in.
+                # A file is the archive itself, or names the folder that it lies in.
                 named = len(layout) == 1 and place.suffix == Path(layout[0]).suffix
                 files = (place,) if named else tuple(place.parent / name for name in layout)
             else:
@@ -213,7 +227,7 @@ def checksum(files: tuple[Path, ...]) -> str:
 
 
 def stats(raw: RawDataset) -> tuple[int, int, int]:
-    """Users, items and interactions after the paper's preprocessing.
+    """Count users, items and interactions after the paper's preprocessing (Table 1).
 
     Raises:
         DataError: the data set has no interactions.
@@ -223,7 +237,7 @@ def stats(raw: RawDataset) -> tuple[int, int, int]:
             f"this data set has {len(raw.items)} items and no interactions, so there is nothing to "
             "count after preprocessing"
         )
-    core = raw.interactions.core(CORE)
+    core = raw.interactions.core()
     return core.n_users, core.n_items, len(core)
 
 

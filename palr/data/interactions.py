@@ -1,4 +1,4 @@
-"""Implicit feedback and the paper's preprocessing (section 4.1).
+"""Implicit feedback and the paper's preprocessing (sections 3.1.1 and 3.1.2).
 
 Every rating becomes 1, duplicates are dropped, the rest is sorted by time with a stable sort, and
 users and items with fewer than five interactions are removed again and again until none is left
@@ -17,13 +17,18 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+CORE = 5  # interactions that each user and item must have (paper, section 3.1.1)
+
 
 @dataclass(frozen=True)
 class Interactions:
-    """Who interacted with what, in order of time.
+    """Who interacted with what, in order of time over all users; ties in the source's order.
 
-    ``users`` and ``items`` are int64 arrays of shape (n,) that index ``user_ids`` and ``item_ids``;
-    rows are sorted by time over all users, ties in their order in the source.
+    Attributes:
+        users: User of each interaction, as index of ``user_ids``, int64 (interactions,).
+        items: Item of each interaction, as index of ``item_ids``, int64 (interactions,).
+        user_ids: The source's names of users.
+        item_ids: The source's names of items.
     """
 
     users: NDArray[np.int64]
@@ -35,7 +40,13 @@ class Interactions:
     def from_rows(
         cls, users: Sequence[str], items: Sequence[str], times: Sequence[float]
     ) -> "Interactions":
-        """Sort rows by time (stable) and keep the earliest of each (user, item)."""
+        """Sort rows by time (stable) and keep the earliest of each (user, item).
+
+        Args:
+            users: User id of each row.
+            items: Item id of each row.
+            times: Time of each row, in any unit.
+        """
         order = np.argsort(np.asarray(times, dtype=np.float64), kind="stable")
         user_ids, user_codes = _encode(users)
         item_ids, item_codes = _encode(items)
@@ -49,10 +60,12 @@ class Interactions:
 
     @cached_property
     def n_users(self) -> int:
+        """Users with an interaction."""
         return len(np.unique(self.users))
 
     @cached_property
     def n_items(self) -> int:
+        """Items with an interaction."""
         return len(np.unique(self.items))
 
     @cached_property
@@ -61,8 +74,8 @@ class Interactions:
         codes, counts = np.unique(self.items, return_counts=True)
         return {self.item_ids[code]: int(count) for code, count in zip(codes, counts, strict=True)}
 
-    def core(self, k: int = 5) -> "Interactions":
-        """The largest subset in which every user and every item has at least ``k`` interactions."""
+    def core(self, k: int = CORE) -> "Interactions":
+        """The k-core: the largest subset with ``k`` interactions of every user and every item."""
         users, items = self.users, self.items
         while len(users):
             keep = (np.bincount(users)[users] >= k) & (np.bincount(items)[items] >= k)
@@ -90,10 +103,11 @@ class Interactions:
 
 
 class Split(Protocol):
-    """What a model learns from, and what it is asked, as indices of ``item_ids``.
+    """A training part and two held-out parts, as indices of ``item_ids``.
 
-    ``train`` are sequences, oldest first. In either part ``targets[u]`` is the item that followed
-    ``histories[u]``; histories are never empty and never hold their target.
+    ``train`` are users' sequences, oldest first. In either held-out part ``targets[u]``, of targets
+    (users,), is the item that followed ``histories[u]``. Histories are never empty and never hold
+    their target.
     """
 
     @property
@@ -136,7 +150,10 @@ class LeaveOneOut:
 
 
 def leave_one_out(interactions: Interactions) -> LeaveOneOut:
-    """Split the last two items off each user (paper, section 4.1); shorter users are left out."""
+    """Hold out the last two items of each user (paper, section 3.1.2).
+
+    Users with fewer than three interactions are left out.
+    """
     sequences = [s for s in interactions.sequences() if len(s) >= 3]
     return LeaveOneOut(
         train=[s[:-2] for s in sequences],
@@ -148,7 +165,7 @@ def leave_one_out(interactions: Interactions) -> LeaveOneOut:
 
 @dataclass(frozen=True)
 class GlobalTime:
-    """A `Split` at two moments: the users of the three parts need not be the same."""
+    """A `Split` at two moments in time; its three parts may have different users."""
 
     train: list[NDArray[np.int64]]
     validation_histories: list[NDArray[np.int64]]
@@ -161,13 +178,17 @@ class GlobalTime:
 def global_time(
     interactions: Interactions, train_share: float = 0.8, test_share: float = 0.1
 ) -> GlobalTime:
-    """Split at the moments before which ``train_share`` of all interactions lie, and after which
-    ``test_share`` do.
+    """Split all users' interactions at two moments in time.
 
-    Training is everything before the first moment. A user with a history before a moment is asked
-    for the first item after it: between the two for validation, after the second for test. The test
-    history is all that precedes the second moment. Interactions of the very second of a moment are
-    parted in the order of the source.
+    Training is everything before the first moment. The target of a user who has a history before a
+    moment is the first item after it: between the two for validation, after the second for test. A
+    test history is all that precedes the second moment. Interactions in the same second as a moment
+    are split in the source's order.
+
+    Args:
+        interactions: All interactions, in order of time.
+        train_share: Share of the interactions before the first moment.
+        test_share: Share of the interactions after the second.
     """
     n = len(interactions)
     validation, test = round(n * train_share), n - round(n * test_share)

@@ -11,10 +11,14 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from palr.errors import UnwritableError
+from palr.files import write
+
 MANIFEST = "manifest.json"
 
 
 def sha256(path: Path) -> str:
+    """The SHA-256 of a file, as hex digits."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
@@ -23,9 +27,17 @@ def sha256(path: Path) -> str:
 
 
 def publish(staged: Path, final: Path) -> Path:
-    """Write the manifest into ``staged`` and put it in the place of ``final`` in one rename.
+    """Write a manifest into a folder and move the folder to its place.
 
-    Both must be on one file system. Raises OSError.
+    Args:
+        staged: The complete new folder.
+        final: Its place, on the same file system; a folder there is replaced.
+
+    Returns:
+        ``final``.
+
+    Raises:
+        OSError: a folder cannot be written.
     """
     files = sorted(path for path in staged.rglob("*") if path.is_file())
     _write(staged, {path.relative_to(staged).as_posix(): _entry(path) for path in files})
@@ -43,7 +55,12 @@ def publish(staged: Path, final: Path) -> Path:
 
 
 def intact(folder: Path, verify: bool = False) -> bool:
-    """Whether every file of the manifest is there and unchanged; ``verify`` hashes all of them."""
+    """Whether every file of a folder's manifest is there and unchanged.
+
+    Args:
+        folder: The folder.
+        verify: Hash every file, even where size and time agree.
+    """
     try:
         entries = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         touched = False
@@ -61,7 +78,7 @@ def intact(folder: Path, verify: bool = False) -> bool:
         return False
     if touched:
         # A copied cache: remember the new times. Where that is not allowed it is hashed again.
-        with suppress(OSError):
+        with suppress(UnwritableError):
             _write(folder, entries)
     return True
 
@@ -72,7 +89,4 @@ def _entry(path: Path) -> dict[str, object]:
 
 
 def _write(folder: Path, entries: dict[str, dict[str, object]]) -> None:
-    # Named by process: two may notice a copied cache at once.
-    partial = folder / f"{MANIFEST}.{os.getpid()}"
-    partial.write_text(json.dumps(entries, indent=1), encoding="utf-8")
-    os.replace(partial, folder / MANIFEST)
+    write(folder / MANIFEST, json.dumps(entries, indent=1))

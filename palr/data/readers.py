@@ -44,8 +44,10 @@ _NO_VALUE = {
 class RawDataset:
     """Items and interactions as the source has them, before any preprocessing.
 
-    ``interactions.item_ids[i] == items[i].id`` for every ``i``. ``checksum`` is of the source
-    files; `palr.data.datasets.read` fills it in.
+    Attributes:
+        items: All items; ``items[i].id`` is ``interactions.item_ids[i]``.
+        interactions: All interactions, or None where the source has none.
+        checksum: Of the source files; `palr.data.datasets.read` fills it in.
     """
 
     items: tuple[Item, ...]

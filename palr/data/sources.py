@@ -21,7 +21,12 @@ def malformed(name: str, line: int, expected: str, got: str) -> DataError:
 
 
 def table_lines(source: Path, member: str, encoding: str) -> Iterator[tuple[int, str]]:
-    """Numbered lines of ``member`` in a folder or in a zip archive, blank ones left out.
+    """The lines of a text file with their numbers, from 1; blank lines are left out.
+
+    Args:
+        source: A folder or a zip archive.
+        member: The file in it.
+        encoding: The file's encoding.
 
     Raises:
         DamagedFileError: the archive is damaged or was cut short.

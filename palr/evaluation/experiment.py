@@ -1,17 +1,17 @@
 """Measure retrievers on a data set: ``python -m palr evaluate``.
 
-Trained models are measured with their weights; models that fit at once are fitted to the training
-part, and a blend is made of experts that are measured so; the rest, made of text, are loaded as
-they are served.
+What a retriever learns from (`palr.retrieval.learning`) decides how it is measured, so that none
+has seen the held-out items.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import assert_never
 
 import numpy as np
 
+from palr.catalog.catalog import Catalog
 from palr.data.progress import Progress, silent
 from palr.errors import PalrError, RetrieverUnavailableError
 from palr.evaluation.kept import KeptRanks, Ranks, compare_kept
@@ -19,21 +19,31 @@ from palr.evaluation.metrics import LIST_LENGTH, coverage, popularity_lift
 from palr.evaluation.protocol import Part, evaluate, part_of
 from palr.evaluation.records import Record, Training
 from palr.evaluation.significance import intervals
-from palr.retrieval import RETRIEVERS, weights
+from palr.retrieval import (
+    RETRIEVERS,
+    Ensemble,
+    FittedAtLoad,
+    NoInteractions,
+    TrainedWeights,
+    weights,
+)
 from palr.retrieval.base import Retriever
 from palr.retrieval.blend import BlendRetriever
 from palr.retrieval.splits import LEAVE_ONE_OUT, PROTOCOLS, TrainingData, training_data
 from palr.settings import Settings
 
-if TYPE_CHECKING:
-    from palr.catalog.catalog import Catalog
-
 COMPARED = ("HR@10", "NDCG@10")
 
 
 @dataclass(frozen=True)
-class Contender:
-    """A retriever that may be measured, and how its weights came to be where it has any."""
+class EvaluatedModel:
+    """A retriever that has not seen the held-out items.
+
+    Attributes:
+        retriever: The model.
+        seed: Seed of its training; 0 where it draws nothing.
+        training: The essentials of its run record, where it has trained weights.
+    """
 
     retriever: Retriever
     seed: int = 0
@@ -42,7 +52,7 @@ class Contender:
 
 def measure(
     models: Sequence[str],
-    catalog: "Catalog",
+    catalog: Catalog,
     settings: Settings,
     *,
     protocol: str = LEAVE_ONE_OUT,
@@ -51,10 +61,20 @@ def measure(
     baseline: str | None = None,
     progress: Progress = silent,
 ) -> list[Record]:
-    """A record for each model, and for each of ``folders`` that holds weights of it.
+    """Measure retrievers on one part of a split of the catalog (paper, section 3.1.2).
 
-    ``folders`` stand in for the installed and shipped weights. Ranks are kept (`KeptRanks`), and
-    those of ``baseline``, measured now or earlier, are what every other model is compared with.
+    Args:
+        models: Keys of `RETRIEVERS`.
+        catalog: A catalog with interactions.
+        settings: Where weights lie, and where the ranks are kept (`KeptRanks`).
+        protocol: How the interactions are split, one of `PROTOCOLS`.
+        part: Which held-out items are ranked.
+        folders: Folders of weights, in the place of the installed and shipped ones.
+        baseline: A model, measured now or earlier, that every other one is compared with.
+        progress: Is called with the users done.
+
+    Returns:
+        One record for each model, and for each of ``folders`` that holds weights of it.
 
     Raises:
         RetrieverUnavailableError: a model is unknown, its weights are missing, damaged, of another
@@ -64,15 +84,15 @@ def measure(
     data = training_data(catalog, protocol)
     kept = KeptRanks(settings, catalog.dataset, protocol, part)
     found = [
-        contender
-        for model in dict.fromkeys(models)
-        for contender in contenders(model, data, catalog, settings, folders)
+        model
+        for name in dict.fromkeys(models)
+        for model in evaluated_models(name, data, catalog, settings, folders)
     ]
     _no_duplicates(found)
     records = []
-    for contender in found:
-        record, ranks = _measure(contender, data, catalog, part, progress)
-        command = _command(record, folders if contender.training else (), baseline)
+    for model in found:
+        record, ranks = _measure(model, data, catalog, part, progress)
+        command = _command(record, folders if model.training else (), baseline)
         records.append(replace(record, command=command))
         kept.keep(ranks)
     if baseline is None:
@@ -80,33 +100,57 @@ def measure(
     return [_against(record, baseline, kept) for record in records]
 
 
-def contenders(
-    model: str,
+def evaluated_models(
+    name: str,
     data: TrainingData,
-    catalog: "Catalog",
+    catalog: Catalog,
     settings: Settings,
     folders: Sequence[Path] = (),
-) -> Iterator[Contender]:
-    """The model as it may be measured on ``data``, once for each folder with weights of it."""
-    if model not in RETRIEVERS:
+) -> Iterator[EvaluatedModel]:
+    """A retriever as it is measured: without having learnt from the held-out items.
+
+    Args:
+        name: A key of `RETRIEVERS`; its ``learns`` decides how the model is made.
+        data: The split that it is measured on.
+        catalog: The catalog that ``data`` came from.
+        settings: Where weights and models lie.
+        folders: Folders of weights, in the place of the installed and shipped ones.
+
+    Yields:
+        One model, or one for each of ``folders`` that holds weights of it.
+
+    Raises:
+        RetrieverUnavailableError: see `measure`.
+    """
+    if name not in RETRIEVERS:
         raise RetrieverUnavailableError(
-            f"unknown retriever {model!r}; choose from: {', '.join(RETRIEVERS)}"
+            f"unknown retriever {name!r}; choose from: {', '.join(RETRIEVERS)}"
         )
-    entry = RETRIEVERS[model]
-    if entry.architecture:
-        for path in _weights(model, data, settings, folders):
-            yield _trained(path, entry.architecture, data, catalog)
-    elif entry.on_training_part:
-        items = [catalog.item(item_id) for item_id in data.item_ids]
-        yield Contender(entry.on_training_part(data.split, items))
-    elif entry.experts:
-        experts = [
-            (next(contenders(name, data, catalog, settings)).retriever, weight)
-            for name, weight in entry.experts(data.dataset).items()
-        ]
-        yield Contender(BlendRetriever(experts))
-    else:
-        yield Contender(entry(catalog, settings))
+    entry = RETRIEVERS[name]
+    match entry.learns:
+        case TrainedWeights(architecture):
+            for path in _weights(name, data, settings, folders):
+                yield _trained(path, architecture, data, catalog)
+        case FittedAtLoad(fit):
+            text = _without_interactions(catalog)
+            items = [text.item(item_id) for item_id in data.item_ids]
+            yield EvaluatedModel(fit(items, data.split.train))
+        case Ensemble(expert_weights):
+            experts = [
+                (next(evaluated_models(expert, data, catalog, settings)).retriever, weight)
+                for expert, weight in expert_weights(data.dataset).items()
+            ]
+            yield EvaluatedModel(BlendRetriever(experts))
+        case NoInteractions():
+            yield EvaluatedModel(entry(_without_interactions(catalog), settings))
+        case unknown:
+            assert_never(unknown)
+
+
+def _without_interactions(catalog: Catalog) -> Catalog:
+    """The same items, with nothing left that tells who chose what, or how many did."""
+    items = tuple(replace(item, popularity=0) for item in catalog.items)
+    return Catalog(catalog.dataset, catalog.domain, items)
 
 
 def _weights(
@@ -133,7 +177,7 @@ def _weights(
     )
 
 
-def _trained(path: Path, architecture: str, data: TrainingData, catalog: "Catalog") -> Contender:
+def _trained(path: Path, architecture: str, data: TrainingData, catalog: Catalog) -> EvaluatedModel:
     from palr.retrieval.neural import load_file
 
     retriever, record = load_file(path, architecture, catalog)
@@ -156,26 +200,26 @@ def _trained(path: Path, architecture: str, data: TrainingData, catalog: "Catalo
         versions=record.versions,
         weights_sha256=record.weights_sha256,
     )
-    return Contender(retriever, record.seed, training)
+    return EvaluatedModel(retriever, record.seed, training)
 
 
-def _no_duplicates(found: Sequence[Contender]) -> None:
-    names = [(contender.retriever.name, contender.seed) for contender in found]
-    for model, seed in names:
-        if names.count((model, seed)) > 1:
+def _no_duplicates(found: Sequence[EvaluatedModel]) -> None:
+    names = [(model.retriever.name, model.seed) for model in found]
+    for name, seed in names:
+        if names.count((name, seed)) > 1:
             raise PalrError(
-                f"two of the folders hold {model} weights of seed {seed}; train with another --seed"
+                f"two of the folders hold {name} weights of seed {seed}; train with another --seed"
             )
 
 
 def _measure(
-    contender: Contender,
+    model: EvaluatedModel,
     data: TrainingData,
-    catalog: "Catalog",
+    catalog: Catalog,
     part: Part,
     progress: Progress,
 ) -> tuple[Record, Ranks]:
-    retriever, split = contender.retriever, data.split
+    retriever, split = model.retriever, data.split
     items = {item_id: catalog.item(item_id) for item_id in data.item_ids}
     result = evaluate(retriever, split, items, part, progress=progress)
     histories, _ = part_of(split, part)
@@ -184,7 +228,7 @@ def _measure(
     record = Record(
         dataset=data.dataset,
         model=retriever.name,
-        seed=contender.seed,
+        seed=model.seed,
         protocol=data.protocol,
         part=part,
         n_users=n_users,
@@ -198,7 +242,7 @@ def _measure(
         data_checksum=data.checksum,
         command="",
         versions=weights.versions(),
-        training=contender.training,
+        training=model.training,
     )
     return record, Ranks(record.name, np.arange(n_users), result.ranks, data.checksum)
 

@@ -5,7 +5,6 @@ validation part lie in ``<protocol>-validation``. They derive from single users'
 they stay in the home and are never shipped.
 """
 
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +12,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.errors import DataError, PalrError
+from palr.errors import DataError
 from palr.evaluation.protocol import Part
 from palr.evaluation.significance import Comparison, compare
+from palr.files import replacing
 from palr.settings import Settings
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """``ranks[i]`` belongs to the user at place ``users[i]`` of the split's part.
+    """The rank that a model gave each user's target.
 
-    ``name`` is model and seed, ``data_checksum`` that of the split's data.
+    Attributes:
+        name: Model and seed, such as ``sasrec-1``.
+        users: Positions of the users in the split's part, (users,).
+        ranks: Rank of each one's target, from 1, (users,).
+        data_checksum: That of the split's data.
     """
 
     name: str
@@ -41,30 +45,23 @@ class KeptRanks:
         self.folder = settings.home / "evaluations" / dataset / inner
 
     def keep(self, ranks: Ranks) -> Path:
-        """Write the ranks in the place of earlier ones of that name; PalrError where it cannot."""
+        """Write the ranks in the place of earlier ones of that name; raises UnwritableError."""
         path = self._path(ranks.name)
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as file:
-                np.savez_compressed(
-                    file,
-                    users=ranks.users,
-                    ranks=ranks.ranks,
-                    data_checksum=np.array(ranks.data_checksum),
-                )
-            os.replace(unfinished, path)
-        except OSError as error:
-            raise PalrError(
-                f"cannot write to {self.folder} ({error.strerror}); set PALR_HOME to a folder that "
-                "can be written"
-            ) from error
+        with replacing(path) as file:
+            np.savez_compressed(
+                file,
+                users=ranks.users,
+                ranks=ranks.ranks,
+                data_checksum=np.array(ranks.data_checksum),
+            )
         return path
 
     def recall(self, model: str, seed: int = 0) -> Ranks:
-        """The ranks of ``model``, which may also be a name with its seed, such as ``sasrec-1``.
+        """The kept ranks of a model.
 
-        Of several seeds ``seed`` is taken, else the lowest.
+        Args:
+            model: Its name, or its name with a seed, such as ``sasrec-1``.
+            seed: Which of several seeds is taken; the lowest where it is not kept.
 
         Raises:
             DataError: none are kept, naming those that are, or the file is damaged.
@@ -99,7 +96,10 @@ class KeptRanks:
 
 
 def compare_kept(ranks: Ranks, baseline: Ranks) -> tuple[Comparison, int]:
-    """What ``ranks`` gain over ``baseline``, and on how many users: those that both were asked for.
+    """Compare two models on the users that both were evaluated on.
+
+    Returns:
+        What ``ranks`` gain over ``baseline``, and the number of common users.
 
     Raises:
         DataError: the two were measured on different data, or have no user in common.

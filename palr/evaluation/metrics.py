@@ -1,4 +1,5 @@
-"""Hit rate and NDCG from the rank of each user's one held-out item, and what lies beyond accuracy.
+"""Hit rate and NDCG (paper, section 3.1.2) from the rank of each user's one held-out item; coverage
+and popularity lift of the lists.
 
 Ranks count from 1. With a single relevant item NDCG@k is 1 / log2(rank + 1) inside the top k and
 0 outside it, since the ideal ranking puts that item first:
@@ -25,7 +26,14 @@ NOTHING = -1
 def mask_seen(
     scores: NDArray[np.float32], seen: Sequence[NDArray[np.int64]]
 ) -> NDArray[np.float32]:
-    """A copy of the scores (users, items) with -inf in the columns ``seen[u]`` of each user.
+    """Exclude seen items from a ranking.
+
+    Args:
+        scores: Scores (users, items).
+        seen: For each user, the columns of the items in their history.
+
+    Returns:
+        A copy of the scores with -inf in these columns.
 
     Raises:
         DataError: a score is not finite.
@@ -39,10 +47,17 @@ def mask_seen(
 
 
 def ranks_in(masked: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The rank of each user's target in the scores that `mask_seen` gave.
+    """The rank of each user's target.
 
-    Ties are counted against the model: every unseen item that scores as high as the target stands
-    before it, so a model that scores everything alike earns nothing from the order of the columns.
+    Ties count against the model: every unseen item that scores as high as the target ranks before
+    it, so a model that scores everything alike gains nothing from the order of the columns.
+
+    Args:
+        masked: Scores (users, items) with seen items masked by `mask_seen`.
+        targets: Column of each user's held-out item, (users,).
+
+    Returns:
+        Ranks (users,), counted from 1.
 
     Raises:
         DataError: a target was already seen.
@@ -61,8 +76,15 @@ def target_ranks(
 ) -> NDArray[np.int64]:
     """The rank of each user's target among all items that the user has not seen.
 
-    ``scores`` is (users, items), ``targets`` (users,), ``seen[u]`` the columns to mask; see
-    `mask_seen` and `ranks_in` for ties and errors.
+    `mask_seen`, then `ranks_in`; see there for ties and errors.
+
+    Args:
+        scores: Scores (users, items).
+        targets: Column of each user's held-out item, (users,).
+        seen: For each user, the columns of the items in their history.
+
+    Returns:
+        Ranks (users,), counted from 1.
     """
     return ranks_in(mask_seen(scores, seen), targets)
 
@@ -107,9 +129,11 @@ def summary(ranks: NDArray[Any]) -> dict[str, float]:
 
 
 def coverage(lists: NDArray[np.int64], n_items: int) -> float:
-    """The share of the ``n_items`` items that stand in anyone's list.
+    """The share of the catalog that is recommended to anyone.
 
-    ``lists`` (users, k) holds item indices, `NOTHING` where a list is shorter.
+    Args:
+        lists: Item indices (users, k), `NOTHING` where a list is shorter.
+        n_items: Items of the catalog.
 
     >>> coverage(np.array([[0, 1], [1, NOTHING]]), n_items=4)
     0.5
@@ -122,13 +146,19 @@ def popularity_lift(
     histories: Sequence[NDArray[np.int64]],
     popularity: NDArray[np.int64],
 ) -> float:
-    """How much more popular the recommended items are than what their users chose themselves.
+    """How much more popular the recommended items are than those that users chose themselves.
 
-    ``popularity`` (items,) counts interactions in the training part. Each user's list and each
-    user's history has a mean popularity; the lift is the mean of the former over users divided by
-    the mean of the latter, over users who got a list; 0 where nobody did. 1 means no lift. It is
-    GAP_r / GAP_p, the ratio whose distance from 1 is the delta-GAP of Abdollahpouri et al. 2019
+    GAP_r / GAP_p: the mean popularity of each list, averaged over users, over the same of their
+    histories. 1 means no lift; its distance from 1 is the delta-GAP of Abdollahpouri et al. 2019
     ("The Unfairness of Popularity Bias in Recommendation").
+
+    Args:
+        lists: Item indices (users, k), `NOTHING` where a list is shorter.
+        histories: Item indices of each user.
+        popularity: Interactions of each item in the training part, (items,).
+
+    Returns:
+        The lift over users who got a list; 0 where nobody did.
 
     Item 0 was chosen 6 times, items 1 and 2 twice each; a user chose 1 and 2, and gets 0 and 1:
 

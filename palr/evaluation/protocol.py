@@ -1,9 +1,8 @@
-"""The one protocol under which retrievers are compared.
+"""How retrievers are compared: full ranking of the held-out item (paper, section 3.1.2).
 
-The whole catalog: every item of the split that the user has not seen competes with the held-out
-one. No negatives are sampled, and seen items are masked in every model alike. Ties count against
-the model (`palr.evaluation.metrics.ranks_in`); serving breaks them by the order of the items, which
-a metric must not reward.
+Every item of the split that the user has not seen competes with the held-out one; no negatives are
+sampled. Seen items are masked in every model alike. Ties count against the model
+(`palr.evaluation.metrics.ranks_in`).
 """
 
 import time
@@ -32,12 +31,15 @@ _LOWEST = np.finfo(np.float32).min
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``ranks[u]`` is the rank of user ``u``'s target, users in the order of the split's part.
+    """What a model gave the users of one part, in the order of the part.
 
-    ``lists`` (users, `LIST_LENGTH`) are the items that each would be shown, as indices of the
-    split, `NOTHING` where there are fewer. ``unserved`` users, for whom the model had no answer,
-    count as misses: their rank is the last and their list is empty. ``seconds`` is the whole of
-    scoring and ranking.
+    Attributes:
+        ranks: Rank of each user's target, from 1, (users,).
+        lists: Items that each user would be shown, as indices of the split, (users,
+            `LIST_LENGTH`); `NOTHING` where there are fewer.
+        unserved: Users for whom the model had no answer. They count as misses: their rank is the
+            last, and their list is empty.
+        seconds: Time to score and rank all users.
     """
 
     ranks: NDArray[np.int64]
@@ -47,6 +49,7 @@ class Evaluation:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
+        """Every metric by its name, averaged over users."""
         return summary(self.ranks)
 
 
@@ -60,7 +63,13 @@ def evaluate(
 ) -> Evaluation:
     """Rank every user's held-out item among the items of the split.
 
-    ``catalog`` finds an item by its id. A split item that the retriever does not know stands last.
+    Args:
+        retriever: The model; items of the split that it does not know rank last.
+        split: The split.
+        catalog: The split's items by id.
+        part: Which held-out items are ranked.
+        batch_size: Users scored at once.
+        progress: Is called with the users done.
 
     Raises:
         DataError: the retriever's scores are not finite.
@@ -85,12 +94,12 @@ def evaluate(
             best = top_k(row, LIST_LENGTH)
             best = best[row[best] > _LOWEST]
             lists[user, : len(best)] = best
-        progress(retriever.name, min(start + batch_size, len(order)), len(order), "user")
+        progress(retriever.name, min(start + batch_size, len(order)), len(order), "users")
     return Evaluation(ranks, lists, unserved, time.perf_counter() - started)
 
 
 def part_of(split: Split, part: Part) -> tuple[Sequence[NDArray[np.int64]], NDArray[np.int64]]:
-    """Histories and the targets that follow them."""
+    """The histories of a part's users, and the targets (users,) that follow them."""
     if part == "test":
         return split.test_histories, split.test_targets
     return split.validation_histories, split.validation_targets

@@ -1,4 +1,4 @@
-"""One line of a results file: what a model scored, and how it came to.
+"""Records of evaluations, as the results files hold them.
 
 A results file is a JSON list of flat records:
 
@@ -36,15 +36,23 @@ class Training:
 
 @dataclass(frozen=True)
 class Record:
-    """A model on one part of one split.
+    """How a model did on one part of one split.
 
-    ``measures`` are by name: HR@k, NDCG@k, coverage@10 and, against a ``baseline``,
-    ``delta_HR@10`` and ``delta_NDCG@10``; ``p_value`` is of the latter. ``seed`` is 0 for a model
-    that draws nothing. ``unserved`` users had no answer and count as misses. ``seconds`` is the
-    time to score and rank all users. ``data_checksum`` is of the 5-core
-    (`palr.retrieval.splits.TrainingData`). ``base_model``, ``adapter_sha256`` and ``valid_share``
-    are those of a language model that ranks: its name, the checksum of the adapter's weights, and
-    the share of its answers that named only candidates.
+    Attributes:
+        seed: 0 for a model that draws nothing.
+        measures: HR@k, NDCG@k, coverage@10 and, against a baseline, ``delta_HR@10`` and
+            ``delta_NDCG@10``, by name.
+        intervals: 95% bootstrap intervals over users of some measures, by name.
+        popularity_lift: See `palr.evaluation.metrics.popularity_lift`.
+        unserved: Users without an answer, who count as misses.
+        seconds: Time to score and rank all users.
+        data_checksum: Of the 5-core (`palr.retrieval.splits.TrainingData`).
+        training: The run record's essentials of a model with trained weights.
+        baseline: Name of the record that it is compared with.
+        p_value: Of ``delta_NDCG@10``, two-sided.
+        base_model: Name of the language model, where one ranks.
+        adapter_sha256: Checksum of its adapter's weights.
+        valid_share: Share of its answers that named only candidates.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -78,7 +86,7 @@ class Record:
         return f"{self.model}-{self.seed}"
 
     def flat(self) -> dict[str, Any]:
-        """The record as it stands in a results file."""
+        """The record as a results file holds it."""
         fields = _RECORD.dump_python(self, mode="json", exclude_none=True)
         measures = fields.pop("measures")
         head = {key: fields.pop(key) for key in _HEAD}

@@ -26,10 +26,13 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much a model gains over another on the same users, by metric name.
+    """How much a model gains over another on the same users, by metric.
 
-    ``p_values`` are two-sided: twice the share of resamples in which the sign of the gain is not
-    the observed one, and at least 2 / (RESAMPLES + 1).
+    Attributes:
+        deltas: Differences of the means.
+        intervals: Their 95% bootstrap intervals.
+        p_values: Two-sided: twice the share of resamples in which the gain has the other sign, at
+            least 2 / (RESAMPLES + 1).
     """
 
     deltas: dict[str, float]
@@ -38,13 +41,23 @@ class Comparison:
 
 
 def intervals(ranks: NDArray[Any], seed: int = 0) -> dict[str, Interval]:
-    """The 95% interval of every metric, for ranks (users,)."""
+    """The 95% bootstrap interval of every metric.
+
+    Args:
+        ranks: Rank of each user's target, (users,).
+        seed: Seed of the resampling.
+    """
     means = np.concatenate([draw[:, 0] for draw in _resampled(ranks[:, None], seed)])
     return _intervals(means)
 
 
 def compare(ranks: NDArray[Any], baseline: NDArray[Any], seed: int = 0) -> Comparison:
-    """What ``ranks`` (users,) gain over ``baseline`` (users,), user by user.
+    """Compare two models by a paired bootstrap over their users.
+
+    Args:
+        ranks: Rank of each user's target by one model, (users,).
+        baseline: The same users' ranks by the other model, (users,).
+        seed: Seed of the resampling.
 
     Raises:
         DataError: the two are not of the same number of users.

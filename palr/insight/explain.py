@@ -44,7 +44,7 @@ def explain(
     catalog: Catalog,
     llm: LLM,
     because: Mapping[str, Sequence[Item]] | None = None,
-) -> Generator[Progress | tuple[Explanation, ...]]:
+) -> Generator[Progress | tuple[Explanation, ...] | None]:
     """Yield progress, then an `Explanation` of each recommendation.
 
     ``because`` names the picks to prefer in the sentences on an item, by its id.
@@ -67,7 +67,7 @@ def explain(
             write = _chosen if isinstance(llm, TokenLLM) else _written
             for step in write(explanation, prompt, options, catalog, llm):
                 explanation = step or explanation
-                yield Progress(len(found), len(items))
+                yield None
         found.append(explanation)
     yield tuple(found)
 
@@ -118,7 +118,7 @@ def _written(
     raw = ""
     with closing(llm.generate(prompt, max_tokens=_WORDS)) as pieces:
         for piece in pieces:
-            raw += piece
+            raw += piece or ""
             yield None
     item, keywords = explanation.item, explanation.keywords
     match = _SENTENCE.search(raw)

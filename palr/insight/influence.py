@@ -9,7 +9,7 @@ its own scores. Positive means that the pick speaks for the item.
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Influence:
 
 def measure_influence(
     trace: Recommendation, llm: LLM, retriever: Retriever
-) -> Generator[Progress | Influence]:
+) -> Generator[Progress | Influence | None]:
     """Yield progress, then the `Influence`. ``retriever`` is the run's own.
 
     Raises:
@@ -65,11 +65,9 @@ def measure_influence(
     mode = scoring_mode(trace.mode)
     if not gap:
         lists = [picks, *(picks[:at] + picks[at + 1 :] for at in range(len(picks)))]
-        jobs = [
-            question(trace, llm, k, index=n, history=history, mode=mode)
-            for n, history in enumerate(lists)
-        ]
-        rankings = yield from answers(jobs, llm, len(trace.candidates or ()), mode)
+        jobs = [question(trace, llm, k, history=history, mode=mode) for history in lists]
+        whole_list = [replace(job, k=len(job.candidates)) for job in jobs]
+        rankings = yield from answers(whole_list, llm)
         whole, *without = [relative_scores(ranking) for ranking in rankings]
         of_llm = tuple(
             tuple(whole[item.id] - scores.get(item.id, whole[item.id]) for item in items)

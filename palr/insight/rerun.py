@@ -2,15 +2,14 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from palr.domains import HISTORY_LIMIT, get_domain
 from palr.errors import LLMError
 from palr.llm.base import LLM, TokenLLM
-from palr.ranking import DEFAULT_MODE, Job, fit_ranking_prompt, mixed_ranking, rank_each
+from palr.ranking import Job, mixed_ranking, rank_each, ranking_job
+from palr.ranking.modes import get_mode
 from palr.types import Candidate, Item, Ranking, Recommendation
-
-_SCORING = {DEFAULT_MODE: "likelihood"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ def scoring_mode(mode: str) -> str:
 
     A run that writes titles is measured by how likely each whole title is under that very prompt.
     """
-    return _SCORING.get(mode, mode)
+    return mode if get_mode(mode).scores_all else "likelihood"
 
 
 def why_unscored(trace: Recommendation, llm: LLM) -> str:
@@ -36,8 +35,8 @@ def why_unscored(trace: Recommendation, llm: LLM) -> str:
         return gap
     if not isinstance(llm, TokenLLM):
         return (
-            f"{llm.name} runs behind HTTP and does not tell the score of every candidate; a model "
-            "in this process does (PALR_LLM_BACKEND=transformers)"
+            f"{llm.name} does not show its score of every candidate; a model in this process does "
+            "(PALR_LLM_BACKEND=transformers)"
         )
     return ""
 
@@ -54,7 +53,7 @@ def why_unasked(trace: Recommendation) -> str:
 
 
 def shown_history(trace: Recommendation) -> tuple[Item, ...]:
-    """The picks that the model was told of."""
+    """The picks that the model saw."""
     return trace.history[-min(trace.asked.n_history, HISTORY_LIMIT) :]
 
 
@@ -63,7 +62,6 @@ def question(
     llm: LLM,
     k: int,
     *,
-    index: int = 0,
     history: Sequence[Item] | None = None,
     candidates: Sequence[Candidate] | None = None,
     mode: str | None = None,
@@ -74,46 +72,46 @@ def question(
     """
     history = shown_history(trace) if history is None else history
     candidates = tuple((trace.candidates or ()) if candidates is None else candidates)
-    prompt, names = fit_ranking_prompt(
+    return ranking_job(
         *(get_domain(trace.domain), history, trace.profile, candidates, k, llm),
         mode or trace.mode,
+        retriever=trace.retriever,
         instruction=trace.asked.edits.instruction,
     )
-    return Job(index, prompt, names, candidates)
 
 
-def answers(
-    jobs: Sequence[Job], llm: LLM, k: int, mode: str
-) -> Generator[Progress, None, list[Ranking]]:
+def answers(jobs: Sequence[Job], llm: LLM) -> Generator[Progress | None, None, list[Ranking]]:
     """The ranking of each job, in their order.
 
     Raises:
         LLMError: the model failed.
     """
     found: dict[int, Ranking] = {}
-    with closing(rank_each(jobs, llm, k, mode)) as steps:
+    yield Progress(0, len(jobs))
+    with closing(rank_each(jobs, llm)) as steps:
         for step in steps:
-            if step is not None:
-                found[step[0]] = step[1]
+            if step is None:
+                yield None
+                continue
+            found[step[0]] = step[1]
             yield Progress(len(found), len(jobs))
-    return [found[job.index] for job in jobs]
+    return [found[at] for at in range(len(jobs))]
 
 
 def rankings(
     trace: Recommendation, jobs: Sequence[Job], llm: LLM, k: int
-) -> Generator[Progress, None, list[Ranking]]:
+) -> Generator[Progress | None, None, list[Ranking]]:
     """The top ``k`` of each job, ranked as the run was: by the model, or mixed with the retriever.
 
     Raises:
         LLMError: the model failed.
     """
     mix = trace.asked.ranker == "mix"
-    deep = max((len(job.candidates) for job in jobs), default=k) if mix else k
-    found = yield from answers(jobs, llm, deep, trace.mode)
     if not mix:
-        return found
+        return (yield from answers([replace(job, k=k) for job in jobs], llm))
+    found = yield from answers([replace(job, k=len(job.candidates)) for job in jobs], llm)
     return [
-        mixed_ranking(ranking, sorted(job.candidates, key=lambda c: c.rank), k, trace.prior)
+        mixed_ranking(ranking, sorted(job.candidates, key=lambda c: c.rank), k, job.mix)
         for ranking, job in zip(found, jobs, strict=True)
     ]
 

@@ -44,7 +44,7 @@ class Stability:
 
 def measure_stability(
     trace: Recommendation, llm: LLM, shuffles: int = SHUFFLES, seed: int = 0
-) -> Generator[Progress | Stability]:
+) -> Generator[Progress | Stability | None]:
     """Yield progress, then the `Stability`; any language model will do, in the run's own mode.
 
     Raises:
@@ -58,7 +58,7 @@ def measure_stability(
     if len(candidates) <= k:
         raise PalrError("every candidate is recommended, so that nothing can change")
     lists = shuffled(candidates, shuffles, seed)
-    jobs = [question(trace, llm, k, index=n, candidates=c) for n, c in enumerate(lists)]
+    jobs = [question(trace, llm, k, candidates=order) for order in lists]
     found = yield from rankings(trace, jobs, llm, k)
     tops = [[ranked.item.id for ranked in ranking.items] for ranking in found]
 

@@ -84,7 +84,7 @@ def named(catalog: Catalog, text: str) -> Item:
 
 def why_not(
     trace: Recommendation, item: Item, llm: LLM, retriever: Retriever
-) -> Generator[Progress | WhyNot]:
+) -> Generator[Progress | WhyNot | None]:
     """Yield progress, then the `WhyNot`. ``retriever`` is the run's own.
 
     Raises:
@@ -114,7 +114,7 @@ def why_not(
     if not found.gap:
         shown = candidates if found.candidate else (*candidates[:-1], ours)
         job = question(trace, llm, k, candidates=shown, mode=mode)
-        (ranking,) = yield from answers([job], llm, len(shown), mode)
+        (ranking,) = yield from answers([replace(job, k=len(shown))], llm)
         found = _scored(found, ranking, k)
     lifts = yield from _lifts(trace, item, retriever)
     if not why_unasked(trace):
@@ -176,16 +176,16 @@ def _asked(
     llm: LLM,
     retriever: Retriever,
     k: int,
-) -> Generator[Progress, None, tuple[Lift, ...]]:
+) -> Generator[Progress | None, None, tuple[Lift, ...]]:
     """Those lifts that reach the candidates, with the place that the model then gives the item."""
     n = len(trace.candidates or ()) or N_CANDIDATES
     reaching = [lift for lift in lifts if lift.rank <= n]
     jobs = []
-    for index, lift in enumerate(reaching):
+    for lift in reaching:
         history = (*trace.history, lift.pick)
         found: tuple[Candidate, ...] = retrieve(retriever, history, n)
         shown = history[-min(trace.asked.n_history, HISTORY_LIMIT) :]
-        jobs.append(question(trace, llm, k, index=index, history=shown, candidates=found))
+        jobs.append(question(trace, llm, k, history=shown, candidates=found))
     found_places = yield from rankings(trace, jobs, llm, k)
     asked = {
         lift.pick.id: replace(lift, place=_place(ranking, item))

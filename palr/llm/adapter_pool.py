@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from palr.errors import LLMError
-from palr.llm.adapters import WEIGHTS, Adapter
+from palr.llm.adapters import WEIGHTS, Adapter, configured
 from palr.llm.transformers import TransformersLLM
 from palr.settings import Settings
 
@@ -32,7 +32,7 @@ class AdapterPool:
     @classmethod
     def load(cls, settings: Settings) -> "AdapterPool":
         """Load the base model of the settings; errors as `TransformersLLM.load`."""
-        return cls(TransformersLLM.load(settings.model_copy(update={"adapter": ""})))
+        return cls(TransformersLLM.load(settings))
 
     def llm(self, adapter: Adapter | None) -> TransformersLLM:
         """The model with this adapter, or zero-shot; the adapter is loaded on first use.
@@ -67,6 +67,7 @@ class AdapterPool:
         from peft import PeftModel, load_peft_weights
         from safetensors import SafetensorError
 
+        assert adapter.folder is not None, "a pool loads adapters from folders"
         folder = str(adapter.folder)
         try:
             if not (adapter.folder / WEIGHTS).is_file():  # PEFT would also unpickle weights
@@ -106,6 +107,17 @@ class AdapterPool:
             self._peft.base_model.enable_adapter_layers()
             self._peft.set_adapter(key, inference_mode=True)
         self._worn = key
+
+
+def load_adapted(settings: Settings) -> TransformersLLM:
+    """The model of the settings with the adapter of ``settings.adapter`` on, where one is named.
+
+    Raises:
+        LLMError: as `TransformersLLM.load`; or the adapter does not fit the model.
+    """
+    base = TransformersLLM.load(settings)
+    adapter = configured(settings)
+    return AdapterPool(base).llm(adapter) if adapter else base
 
 
 class _View:

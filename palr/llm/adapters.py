@@ -6,7 +6,7 @@ A folder with an adapter may hold ``palr.json`` beside ``adapter_config.json``:
 
 names the ranking modes that it was trained for, the best first, and what it was trained on.
 ``"prior": 1.0`` says that it was trained on top of the retriever's scores, and how much they count,
-``"spread": 0.5`` to which standard deviation its own are brought (`palr.ranking.mix.on_prior`);
+``"spread": 0.5`` to which standard deviation its own are brought (`palr.ranking.mix.ScoreMix`);
 ``"behind": {"semantic": {"prior": 4.0, "spread": 0.0}}`` has weights for lists of that retriever.
 Those that lie in ``assets/adapters`` and ``PALR_HOME/adapters`` can be chosen on the page; they
 need the whole note.
@@ -30,16 +30,26 @@ ROWS = ("v1", "v2")  # of the paper's table: without and with candidates in the 
 
 @dataclass(frozen=True)
 class Adapter:
-    """An adapter's folder and what its note says; ``modes`` are the best first, ``prior`` and
-    ``spread`` are what the retriever's scores and its own count (`palr.ranking.mix.on_prior`), but
-    for the retrievers that are named in ``behind``."""
+    """A fine-tuned adapter and what its note says.
+
+    Attributes:
+        name: The name of its folder.
+        folder: Where it lies; None for an adapter that a server runs.
+        modes: Ranking modes that it was trained for, the best first; empty where unknown.
+        prior: The weight of the retriever's scores (`palr.ranking.mix.ScoreMix`).
+        spread: The standard deviation to which its own scores are brought.
+        by_retriever: Prior and spread for the lists of certain retrievers.
+        domain: Key of the domain whose instructions it learnt.
+        base_model: The hub id of the model that it lies over.
+        dataset: Key of the data set that it was trained on.
+    """
 
     name: str
-    folder: Path
-    modes: tuple[str, ...]
+    folder: Path | None = None
+    modes: tuple[str, ...] = ()
     prior: float = 0.0
     spread: float = 0.0
-    behind: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    by_retriever: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     domain: str = ""
     base_model: str = ""
     dataset: str = ""
@@ -48,15 +58,15 @@ class Adapter:
     def label(self) -> str:
         """Its name in the paper's table, where it has one.
 
-        >>> [Adapter(name, Path(), ()).label for name in ("movies-v2", "palr-v1-beauty", "mine")]
+        >>> [Adapter(name).label for name in ("movies-v2", "palr-v1-beauty", "mine")]
         ['PALR_v2', 'PALR_v1', 'mine']
         """
         row = next((row for row in ROWS if row in self.name.split("-")), None)
         return f"PALR_{row}" if row else self.name
 
-    def weights(self, retriever: str) -> tuple[float, float]:
-        """Prior and spread for the lists of a retriever."""
-        return self.behind.get(retriever, (self.prior, self.spread))
+    def weights(self, retriever: str | None) -> tuple[float, float]:
+        """Prior and spread for the lists of a retriever; None for any."""
+        return self.by_retriever.get(retriever or "", (self.prior, self.spread))
 
 
 def adapters(settings: Settings, domain: str, shipped: Path = SHIPPED) -> dict[str, Adapter]:
@@ -93,24 +103,39 @@ def absent(found: dict[str, Adapter], dataset: str) -> list[str]:
 
 
 def read_adapter(folder: Path) -> Adapter:
-    """Raises LLMError where the folder's ``palr.json`` is missing or damaged."""
+    """The adapter in a folder.
+
+    Raises:
+        LLMError: its ``palr.json`` is missing or damaged.
+    """
     try:
-        note = _read(folder / NOTE)
-        return Adapter(
-            folder.name,
-            folder,
-            _modes(note),
-            *_weights(note),
-            _behind(note),
-            note["domain"],
-            note["base_model"],
-            note.get("dataset", ""),
-        )
+        note = read_note(folder)
+        whole = note["domain"], note["base_model"]
+        return _adapter(folder.name, folder, note, *whole, note.get("dataset", ""))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LLMError(
             f"{folder / NOTE} is missing or damaged ({type(error).__name__}); train the adapter "
             "again, or remove its folder"
         ) from error
+
+
+def read_note(folder: Path) -> dict[str, Any]:
+    """What ``palr.json`` in a folder says.
+
+    Raises:
+        OSError, ValueError, TypeError: it is missing, is not JSON, or not an object of this kind.
+    """
+    note = json.loads((folder / NOTE).read_text())
+    if not isinstance(note, dict):
+        raise TypeError("it is no object")
+    if not all(isinstance(note.get(key, ""), str) for key in ("domain", "base_model", "dataset")):
+        raise TypeError("domain, base_model and dataset are names")
+    return note
+
+
+def write_note(folder: Path, note: Mapping[str, Any]) -> None:
+    """Write ``palr.json`` into a folder."""
+    (folder / NOTE).write_text(json.dumps(note, indent=2) + "\n")
 
 
 def configured(settings: Settings) -> Adapter | None:
@@ -149,10 +174,9 @@ def trained_for(adapter: str, folder: Path) -> Adapter:
     """
     name, path = Path(adapter).name, _note(adapter)
     if path is None:
-        return Adapter(name, folder, ())
+        return Adapter(name, folder)
     try:
-        note = _read(path)
-        return Adapter(name, folder, _modes(note), *_weights(note), _behind(note))
+        return _adapter(name, folder, read_note(path.parent))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LLMError(
             f'{NOTE} of the adapter {adapter} is damaged ({error}): write {{"modes": ["titles"]}} '
@@ -160,13 +184,16 @@ def trained_for(adapter: str, folder: Path) -> Adapter:
         ) from error
 
 
-def _read(path: Path) -> dict[str, Any]:
-    note = json.loads(path.read_text())
-    if not isinstance(note, dict):
-        raise TypeError("it is no object")
-    if not all(isinstance(note.get(key, ""), str) for key in ("domain", "base_model", "dataset")):
-        raise TypeError("domain, base_model and dataset are names")
-    return note
+def _adapter(name: str, folder: Path, note: dict[str, Any], *trained_on: str) -> Adapter:
+    by_retriever = note.get("behind", {})
+    if not (isinstance(by_retriever, dict) and all(map(_is_object, by_retriever.values()))):
+        raise TypeError("behind gives prior and spread by retriever")
+    weights = {retriever: _weights(given) for retriever, given in by_retriever.items()}
+    return Adapter(name, folder, _modes(note), *_weights(note), weights, *trained_on)
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
 
 
 def _modes(note: dict[str, Any]) -> tuple[str, ...]:
@@ -184,13 +211,6 @@ def _weights(note: dict[str, Any]) -> tuple[float, float]:
         if not known or not 0 <= weight < math.inf:
             raise TypeError("prior and spread are weights")
     return float(prior), float(spread)
-
-
-def _behind(note: dict[str, Any]) -> dict[str, tuple[float, float]]:
-    behind = note.get("behind", {})
-    if not (isinstance(behind, dict) and all(isinstance(w, dict) for w in behind.values())):
-        raise TypeError("behind gives prior and spread by retriever")
-    return {retriever: _weights(weights) for retriever, weights in behind.items()}
 
 
 def _folder(adapter: str) -> Path:

@@ -4,15 +4,20 @@
 the labels are with which an answer may begin. `TokenLLM` adds what a model in this process can do,
 a decoder whose next-token distribution is ours to constrain.
 
-Whoever iterates can stop a model: every iterator here comes back between two forward passes, and a
-server's silence comes back as empty pieces.
+Whoever iterates can stop a model. There is one convention for it, here and in all that is built on
+it, up to the page: a generator yields None wherever it can be stopped and has nothing new, which is
+at least once between two forward passes and while a server is silent.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from palr.llm.adapters import Adapter
+
+_T = TypeVar("_T")
 
 
 @runtime_checkable
@@ -25,13 +30,8 @@ class LLM(Protocol):
         ...
 
     @property
-    def adapter(self) -> str | None:
-        """Name of the fine-tuned adapter; None means zero-shot."""
-        ...
-
-    @property
-    def modes(self) -> tuple[str, ...]:
-        """Ranking modes that the adapter was trained for, the best first; empty where unknown."""
+    def adapter(self) -> Adapter | None:
+        """The fine-tuned adapter at work; None means zero-shot."""
         ...
 
     @property
@@ -51,11 +51,10 @@ class LLM(Protocol):
         """Tokens of ``text``; an upper estimate where the tokenizer is out of reach."""
         ...
 
-    def generate(self, text: str, *, max_tokens: int) -> Generator[str]:
+    def generate(self, text: str, *, max_tokens: int) -> Generator[str | None]:
         """Continue the rendered prompt greedily, piece by piece, until the model ends its turn.
 
-        A piece is empty where there is nothing to show yet. Closing the iterator stops the model
-        within one forward pass.
+        Closing the iterator stops the model within one forward pass.
 
         Raises:
             LLMError: the model cannot be reached, or failed.
@@ -65,15 +64,15 @@ class LLM(Protocol):
 
 @runtime_checkable
 class LabelLLM(LLM, Protocol):
-    """A model elsewhere that tells log-probabilities of an answer's first token."""
+    """A model elsewhere that reports log-probabilities of an answer's first token."""
 
-    def label_logprobs(self, text: str, labels: Sequence[str]) -> Generator[Mapping[str, float]]:
-        """The log-probabilities that the server tells, of all ``labels`` or of the likeliest.
-
-        What is yielded before the last one is empty, and says only that the server is at work.
+    def label_logprobs(
+        self, text: str, labels: Sequence[str]
+    ) -> Generator[Mapping[str, float] | None]:
+        """The log-probabilities that the server reports, of all ``labels`` or of the likeliest.
 
         Raises:
-            LLMError: the model cannot be reached, failed, or tells no log-probabilities.
+            LLMError: the model cannot be reached, failed, or reports no log-probabilities.
         """
         ...
 
@@ -81,22 +80,6 @@ class LabelLLM(LLM, Protocol):
 @runtime_checkable
 class TokenLLM(LLM, Protocol):
     """A model whose decoding is ours to steer."""
-
-    @property
-    def prior(self) -> float:
-        """What the retriever's log-probabilities count in the scores of the adapter, which was
-        trained on top of them; 0 where it was not."""
-        ...
-
-    @property
-    def spread(self) -> float:
-        """The standard deviation to which its scores of a list are brought before they are added
-        to the retriever's; 0 where they stay as they are."""
-        ...
-
-    def behind(self, retriever: str) -> "TokenLLM":
-        """This model with the prior and the spread that its adapter has for a retriever's lists."""
-        ...
 
     @property
     def gains_by_batches(self) -> bool:
@@ -108,15 +91,17 @@ class TokenLLM(LLM, Protocol):
         ...
 
     def start(self, text: str, beginning: str = "", marks: Sequence[int] = ()) -> "Decoder":
-        """Stand behind the rendered prompt, at the start of the answer.
+        """A decoder at the start of the answer to a prompt.
 
-        ``beginning`` is how the text begins, as far as `read_ahead` may know it. ``marks`` are
-        ascending places in the text, counted in characters, whose next token is wanted as well.
+        Args:
+            text: The prompt, before `render`.
+            beginning: How the text begins, as far as `read_ahead` may have read it.
+            marks: Ascending places in the text, in characters, whose next token is wanted as well.
         """
         ...
 
     def start_many(self, texts: Sequence[str], marks: Sequence[Sequence[int]] = ()) -> "Batch":
-        """Stand behind many rendered prompts at once; ``marks`` are those of each text."""
+        """`start` for many prompts at once; ``marks`` are those of each text, or none at all."""
         ...
 
     def read_ahead(self, beginning: str) -> Iterator[None]:
@@ -148,7 +133,7 @@ class Decoder(Protocol):
         ...
 
     def marked(self) -> NDArray[np.float32]:
-        """Log-probabilities of the token behind each mark, shape (marks, vocabulary)."""
+        """Log-probabilities of the token after each mark, shape (marks, vocabulary)."""
         ...
 
     def score(self, continuations: Sequence[Sequence[int]]) -> Iterator[float]:
@@ -183,3 +168,9 @@ class Batch(Protocol):
     def score(self, continuations: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
         """`Decoder.score` of each row's own continuations."""
         ...
+
+
+def last(steps: Iterable[_T | None]) -> _T:
+    """The last value of a generator that yields None where it can be stopped."""
+    *_, value = (step for step in steps if step is not None)
+    return value

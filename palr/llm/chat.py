@@ -11,7 +11,7 @@ from palr.llm.resilience import ServerError
 _LONGEST_LINE = 1 << 20
 
 Dialect = tuple[str, int]
-"""The field that restricts an answer to choices, and the most log-probabilities that are told."""
+"""The field that restricts an answer to choices, and the most log-probabilities that are had."""
 
 # Tried in this order: vLLM, older vLLM, any server, TGI.
 DIALECTS: tuple[Dialect, ...] = (
@@ -49,12 +49,12 @@ def label_request(model: str, text: str, labels: Sequence[str], dialect: Dialect
     return request
 
 
-def told(body: str, labels: Sequence[str]) -> dict[str, float]:
-    """Log-probabilities of the labels in the answer to a `label_request`; empty where none is told.
+def reported(body: str, labels: Sequence[str]) -> dict[str, float]:
+    """Log-probabilities of the labels in the answer to a `label_request`; empty without any.
 
     >>> top = [{"token": "B", "logprob": -0.5}, {"token": "Sure", "logprob": -1.0}]
     >>> content = [{"token": "B", "logprob": -0.5, "top_logprobs": top}]
-    >>> told(json.dumps({"choices": [{"logprobs": {"content": content}}]}), ["A", "B"])
+    >>> reported(json.dumps({"choices": [{"logprobs": {"content": content}}]}), ["A", "B"])
     {'B': -0.5}
 
     Raises:

@@ -9,6 +9,7 @@ closes the connection at once, however silent the server is.
 import json
 import math
 import random
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
@@ -20,6 +21,7 @@ import httpx
 
 from palr.errors import LLMError
 from palr.llm import chat
+from palr.llm.adapters import Adapter
 from palr.llm.http_stream import Head, Wire
 from palr.llm.resilience import Caller, Patience, ServerError
 
@@ -42,8 +44,6 @@ class HTTPLLM:
         LLMError: the server cannot be reached, refuses the key, or is no LLM server.
     """
 
-    modes: tuple[str, ...] = ()
-
     def __init__(
         self,
         url: str,
@@ -57,14 +57,15 @@ class HTTPLLM:
         jitter: Callable[[], float] = random.random,
     ):
         self.name = model
-        self.adapter = adapter
+        self.adapter = Adapter(adapter) if adapter else None
         self._base = _address(url)
         self._shown = str(self._base.copy_with(userinfo=b""))  # errors may reach a visitor
         self._patience = patience or Patience()
         self._clock = clock
         self._wire = Wire(_authorization(api_key))
         self._caller = Caller(self._shown, self._patience, clock=clock, sleep=sleep, jitter=jitter)
-        self._dialects = chat.DIALECTS  # those that the server has not refused
+        self._learning = threading.Lock()
+        self._dialects = chat.DIALECTS  # but for those refused where the server took a later one
         self.context_length = self._find_context_length()
 
     def render(self, text: str) -> str:
@@ -73,7 +74,7 @@ class HTTPLLM:
     def count_tokens(self, text: str) -> int:
         return int(len(text.encode()) / _BYTES_PER_TOKEN) + 1
 
-    def generate(self, text: str, *, max_tokens: int) -> Generator[str]:
+    def generate(self, text: str, *, max_tokens: int) -> Generator[str | None]:
         """Continue the prompt; see `palr.llm.base.LLM`.
 
         Raises:
@@ -81,38 +82,49 @@ class HTTPLLM:
                 failed so often of late that it is not asked.
         """
         request = chat.chat_request(self.name, text, max_tokens)
-        return self._caller.run(lambda deadline: self._chat(request, deadline))
+        pieces = self._caller.run(lambda deadline: self._chat(request, deadline))
+        with closing(pieces):
+            for piece in pieces:
+                yield piece or None
 
-    def label_logprobs(self, text: str, labels: Sequence[str]) -> Generator[Mapping[str, float]]:
-        """See `palr.llm.base.LabelLLM`: at most 20 labels are told by vLLM, 5 by TGI.
+    def label_logprobs(
+        self, text: str, labels: Sequence[str]
+    ) -> Generator[Mapping[str, float] | None]:
+        """See `palr.llm.base.LabelLLM`: vLLM reports at most 20 labels, TGI 5.
 
         The first token is restricted to the labels where the server can do that.
         """
-        while True:
-            request = chat.label_request(self.name, text, labels, self._dialects[0])
+        refused: list[chat.Dialect] = []
+        dialects = self._dialects  # other threads may replace them meanwhile
+        for dialect in dialects:
+            request = chat.label_request(self.name, text, labels, dialect)
             try:
-                yield from self._told(request, labels)
-                return
+                yield from self._reported(request, labels)
             except RefusedError:
-                if len(self._dialects) == 1:
+                # Where it refuses the last one too, the dialect was not the reason.
+                if dialect == dialects[-1]:
                     raise
-                self._dialects = self._dialects[1:]
+                refused.append(dialect)
+                continue
+            with self._learning:
+                self._dialects = tuple(d for d in self._dialects if d not in refused)
+            return
 
-    def _told(
+    def _reported(
         self, request: dict[str, Any], labels: Sequence[str]
-    ) -> Generator[Mapping[str, float]]:
+    ) -> Generator[Mapping[str, float] | None]:
         body = ""
         with closing(self._caller.run(lambda deadline: self._whole(request, deadline))) as pieces:
             for piece in pieces:
                 body = piece
-                yield {}
-        told = chat.told(body, labels)
-        if not told:
+                yield None
+        reported = chat.reported(body, labels)
+        if not reported:
             raise LLMError(
-                f"the LLM server at {self._shown} tells no log-probabilities of labels: choose the "
-                "ranking 'titles', or a server such as vLLM"
+                f"the LLM server at {self._shown} reports no log-probabilities of labels: choose "
+                "the ranking 'titles', or a server such as vLLM"
             )
-        yield told
+        yield reported
 
     def _chat(self, request: dict[str, Any], deadline: float) -> Generator[str]:
         """One attempt at an answer."""

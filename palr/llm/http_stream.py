@@ -19,7 +19,13 @@ TICK = 0.2  # seconds
 
 @dataclass(frozen=True)
 class Head:
-    """What comes before a response's body; ``url`` without user and password."""
+    """What comes before a response's body.
+
+    Attributes:
+        status: The status code.
+        headers: The headers.
+        url: The address that answered, without user and password.
+    """
 
     status: int
     headers: httpx.Headers
@@ -27,7 +33,11 @@ class Head:
 
 
 class Wire:
-    """Connections to one server, kept open between requests."""
+    """Connections to one server, kept open between requests.
+
+    Args:
+        headers: Sent with every request.
+    """
 
     def __init__(self, headers: dict[str, str]):
         self._client = httpx.AsyncClient(headers=headers)
@@ -41,10 +51,20 @@ class Wire:
         body: object = None,
         headers: dict[str, str] | None = None,
     ) -> Generator[Head | bytes]:
-        """The head of the response, then its body as it comes; b"" after a moment of silence.
+        """Send a request; closing the iterator closes the connection at once.
+
+        Args:
+            method: GET or POST.
+            url: The address.
+            timeout: Seconds to connect and between two reads.
+            body: Sent as JSON.
+            headers: In addition to those of every request.
+
+        Yields:
+            The head of the response, then its body as it comes; b"" after `TICK` of silence.
 
         Raises:
-            httpx.HTTPError: what goes wrong on the wire.
+            httpx.HTTPError: the connection failed.
         """
         arrived: queue.SimpleQueue[Head | bytes | None] = queue.SimpleQueue()
 

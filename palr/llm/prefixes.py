@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.serve.telemetry import PREFIXES
-
+COUNTS = {"hit": 0, "miss": 0}
+"""Prompts of this process that began like an earlier one, or not."""
 MAX_BYTES = 256 * 1024 * 1024
 
 Layers = tuple[tuple[Any, Any], ...]
@@ -79,7 +79,7 @@ class PrefixCache:
             # The first piece last: without it, those behind it are of no use.
             for key in reversed(keys[: len(found)]):
                 self._pieces.move_to_end(key)
-        PREFIXES.labels("hit" if found else "miss").inc()
+            COUNTS["hit" if found else "miss"] += 1
         return found
 
     def put(self, tokens: Sequence[int], ends: Sequence[int], piece: Piece) -> None:

@@ -21,23 +21,36 @@ _TICK = 0.2  # seconds between two opportunities to leave
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds and counts that bound what a failing server can cost."""
+    """Seconds and counts that bound what a failing server can cost.
+
+    Attributes:
+        connect: Seconds to connect.
+        silence: Seconds between two reads; a 7B model's first token on a CPU takes a minute.
+        total: Seconds of one answer, its repetitions included.
+        retries: How often a request is repeated.
+        first_wait: Seconds before the first repetition; doubles with every further one.
+        longest_wait: Most seconds before a repetition.
+        failures: Failures in a row that open the circuit.
+        cool_down: Seconds for which an open circuit lets no request through.
+    """
 
     connect: float = 5.0
-    silence: float = 120.0  # between two reads; a 7B model's first token on a CPU takes a minute
-    total: float = 300.0  # one answer, its repetitions included
+    silence: float = 120.0
+    total: float = 300.0
     retries: int = 2
-    first_wait: float = 0.5  # doubles with every repetition
+    first_wait: float = 0.5
     longest_wait: float = 10.0
-    failures: int = 5  # in a row, until the circuit opens
+    failures: int = 5
     cool_down: float = 30.0
 
 
 class ServerError(LLMError):
-    """The server failed, rather than refused what it was asked.
+    """The server failed, rather than refused the request.
 
-    ``retry``: asking again may help, after ``after`` seconds where the server named a time.
-    ``counts``: it speaks against the server's health, and so counts for the circuit breaker.
+    Attributes:
+        retry: Whether a repetition may help.
+        after: Seconds after which the server wants to be asked again; 0 where it named none.
+        counts: Whether the failure counts for the circuit breaker: a busy server is well.
     """
 
     def __init__(
@@ -51,7 +64,11 @@ class ServerError(LLMError):
 
 @dataclass
 class Attempt:
-    """``answered``: the server has begun to."""
+    """One attempt at an answer.
+
+    Attributes:
+        answered: Whether the server has begun to answer.
+    """
 
     answered: bool = False
 
@@ -159,11 +176,13 @@ class Caller:
         self._jitter = jitter
 
     def run(self, attempt: Callable[[float], Generator[str]]) -> Generator[str]:
-        """What ``attempt`` yields; it is made again only while nothing has been yielded, since
-        half an answer cannot be taken back. An empty piece is nothing: it comes while there is
-        only waiting to do.
+        """What an attempt yields, repeated where that may help.
 
-        ``attempt`` receives the time on the clock at which it has to end.
+        It is repeated only while nothing has been yielded, since half an answer cannot be taken
+        back. An empty piece is nothing: it comes while there is only waiting to do.
+
+        Args:
+            attempt: Makes one attempt; takes the time on the clock at which it has to end.
 
         Raises:
             LLMError: what the last attempt raised, or the circuit is open.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from palr.llm.adapters import Adapter
 from palr.llm.base import Batch, Decoder
 
 _QUOTED = re.compile(r'"([^"]*)"')
@@ -25,10 +26,7 @@ class ScriptedLLM:
     """``reply`` is the answer to every prompt, or a function from the prompt to its answer."""
 
     name = "scripted"
-    adapter: str | None = None
-    modes: tuple[str, ...] = ()
-    prior = 0.0
-    spread = 0.0
+    adapter: Adapter | None = None
     gains_by_batches = False
 
     def __init__(
@@ -37,16 +35,13 @@ class ScriptedLLM:
         self._reply = reply
         self.context_length = context_length
 
-    def behind(self, retriever: str) -> "ScriptedLLM":
-        return self
-
     def render(self, text: str) -> str:
         return text + "\n"
 
     def count_tokens(self, text: str) -> int:
         return len(text.encode())
 
-    def generate(self, text: str, *, max_tokens: int) -> Generator[str]:
+    def generate(self, text: str, *, max_tokens: int) -> Generator[str | None]:
         yield from re.findall(r"\S+\s*|\s+", self._answer(text)[:max_tokens])
 
     def encode_answer(self, text: str) -> list[int]:
@@ -77,7 +72,7 @@ class ScriptedLLM:
 
 
 def _yes(place: int | None) -> NDArray[np.float32]:
-    """Log-probabilities behind a name at this place of the reply; None is none."""
+    """Log-probabilities after a name; ``place`` is where the reply has it, None for nowhere."""
     probabilities = np.full(256, 1e-6)
     probabilities[ord("y")] = 1e-3 if place is None else 1 / (place + 2)
     probabilities[ord("n")] = 1 - probabilities[ord("y")]

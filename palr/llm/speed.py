@@ -14,12 +14,13 @@ more than a start may take for a fifth of a pass.
 import copy
 import json
 import logging
-import os
 import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from palr.files import write
 
 _log = logging.getLogger(__name__)
 _PROMPT, _DECISIONS = 1024, 40  # tokens of the prompt, passes of one token: a run of the page
@@ -46,10 +47,7 @@ def cpu_speed(file: Path, model: str, config: Any, dtype: str = "auto") -> Speed
     kept = _read(file)
     if key not in kept:
         kept[key] = measure(config)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(kept, indent=2) + "\n")
-        partial.replace(file)
+        write(file, json.dumps(kept, indent=2) + "\n")
     return choose(kept[key], dtype)
 
 

@@ -4,7 +4,6 @@ Deterministic by construction: the next token is always read from the logits her
 own sampling defaults never apply.
 """
 
-import copy
 import os
 from bisect import bisect_left
 from collections.abc import Generator, Iterator, Sequence
@@ -15,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from palr.errors import LLMError
-from palr.llm.adapters import Adapter, configured
+from palr.llm.adapters import Adapter
 from palr.llm.base import Batch
 from palr.llm.batch import TransformersBatch
 from palr.llm.cuda_graphs import CudaGraphs
@@ -44,12 +43,7 @@ class TransformersLLM:
         prefixes: PrefixCache | None = None,
     ):
         self.name = name
-        self.adapter = adapter.name if adapter else None
-        self.modes = adapter.modes if adapter else ()
-        self.prior = adapter.prior if adapter else 0.0
-        self.spread = adapter.spread if adapter else 0.0
-        self._weights = adapter.behind if adapter else {}
-        self._weighed: dict[str, TransformersLLM] = {}
+        self.adapter = adapter
         self.model = model
         self.tokenizer = tokenizer
         self._block = _BLOCK if model.device.type == "cpu" else _GPU_BLOCK
@@ -63,24 +57,19 @@ class TransformersLLM:
 
     @classmethod
     def load(cls, settings: Settings) -> "TransformersLLM":
-        """Load ``settings.llm`` (embedded name, folder or hub id) and its adapter.
+        """Load ``settings.llm`` (embedded name, folder or hub id) without an adapter.
+
+        `palr.llm.adapter_pool.load_adapted` adds the adapter of the settings.
 
         Raises:
-            LLMError: naming the remedy, where the model is absent, gated or too large, the GPU or
-                bitsandbytes is missing, or the adapter does not fit.
+            LLMError: naming the remedy, where the model is absent, gated or too large, or the GPU
+                or bitsandbytes is missing.
         """
         with LOADING:
-            base = cls._base(settings)
-        adapter = configured(settings)
-        if adapter is None:
-            return base
-        from palr.llm.adapter_pool import AdapterPool
-
-        return AdapterPool(base).llm(adapter)
+            return cls._load(settings)
 
     @classmethod
-    def _base(cls, settings: Settings) -> "TransformersLLM":
-        """The model without an adapter; errors as `load`."""
+    def _load(cls, settings: Settings) -> "TransformersLLM":
         import torch
         from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -113,16 +102,6 @@ class TransformersLLM:
         model.eval()
         name = _SMOLLM2_NAME if embedded else Path(settings.llm).name
         return cls(model, tokenizer, name)
-
-    def behind(self, retriever: str) -> "TransformersLLM":
-        """See `palr.llm.base.TokenLLM`."""
-        if retriever not in self._weights:
-            return self
-        if retriever not in self._weighed:
-            view = copy.copy(self)
-            view.prior, view.spread = self._weights[retriever]
-            self._weighed.setdefault(retriever, view)  # labels are kept by model
-        return self._weighed[retriever]
 
     @property
     def arithmetic(self) -> str:
@@ -212,13 +191,12 @@ class TransformersLLM:
         """Drop what is kept of earlier prompts."""
         self.prefixes.clear()
 
-    def generate(self, text: str, *, max_tokens: int) -> Generator[str]:
+    def generate(self, text: str, *, max_tokens: int) -> Generator[str | None]:
         decoder = self.start(text)
         written: list[int] = []
         shown = ""
         while len(written) < max_tokens:
-            for _ in decoder.passes():
-                yield ""
+            yield from decoder.passes()
             token = int(np.argmax(decoder.logprobs()))
             if token in self._ends:
                 return
@@ -226,9 +204,9 @@ class TransformersLLM:
             decoder.feed([token])
             answer = str(self.tokenizer.decode(written))
             if answer.endswith("\ufffd"):  # half of a character whose bytes span tokens
-                yield ""
+                yield None
                 continue
-            yield answer[len(shown) :]
+            yield answer[len(shown) :] or None
             shown = answer
 
     def _defused(self, text: str) -> str:

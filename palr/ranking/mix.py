@@ -1,38 +1,70 @@
-"""A mix of two opinions: the model's and the retriever's scores of the same candidates.
+"""Two opinions added up: the model's and the retriever's scores of the same candidates.
 
-Each is taken as log-probabilities within the list, and the mix is their weighted sum. Fine-tuning
-fits the weights on validation lists (`finetune.data.lists.fit_mix`). Where none were fitted, the
-retriever counts as much as the model: one standard deviation of its scores within the list is
-worth a factor of e.
+`ScoreMix` is how an adapter was trained to rank: on top of the retriever's scores. `mixed_ranking`
+mixes any model with any retriever: each is taken as log-probabilities within the list, and the mix
+is their weighted sum. Fine-tuning fits the weights on validation lists (`finetune.data.lists`).
+Where none were fitted, the retriever counts as much as the model: one standard deviation of its
+scores within the list is worth a factor of e.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.errors import PalrError
-from palr.llm.base import LLM
+from palr.llm.adapters import Adapter
 from palr.types import Candidate, RankedItem, Ranking
 
-SCORED = ("labels", "likelihood", "relevance")  # modes that score every candidate
 
+@dataclass(frozen=True)
+class ScoreMix:
+    """A model's scores on top of the retriever's, as its adapter learnt them:
 
-def scored_mode(mode: str | None, llm: LLM) -> str:
-    """The mode to read a mix in: the one asked for, else the adapter's best, else labels.
+        log softmax_i(own_i + prior * r_i),  r_i = the retriever's score
 
-    Raises:
-        PalrError: the one asked for gives no scores that could be mixed.
+    The retriever's scores are log-probabilities but for a constant (`Retriever.score`), which the
+    softmax takes out. A false mix leaves the model's scores as they are.
+
+    Attributes:
+        prior: The weight of the retriever's scores; 0 where they take no part.
+        spread: The standard deviation to which the model's scores of a list are brought first; 0
+            where they stay as they are.
     """
-    if mode is None:
-        return next((known for known in llm.modes if known in SCORED), SCORED[0])
-    if mode not in SCORED:
-        raise PalrError(
-            f"a score mix needs the model's score of every candidate, which the mode {mode!r} does "
-            f"not give; choose {' or '.join(map(repr, SCORED))}"
-        )
-    return mode
+
+    prior: float = 0.0
+    spread: float = 0.0
+
+    @classmethod
+    def of(cls, adapter: Adapter | None, retriever: str | None) -> "ScoreMix":
+        """The mix that an adapter has for the lists of a retriever.
+
+        Args:
+            adapter: None where the model is not fine-tuned.
+            retriever: Its name; None for the adapter's weights of any retriever.
+        """
+        prior, spread = adapter.weights(retriever) if adapter else (0.0, 0.0)
+        return cls(prior, spread) if prior else cls()
+
+    def __bool__(self) -> bool:
+        return self.prior > 0
+
+    def add(self, scores: Sequence[float], candidates: Sequence[Candidate]) -> Sequence[float]:
+        """The model's ``scores`` of ``candidates`` with the retriever's added."""
+        if not self:
+            return scores
+        own = np.array(scores, np.float64)
+        if self.spread:
+            own = self.spread * standardised(own)
+        retriever = np.array([candidate.score for candidate in candidates], np.float64)
+        return [float(score) for score in log_softmax(own + self.prior * retriever)]
+
+    def remove(self, scores: Sequence[float], candidates: Sequence[Candidate]) -> list[float]:
+        """What `add` made these scores from, but for a constant."""
+        return [s - self.prior * c.score for s, c in zip(scores, candidates, strict=True)]
+
+
+NO_MIX = ScoreMix()
 
 
 def log_odds(
@@ -58,20 +90,25 @@ def best_first(features: NDArray[np.float64], weights: NDArray[np.float64]) -> l
 
 
 def mixed_ranking(
-    ranking: Ranking, candidates: Sequence[Candidate], k: int, prior: float = 0.0
+    ranking: Ranking, candidates: Sequence[Candidate], k: int, mix: ScoreMix = NO_MIX
 ) -> Ranking:
-    """The ``k`` best of a mix; ``ranking`` is the model's of all candidates, with its scores, and
-    ``prior`` what the retriever's count in these already (`on_prior`)."""
+    """The ``k`` best by both opinions.
+
+    Args:
+        ranking: The model's, of all candidates, with its scores.
+        candidates: In the retriever's order.
+        k: How many are wanted.
+        mix: How the retriever's scores count in the ranking's already.
+    """
     if not ranking.items:
         return ranking
     place = {candidate.item.id: at for at, candidate in enumerate(candidates, start=1)}
     logprob = {ranked.item.id: ranked.logprob for ranked in ranking.items}
     retriever = [candidate.score for candidate in candidates]
     places = [place[ranked.item.id] for ranked in ranking.items]
-    own = without_prior(
+    own = mix.remove(
         [ranked.logprob or 0.0 for ranked in ranking.items],
         [candidates[at - 1] for at in places],
-        prior,
     )
     features = log_odds(places, own, retriever)
     weights = np.array([1.0, 1.0 / (float(np.std(retriever)) or 1.0)])
@@ -80,33 +117,6 @@ def mixed_ranking(
         RankedItem(c.item, n, c.rank, logprob.get(c.item.id)) for n, c in enumerate(best, start=1)
     )
     return replace(ranking, items=tuple(items))
-
-
-def on_prior(
-    scores: Sequence[float], candidates: Sequence[Candidate], prior: float, spread: float = 0.0
-) -> Sequence[float]:
-    """A model's scores of ``candidates`` on top of the retriever's, as its adapter learnt them:
-
-        log softmax_i(score_i + prior * r_i),  r_i = the retriever's score
-
-    The retriever's scores are log-probabilities but for a constant (`Retriever.score`), which the
-    softmax takes out. With a ``spread`` the model's are brought to that standard deviation first,
-    in every list alike. Without a prior they come back as they are.
-    """
-    if not prior:
-        return scores
-    own = np.array(scores, np.float64)
-    if spread:
-        own = spread * standardised(own)
-    retriever = np.array([candidate.score for candidate in candidates], np.float64)
-    return [float(score) for score in log_softmax(own + prior * retriever)]
-
-
-def without_prior(
-    scores: Sequence[float], candidates: Sequence[Candidate], prior: float
-) -> list[float]:
-    """What `on_prior` was given to make these scores of ``candidates``, but for a constant."""
-    return [score - prior * c.score for score, c in zip(scores, candidates, strict=True)]
 
 
 def standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,11 +1,12 @@
 """From prompt and candidates to the top k.
 
-The answer is always k distinct candidates, or all of them where there are fewer: a model in this
-process is read in one of the `MODES`; the text of a model behind HTTP is parsed, and completed from
-the retriever's order, with every repair reported.
+The answer is always k distinct candidates, or all of them where there are fewer. A model in this
+process is read in one of the `MODES`. Of another model, text is parsed, or the log-probabilities of
+labels are read, and what is missing is completed from the retriever's order, with every repair
+reported.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from palr.domains import Domain
@@ -13,14 +14,15 @@ from palr.errors import PalrError
 from palr.llm.base import LLM, LabelLLM, TokenLLM
 from palr.llm.grounding import SEPARATOR
 from palr.prompts import Limits, as_sent, fit, item_names, ranking_prompt
-from palr.ranking.modes import MODES, get_mode, labels
-from palr.ranking.remote import parsed, told_labels
+from palr.ranking.job import Job
+from palr.ranking.labels import labels
+from palr.ranking.mix import ScoreMix
+from palr.ranking.modes import DEFAULT_MODE, get_mode
+from palr.ranking.remote import rank_by_label, rank_by_text
 from palr.types import Candidate, Item, Profile, Prompt, Ranking
 
-DEFAULT_MODE = next(iter(MODES))
 
-
-def fit_ranking_prompt(
+def ranking_job(
     domain: Domain,
     history: Sequence[Item],
     profile: Profile | None,
@@ -28,52 +30,78 @@ def fit_ranking_prompt(
     k: int,
     llm: LLM,
     mode: str = DEFAULT_MODE,
+    *,
+    retriever: str | None = None,
+    mix: ScoreMix | None = None,
     marks: Sequence[str] = (),
     instruction: str | None = None,
-) -> tuple[Prompt, tuple[str, ...]]:
-    """The fullest ranking prompt that leaves room for its answer, and the names of the candidates
-    that it shows, in their order.
+) -> Job:
+    """The fullest ranking prompt that leaves room for its answer, ready to be ranked.
 
-    ``marks`` are the labels of a labelled prompt, the first of `labels` unless given;
-    ``instruction`` stands in for the paper's.
+    Args:
+        domain: Whose wording the prompt has.
+        history: Oldest first; the prompt shows the last of them.
+        profile: None for a prompt without one.
+        candidates: In the order in which the prompt lists them.
+        k: How many recommendations are wanted.
+        llm: The model that will rank.
+        mode: A name of `MODES`.
+        retriever: Who scored the candidates: an adapter may have weights of its own for it.
+        mix: Stands in for the adapter's own way to add the retriever's scores.
+        marks: The labels of a labelled prompt; the first of `labels` unless given.
+        instruction: Stands in for the paper's.
 
     Raises:
-        PalrError: the mode is unknown, or needs a model in this process.
+        PalrError: the mode is unknown, or the model cannot be read in it.
     """
-    total = len(candidates)
-    told = get_mode(mode).by_label and isinstance(llm, LabelLLM)
-    if mode != DEFAULT_MODE and not told and not isinstance(llm, TokenLLM):
+    way = get_mode(mode)
+    if mode != DEFAULT_MODE and not can_rank(llm, mode):
         raise PalrError(
-            f"the mode {mode!r} reads the model's distribution, which {llm.name} behind HTTP does "
-            f"not give; choose {DEFAULT_MODE!r}"
+            f"the mode {mode!r} reads the model's distribution, which {llm.name} does not show; "
+            f"choose {DEFAULT_MODE!r}"
         )
-    if get_mode(mode).labelled:
-        marks = marks or labels(llm, total)
-        candidates = candidates[: len(marks)]
+    listed = tuple(candidates)
+    if way.labelled:
+        marks = marks or labels(llm, len(candidates))
+        listed = listed[: len(marks)]
 
     def names(limits: Limits) -> tuple[str, ...]:
-        return item_names(domain, [c.item for c in candidates[: limits.candidates]], limits.title)
+        return item_names(domain, [c.item for c in listed[: limits.candidates]], limits.title)
 
     def build(limits: Limits) -> Prompt:
-        return ranking_prompt(domain, history, profile, candidates, k, limits, marks, instruction)
+        return ranking_prompt(domain, history, profile, listed, k, limits, marks, instruction)
 
     def fits(prompt: Prompt, limits: Limits) -> bool:
         room = llm.context_length - llm.count_tokens(llm.render(prompt.text))
         shown = names(limits)
         return _answer_bytes(shown, k) <= room or answer_tokens(shown, k, llm) <= room
 
-    items = [*history, *(c.item for c in candidates)]
+    items = [*history, *(c.item for c in listed)]
     prompt, limits = fit(
         build,
         fits,
         longest_title=max((len(domain.name(item)) for item in items), default=0),
         n_history=len(history),
-        n_candidates=total,
+        n_candidates=len(candidates),
     )
-    if marks and len(marks) < total:
-        cut = f"only {len(marks)} of {total} candidates could be given a label of one token"
+    if marks and len(marks) < len(candidates):
+        cut = f"only {len(marks)} of {len(candidates)} candidates could be given a one-token label"
         prompt = replace(prompt, cuts=(*prompt.cuts, cut))
-    return as_sent(prompt, llm), names(limits)
+    if mix is None:
+        mix = ScoreMix.of(llm.adapter, retriever)
+    return Job(
+        as_sent(prompt, llm),
+        names(limits),
+        tuple(candidates),
+        k,
+        mode,
+        mix if way.mixes else ScoreMix(),
+    )
+
+
+def can_rank(llm: LLM, mode: str) -> bool:
+    """Whether what a mode reads can be had of a model."""
+    return isinstance(llm, TokenLLM) or (get_mode(mode).by_label and isinstance(llm, LabelLLM))
 
 
 def _answer_bytes(names: Sequence[str], k: int) -> int:
@@ -95,29 +123,20 @@ def ranking_beginning(
     return ranking_prompt(domain, history, None, (), k, labels=marks).beginning
 
 
-def rank(
-    prompt: Prompt,
-    names: Sequence[str],
-    candidates: Sequence[Candidate],
-    llm: LLM,
-    k: int,
-    mode: str = DEFAULT_MODE,
-) -> Generator[Ranking]:
-    """Stream the ranking: each yield holds as much of it or more; the last one is complete.
+def rank(job: Job, llm: LLM) -> Iterator[Ranking | None]:
+    """Stream a ranking: each one holds as much of it or more; the last one is complete.
 
-    Closing the iterator stops the model within one forward pass.
-
-    ``names[i]`` is how the prompt calls ``candidates[i]``; candidates beyond ``names`` were cut
-    from the prompt and are not ranked. ``mode`` is that of the prompt.
+    None comes wherever the work can be stopped; closing the iterator stops the model within one
+    forward pass.
 
     Raises:
         LLMError: the model failed.
     """
-    if not names:
+    if not job.names:
         yield Ranking()
     elif isinstance(llm, TokenLLM):
-        yield from get_mode(mode).rank(prompt, names, candidates, llm, k)
-    elif get_mode(mode).by_label and isinstance(llm, LabelLLM):
-        yield from told_labels(prompt, names, candidates, llm, k)
+        yield from get_mode(job.mode).rank(job, llm)
+    elif get_mode(job.mode).by_label and isinstance(llm, LabelLLM):
+        yield from rank_by_label(job, llm)
     else:
-        yield from parsed(prompt, names, candidates, llm, k)
+        yield from rank_by_text(job, llm)

@@ -1,51 +1,69 @@
-"""Retrievers: the models that narrow the catalog down to candidates (paper, section 3.2).
+"""Retrievers: the models that narrow the catalog down to candidates (paper, section 2.1).
 
-To add one, add one entry to `RETRIEVERS`. Nothing here imports torch until a retriever is loaded.
+To add one, add one entry to `RETRIEVERS`. Its ``learns`` says what it learns from. Nothing here
+imports torch until a retriever is loaded.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from palr.data.interactions import Split
 from palr.errors import RetrieverUnavailableError
 from palr.retrieval import blend, ease, itemknn, popularity, semantic, weights
 from palr.retrieval.base import Retriever, retrieve
+from palr.retrieval.learning import (
+    Ensemble,
+    FittedAtLoad,
+    Learning,
+    NoInteractions,
+    TrainedWeights,
+)
 from palr.settings import Settings
-from palr.types import Item
 
 if TYPE_CHECKING:
     from palr.catalog.catalog import Catalog
 
-__all__ = ["RETRIEVERS", "Entry", "Retriever", "available", "load_retriever", "retrieve"]
+__all__ = [
+    "RETRIEVERS",
+    "Ensemble",
+    "Entry",
+    "FittedAtLoad",
+    "Learning",
+    "NoInteractions",
+    "Retriever",
+    "TrainedWeights",
+    "available",
+    "load_retriever",
+    "retrieve",
+]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a retriever is called, and how it comes to be.
+    """What a retriever is called, what it learns from, and how it is loaded.
 
-    ``label`` and ``meaning`` are for people; the meaning completes "50 found by ...: ". ``load``
-    builds it or raises RetrieverUnavailableError, once ``missing`` is None: that says cheaply, from
-    file names and flags alone, why it could not serve. ``architecture`` is the module that
-    `palr.training.train` trains, empty where there is nothing to train. ``on_training_part`` is
-    for models that learn from interactions without weights of their own: they serve what all
-    interactions taught them, and are measured as they are without the held-out ones; its items are
-    in the order of the split. ``experts`` names the retrievers that it is made of, for a data set.
-    A model that has none of the three learns from no interactions, and is measured as it is served.
+    Attributes:
+        label: Its name for people.
+        meaning: What it goes by; completes "50 found by ...: ".
+        learns: What it learns from, which decides how it is evaluated.
+        load: Builds it for a catalog, or raises RetrieverUnavailableError.
+        missing: Says why it cannot serve a catalog, or None. Cheap: looks at file names and flags.
     """
 
     label: str
     meaning: str
+    learns: Learning
     load: Callable[["Catalog", Settings], Retriever]
     missing: Callable[["Catalog", Settings], str | None]
-    architecture: str = ""
-    on_training_part: Callable[[Split, Sequence[Item]], Retriever] | None = None
-    experts: Callable[[str], Mapping[str, float]] | None = None
 
     def __call__(self, catalog: "Catalog", settings: Settings) -> Retriever:
-        """Load it; raises RetrieverUnavailableError with what is missing, or what is broken."""
+        """Load the retriever for a catalog.
+
+        Raises:
+            RetrieverUnavailableError: something is missing or broken; the message says what.
+        """
         if reason := self.missing(catalog, settings):
             raise RetrieverUnavailableError(reason)
         return self.load(catalog, settings)
@@ -59,18 +77,26 @@ def _trained(name: str, label: str, meaning: str, module: str) -> Entry:
 
         return neural.load(name, architecture, catalog, settings)
 
-    return Entry(label, meaning, load, partial(weights.missing, name), architecture)
+    learns = TrainedWeights(architecture)
+    return Entry(label, meaning, learns, load, partial(weights.missing, name))
+
+
+def _blend() -> Entry:
+    """The blend, which reaches its experts through `RETRIEVERS`."""
+
+    def load(catalog: "Catalog", settings: Settings) -> Retriever:
+        return blend.load(catalog, lambda name: load_retriever(name, catalog, settings))
+
+    def missing(catalog: "Catalog", settings: Settings) -> str | None:
+        return blend.missing(catalog, lambda name: RETRIEVERS[name].missing(catalog, settings))
+
+    learns = Ensemble(blend.weights_for)
+    return Entry("Blend", "what several models agree on", learns, load, missing)
 
 
 # Best first: this is the order in which they are offered, and in which "auto" tries `AUTO`.
 RETRIEVERS: dict[str, Entry] = {
-    "blend": Entry(
-        "Blend",
-        "what several models agree on",
-        blend.load,
-        blend.missing,
-        experts=blend.weights_for,
-    ),
+    "blend": _blend(),
     **{
         name: _trained(name, label, meaning, module)
         for name, label, meaning, module in (
@@ -88,29 +114,30 @@ RETRIEVERS: dict[str, Entry] = {
     "ease": Entry(
         "EASE",
         "what goes together, popular or not",
+        FittedAtLoad(ease.EASERetriever),
         ease.load,
         ease.missing,
-        on_training_part=ease.on_training_part,
     ),
     "itemknn": Entry(
         "ItemKNN",
         "what the same people chose",
+        FittedAtLoad(itemknn.ItemKNNRetriever),
         itemknn.load,
         itemknn.missing,
-        on_training_part=itemknn.on_training_part,
     ),
     "semantic": Entry(
         "Semantic",
         "closeness of titles and keywords",
+        NoInteractions(),
         semantic.load,
         semantic.missing,
     ),
     "popularity": Entry(
         "Popularity",
         "what most people chose, whatever the picks",
+        FittedAtLoad(popularity.fit),
         popularity.load,
         popularity.missing,
-        on_training_part=popularity.on_training_part,
     ),
 }
 AUTO = ("sasrec", "semantic")
@@ -123,7 +150,12 @@ def available(catalog: "Catalog", settings: Settings) -> list[str]:
 
 
 def load_retriever(name: str, catalog: "Catalog", settings: Settings) -> Retriever:
-    """Load a retriever by its name; "auto" is the first of `AUTO` that loads.
+    """Load a retriever by its name.
+
+    Args:
+        name: A key of `RETRIEVERS`, or "auto" for the first of `AUTO` that loads.
+        catalog: The catalog that it serves.
+        settings: Where models, weights and caches lie.
 
     Raises:
         RetrieverUnavailableError: the name is unknown, or the retriever cannot serve the catalog.

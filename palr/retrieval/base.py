@@ -1,6 +1,7 @@
-"""The one protocol behind which every retrieval model stands (paper, section 3.2).
+"""The protocol of a retriever: candidates retrieval in the paper's section 2.1.
 
-A model only scores: `retrieve` masks what was already seen, breaks ties and cuts, alike for all.
+A retriever only scores. `retrieve` masks seen items, breaks ties and cuts off at k for all alike;
+the paper takes the top 50 of SASRec (section 3.2).
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,13 +28,17 @@ class Retriever(Protocol):
         ...
 
     def score(self, histories: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
-        """Scores of shape (len(histories), len(items)), higher is better.
+        """Score every item as the next one of each history.
 
-        They are log-probabilities but for a constant of each history, or near that scale: an item
+        Scores are log-probabilities up to a constant of each history, or near that scale: an item
         that scores 1 higher is about e times as likely. So they can be added to those of another
         model (`palr.retrieval.blend`, `palr.ranking.mix`).
 
-        Histories run oldest first; items the model does not know are skipped.
+        Args:
+            histories: Items of each user, oldest first; items it does not know are skipped.
+
+        Returns:
+            Scores (histories, items), higher is better.
 
         Raises:
             RetrieverUnavailableError: the model cannot score one of the histories at all (an empty
@@ -45,9 +50,12 @@ class Retriever(Protocol):
 def retrieve(retriever: Retriever, history: Sequence[Item], k: int) -> tuple[Candidate, ...]:
     """The ``k`` best items that are not in the history, best first.
 
-    Seen items are masked in every retriever alike. Equal scores keep the order of
-    ``retriever.items``, so the answer is deterministic. Fewer than ``k`` come back only when
-    fewer unseen items exist.
+    Equal scores keep the order of ``retriever.items``, so the answer is deterministic.
+
+    Args:
+        retriever: Scores the items.
+        history: A user's items, oldest first; they are masked.
+        k: Number of candidates; fewer come back only where fewer unseen items exist.
 
     Raises:
         RetrieverUnavailableError: see `Retriever.score`; also where a score is not finite.
@@ -78,9 +86,12 @@ def finite_scores(retriever: Retriever, history: Sequence[Item]) -> NDArray[np.f
 def scored(
     retriever: Retriever, history: Sequence[Item], items: Sequence[Item]
 ) -> tuple[Candidate, ...]:
-    """These items as candidates, in this order, each with its score.
+    """The given items as candidates, in their order, each with its score.
 
-    One that the retriever does not know gets the lowest score of all.
+    Args:
+        retriever: Scores the items; one that it does not know gets the lowest score of all.
+        history: A user's items, oldest first.
+        items: The candidates.
 
     Raises:
         RetrieverUnavailableError: see `Retriever.score`.
@@ -109,10 +120,15 @@ def top_k(scores: NDArray[np.floating], k: int) -> NDArray[np.int64]:
 def known_columns(
     name: str, column: Mapping[str, int], histories: Sequence[Sequence[Item]]
 ) -> list[NDArray[np.int64]]:
-    """Each history as columns of the scores, without the items that ``column`` lacks.
+    """Each history as columns of the scores, unknown items left out.
+
+    Args:
+        name: The retriever's name, for the error.
+        column: The column of each known item, by id.
+        histories: Items of each user, oldest first.
 
     Raises:
-        RetrieverUnavailableError: nothing of a history is left; ``name`` is the retriever's.
+        RetrieverUnavailableError: nothing of a history is left.
     """
     known = [
         np.array([column[item.id] for item in history if item.id in column], np.int64)

@@ -1,8 +1,8 @@
 """BERT4Rec: a bidirectional transformer that fills in hidden items (Sun et al. 2019).
 
-In training some items of a sequence are replaced by a mask and guessed from what stands before and
-after them; to score, a mask is appended to the history. The last item of a stretch is always
-hidden, which is the very question asked later, and each other with the ``hide`` probability.
+In training some items of a sequence are replaced by a mask and predicted from the items before and
+after them; to score, a mask is appended to the history. The last item of a window is always
+masked, as it is when serving, and each other with the probability ``hide``.
 
     x_0 = dropout(sqrt(d) E[item or mask] + P[position])
     score(i | history) = norm(gelu(W x_mask)) . E[i],   x after the blocks
@@ -57,7 +57,7 @@ def build(n_items: int, hyperparameters: Mapping[str, Any]) -> "BERT4Rec":
 
 
 class BERT4Rec(TiedModel):
-    """The network over ``n_items`` items; index ``n_items`` stands for the mask."""
+    """The network over ``n_items`` items; index ``n_items`` is the mask."""
 
     def __init__(self, n_items: int, config: Config) -> None:
         super().__init__(n_items, config.width)

@@ -2,19 +2,18 @@
 
 A retriever scores an item with its log-probability, up to a constant that is alike for all items
 (`Retriever.score`). The weighted sum of such scores is the log-probability that the experts agree
-on: an item stands high where none of them finds it unlikely.
+on: an item ranks high where none of them finds it unlikely.
 
     score(i | history) = sum_m w_m * score_m(i | history)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from palr.retrieval.base import Retriever
-from palr.settings import Settings
 from palr.types import Item
 
 if TYPE_CHECKING:
@@ -34,7 +33,12 @@ TUNED: dict[str, dict[str, float]] = {
 
 
 class BlendRetriever:
-    """Serves the items that the first of ``experts`` knows; an item another lacks stands last."""
+    """The weighted sum of experts' scores, over the items that the first expert knows.
+
+    Args:
+        experts: Retrievers and their weights. An item that an expert does not know gets the
+            lowest of that expert's scores.
+    """
 
     name = "blend"
 
@@ -43,7 +47,7 @@ class BlendRetriever:
         self._experts = [(expert, weight, self._columns(expert)) for expert, weight in experts]
 
     def score(self, histories: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
-        """See `Retriever.score`; what one expert cannot score, the blend cannot."""
+        """See `Retriever.score`; raises where one expert does."""
         total = np.zeros((len(histories), len(self.items)), np.float32)
         for expert, weight, columns in self._experts:
             scores = expert.score(histories)
@@ -59,25 +63,23 @@ class BlendRetriever:
 
 
 def weights_for(dataset: str) -> Mapping[str, float]:
-    """The experts of a data set and what each of them counts."""
+    """The experts of a data set by name, and the weight of each in the sum."""
     return TUNED.get(dataset, TUNED["default"])
 
 
-def load(catalog: "Catalog", settings: Settings) -> BlendRetriever:
-    """Load every expert, where none is `missing`; see `load_retriever` for the errors."""
-    from palr.retrieval import load_retriever
+def load(catalog: "Catalog", expert: Callable[[str], Retriever]) -> BlendRetriever:
+    """The blend that serves a catalog.
 
-    experts = [
-        (load_retriever(name, catalog, settings), weight)
-        for name, weight in weights_for(catalog.dataset).items()
-    ]
-    return BlendRetriever(experts)
+    Args:
+        catalog: The catalog; its data set decides who the experts are.
+        expert: Loads a retriever by its name, or raises RetrieverUnavailableError.
+    """
+    weights = weights_for(catalog.dataset)
+    return BlendRetriever([(expert(name), weight) for name, weight in weights.items()])
 
 
-def missing(catalog: "Catalog", settings: Settings) -> str | None:
-    """Why an expert cannot serve the catalog, or None."""
-    from palr.retrieval import RETRIEVERS
-
-    reasons = (RETRIEVERS[name].missing(catalog, settings) for name in weights_for(catalog.dataset))
-    reason = next((reason for reason in reasons if reason), None)
+def missing(catalog: "Catalog", expert_missing: Callable[[str], str | None]) -> str | None:
+    """Why an expert cannot serve the catalog, or None; ``expert_missing`` says it of one name."""
+    reasons = map(expert_missing, weights_for(catalog.dataset))
+    reason = next(filter(None, reasons), None)
     return f"the blend lacks an expert: {reason}" if reason else None

@@ -62,7 +62,7 @@ class BPRMF(PooledModel):
 
     @torch.inference_mode()
     def score(self, histories: Sequence[History]) -> NDArray[np.float32]:
-        """Scores (len(histories), n_items) for the users of non-empty histories."""
+        """Scores (histories, items) for the users of non-empty histories."""
         users = self.pool(histories, self.chosen.weight)
         scores: NDArray[np.float32] = (users @ self.items.weight.T + self.bias).cpu().numpy()
         return scores

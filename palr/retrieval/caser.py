@@ -58,7 +58,7 @@ def build(n_items: int, hyperparameters: Mapping[str, Any]) -> "Caser":
 
 
 class Caser(TiedModel):
-    """The network over ``n_items`` items."""
+    """The network of Caser over ``n_items`` items; see the module for its formula."""
 
     def __init__(self, n_items: int, config: Config) -> None:
         super().__init__(n_items, config.width)
@@ -85,7 +85,7 @@ class Caser(TiedModel):
     def batches(
         self, sequences: Sequence[History], size: int, rng: np.random.Generator
     ) -> list[NDArray[np.int64]]:
-        """Arrays (size, L + 1): every item but a user's first once, behind the L before it."""
+        """Batches (size, L + 1): every item but a user's first once, after the L before it."""
         start = np.full(self.max_len, PAD, np.int64)
         line = np.concatenate([part for sequence in sequences for part in (start, sequence)])
         rows = sliding_window_view(line, self.max_len + 1)
@@ -95,7 +95,7 @@ class Caser(TiedModel):
         return [rows[order[at : at + size]] for at in range(0, len(rows), size)]
 
     def loss(self, batch: NDArray[np.int64]) -> Tensor:
-        """Softmax loss of the item behind each window."""
+        """Softmax loss of the last item of each row, given the L before it."""
         rows = torch.from_numpy(batch).to(self.items.weight.device)
         return softmax_loss(self(rows[:, :-1]), self.items.weight, rows[:, -1])
 

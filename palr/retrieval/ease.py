@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.data.interactions import Split
+from palr.data.interactions import CORE
 from palr.retrieval.base import known_columns
 from palr.retrieval.itemknn import missing as lacks_interactions
 from palr.retrieval.itemknn import sparse_rows
-from palr.retrieval.splits import CORE, core_to_serve
+from palr.retrieval.splits import core_to_serve
 from palr.settings import Settings
 from palr.types import Item
 
@@ -36,7 +36,13 @@ MAX_ITEMS = 6000  # some 10 s and half a gigabyte on one core; 12,000 take 70 s 
 
 
 class EASERetriever:
-    """``sequences`` are users' items, oldest first, as indices of ``items``."""
+    """EASE, fitted when it is made.
+
+    Args:
+        items: The items that it can return.
+        sequences: Each user's items as indices into ``items``, in any order.
+        ridge: Strength of the L2 regularisation.
+    """
 
     name = "ease"
 
@@ -71,15 +77,19 @@ def missing(catalog: "Catalog", settings: Settings) -> str | None:
     return lacks_interactions(catalog, settings)
 
 
-def on_training_part(split: Split, items: Sequence[Item]) -> EASERetriever:
-    """EASE that has not seen the held-out items; ``items`` in the order of the split."""
-    return EASERetriever(items, split.train)
-
-
 def together(
     sequences: Sequence[NDArray[np.int64]], n_items: int, ridge: float
 ) -> NDArray[np.float32]:
-    """B (n_items, n_items) of users' items; ``n_items`` squared numbers are held three times."""
+    """The item-item weights B of EASE.
+
+    Args:
+        sequences: Each user's items as indices.
+        n_items: Number of items; memory holds three matrices of its square.
+        ridge: Strength of the L2 regularisation.
+
+    Returns:
+        B (items, items), float32, with a zero diagonal.
+    """
     chosen = sparse_rows(sequences, n_items)
     counts = (chosen.T @ chosen).toarray()
     counts[np.diag_indices(n_items)] += np.float32(ridge)

@@ -51,7 +51,7 @@ def build(n_items: int, hyperparameters: Mapping[str, Any]) -> "GRU4Rec":
 
 
 class GRU4Rec(CausalModel):
-    """The network over ``n_items`` items."""
+    """The network of GRU4Rec over ``n_items`` items; see the module for its formula."""
 
     def __init__(self, n_items: int, config: Config) -> None:
         super().__init__(n_items, config.width, config.max_len)

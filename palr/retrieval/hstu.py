@@ -60,7 +60,7 @@ def build(n_items: int, hyperparameters: Mapping[str, Any]) -> "HSTU":
 
 
 class HSTU(CausalModel):
-    """The network over ``n_items`` items."""
+    """The network of HSTU over ``n_items`` items; see the module for its formula."""
 
     def __init__(self, n_items: int, config: Config) -> None:
         super().__init__(n_items, config.width, config.max_len, config.temperature)
@@ -102,5 +102,5 @@ class _Block(nn.Module):
         match = silu(q @ k.transpose(-1, -2) + self.bias[:, distance.clamp(min=0)])
         match = match.masked_fill(distance < 0, 0.0).to(v.dtype)
         mixed = (match @ v).transpose(1, 2).reshape(batch, length, width)
-        # The sum grows with the history; the norm behind it takes that out again.
+        # The sum grows with the length of the history; norm_mixed takes that out again.
         return cast(Tensor, x + self.merge(self.dropout(self.norm_mixed(mixed) * u)))

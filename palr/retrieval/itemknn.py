@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.data.interactions import Split
 from palr.retrieval.base import known_columns
 from palr.retrieval.splits import core_to_serve
 from palr.settings import Settings
@@ -35,7 +34,15 @@ WORTH = 8.0
 
 
 class ItemKNNRetriever:
-    """``sequences`` are users' items, oldest first, as indices of ``items``."""
+    """ItemKNN, fitted when it is made.
+
+    Args:
+        items: The items that it can return.
+        sequences: Each user's items as indices into ``items``.
+        shrink: SHRINK of the similarity.
+        neighbours: Nearest items that each item keeps.
+        decay: DECAY of a pick's weight for each later one.
+    """
 
     name = "itemknn"
 
@@ -77,15 +84,19 @@ def missing(catalog: "Catalog", settings: Settings) -> str | None:
     )
 
 
-def on_training_part(split: Split, items: Sequence[Item]) -> ItemKNNRetriever:
-    """ItemKNN that has not seen the held-out items; ``items`` in the order of the split."""
-    return ItemKNNRetriever(items, split.train)
-
-
 def similarities(
     sequences: Sequence[NDArray[np.int64]], n_items: int, shrink: float
 ) -> "csr_matrix":
-    """The shrunk cosine of every two items that a user chose both of, (n_items, n_items)."""
+    """The shrunk cosine similarity of items that were chosen by the same users.
+
+    Args:
+        sequences: Each user's items as indices.
+        n_items: Number of items.
+        shrink: Added to the denominator; discounts similarities of few users.
+
+    Returns:
+        A sparse matrix (items, items) with a zero diagonal.
+    """
     chosen = sparse_rows(sequences, n_items)
     similar = (chosen.T @ chosen).tocsr()
     counts = np.bincount(chosen.indices, minlength=n_items).astype(np.float32)
@@ -109,7 +120,10 @@ def _nearest(similar: "csr_matrix", neighbours: int) -> "csr_matrix":
 def sparse_rows(
     sequences: Sequence[NDArray[np.int64]], n_items: int, values: NDArray[np.float64] | None = None
 ) -> "csr_matrix":
-    """A sparse matrix with a row per sequence; ``values`` run along the sequences, default 1."""
+    """Sequences of item indices as a sparse matrix (sequences, items).
+
+    ``values`` are its entries, one for each item of the sequences in turn; 1 unless given.
+    """
     from scipy.sparse import csr_matrix
 
     ends = np.cumsum([0, *map(len, sequences)])

@@ -92,7 +92,7 @@ class LightGCN(PooledModel):
 
     @torch.inference_mode()
     def score(self, histories: Sequence[History]) -> NDArray[np.float32]:
-        """Scores (len(histories), n_items) for the users of non-empty histories."""
+        """Scores (histories, items) for the users of non-empty histories."""
         if self._final_is_stale:
             self.final.copy_(self.propagate())
             self._final_is_stale = False

@@ -45,7 +45,7 @@ def build(n_items: int, hyperparameters: Mapping[str, Any]) -> "NeuMF":
 
 
 class NeuMF(PooledModel):
-    """Both tables hold the vectors of the GMF and, behind them, those of the tower."""
+    """NeuMF over ``n_items`` items; each row of a table is the GMF's vector, then the tower's."""
 
     def __init__(self, n_items: int, config: Config) -> None:
         super().__init__(config.max_len, config.decay)
@@ -71,9 +71,9 @@ class NeuMF(PooledModel):
         return gmf + self.out_mlp(relu(self.second(hidden)))[..., 0]
 
     def loss(self, batch: NDArray[np.int64]) -> Tensor:
-        """Binary cross-entropy of each item of a stretch, seen from the others, and its negatives.
+        """Binary cross-entropy of each item of a row, given its other items, and of its negatives.
 
-        An item that the stretch holds may be drawn as a negative, as rarely as any other.
+        Negatives are drawn from all items, those of the row included.
         """
         rows = torch.from_numpy(batch).to(self.items.weight.device)
         real = rows != PAD
@@ -87,7 +87,7 @@ class NeuMF(PooledModel):
 
     @torch.inference_mode()
     def score(self, histories: Sequence[History]) -> NDArray[np.float32]:
-        """Logits (len(histories), n_items) for the users of non-empty histories."""
+        """Logits (histories, items) for the users of non-empty histories."""
         p, p_tower = self.pool(histories, self.chosen.weight).chunk(2, -1)
         q, q_tower = self.items.weight.chunk(2, -1)
         scores = (p * self.out_gmf.weight[0]) @ q.T

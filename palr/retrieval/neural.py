@@ -1,4 +1,4 @@
-"""A trained network behind the `Retriever` protocol.
+"""A trained network as a `Retriever`.
 
 An architecture is a module with ``build(n_items, hyperparameters) -> Trainable`` and ``TUNED``; see
 `palr.retrieval.sasrec`.
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 
 class NeuralRetriever:
-    """Serves any history through a network; column ``i`` of its scores belongs to ``items[i]``."""
+    """Scores any history with a network.
+
+    Args:
+        name: Its key in `RETRIEVERS`.
+        model: The network.
+        items: The items of its score columns, in their order.
+    """
 
     def __init__(self, name: str, model: Trainable, items: tuple[Item, ...]) -> None:
         self.name, self.items = name, items
@@ -33,14 +39,20 @@ class NeuralRetriever:
         self._column = {item.id: at for at, item in enumerate(items)}
 
     def score(self, histories: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
-        """See `Retriever.score`; what lies further back than the model can see is left out."""
+        """See `Retriever.score`; the network reads the most recent items that fit its length."""
         known = known_columns(self.name, self._column, histories)
         scores: NDArray[np.float32] = self.model.score(known)
         return scores
 
 
 def load(name: str, architecture: str, catalog: "Catalog", settings: Settings) -> NeuralRetriever:
-    """Find, check and load the weights of ``name`` for the catalog.
+    """Load the installed or shipped weights of a retriever.
+
+    Args:
+        name: Its key in `RETRIEVERS`.
+        architecture: The network's module.
+        catalog: The catalog that it serves.
+        settings: Where installed weights lie.
 
     Raises:
         RetrieverUnavailableError: there are none, they are damaged, or they fit another catalog.
@@ -54,7 +66,19 @@ def load(name: str, architecture: str, catalog: "Catalog", settings: Settings) -
 def load_file(
     path: Path, architecture: str, catalog: "Catalog"
 ) -> tuple[NeuralRetriever, weights.RunRecord]:
-    """Load the weights of one run record, and the record; raises as `load`."""
+    """Load the weights of one run record.
+
+    Args:
+        path: The run record; its weights lie beside it.
+        architecture: The network's module.
+        catalog: The catalog that it was trained on.
+
+    Returns:
+        The retriever and the record.
+
+    Raises:
+        RetrieverUnavailableError: as `load`.
+    """
     record, tensors = weights.load(path)
     items = weights.items_of(record, catalog)
     try:
@@ -68,13 +92,19 @@ def load_file(
 
 
 def build(architecture: str, n_items: int, hyperparameters: Mapping[str, Any]) -> Trainable:
-    """A new network of the architecture's module."""
+    """A new network.
+
+    Args:
+        architecture: Its module, such as ``palr.retrieval.sasrec``.
+        n_items: Number of items.
+        hyperparameters: Fields of the module's ``Config``.
+    """
     model: Trainable = import_module(architecture).build(n_items, hyperparameters)
     return model
 
 
 def tensors_of(model: Trainable) -> dict[str, NDArray[np.float16]]:
-    """The weights in the half precision in which they are stored."""
+    """The network's weights in half precision, as they are stored."""
     return {name: value.cpu().half().numpy() for name, value in model.state_dict().items()}
 
 

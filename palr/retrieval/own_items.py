@@ -1,9 +1,10 @@
-"""Retrieval of a visitor's own items, which no model was trained on.
+"""Retrieval of a visitor's own items, which no retriever was trained on.
 
-As in the paper (section 1), a new item is a piece of text.
-The sentence model's embedding of title and keywords is all that is known of an own item. A model
-that learnt items one by one cannot score it: among the candidates of such a model it takes the rank
-that it has in the semantic retriever's order, between the scores of its neighbours there."""
+An own item is known by its text alone, as every item is in the paper (section 1). The semantic
+retriever scores that text. A retriever trained on interactions cannot score it: among that
+retriever's candidates an own item gets the rank that the semantic retriever gives it, by a score
+between those of its neighbours there.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -22,8 +23,13 @@ Embed = Callable[[Item], NDArray[np.float32]]
 
 
 class JoinedRetriever:
-    """A retriever that cannot know the own_items, with each at its rank by ``semantic``, which
-    does. ``items`` end with them."""
+    """A retriever with a visitor's own items, each at the rank of its text.
+
+    Args:
+        retriever: A retriever that does not know the own items.
+        semantic: A semantic retriever that does.
+        own_items: The visitor's own items; ``items`` ends with them.
+    """
 
     def __init__(
         self, retriever: Retriever, semantic: SemanticRetriever, own_items: Sequence[Item]
@@ -32,25 +38,27 @@ class JoinedRetriever:
         self.items = (*retriever.items, *own_items)
         self._retriever = retriever
         self._semantic = semantic
-        column = {item.id: at for at, item in enumerate(semantic.items)}
-        self._columns = np.array([column.get(item.id, -1) for item in self.items], np.int64)
         self._column = {item.id: at for at, item in enumerate(retriever.items)}
+        semantic_column = {item.id: at for at, item in enumerate(semantic.items)}
+        self._semantic_columns = np.array(
+            [semantic_column.get(item.id, -1) for item in self.items], np.int64
+        )
 
     def score(self, histories: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
-        """See `Retriever.score`."""
+        """See `Retriever.score`; the scores of the catalog's items are the retriever's own."""
         known = self._retriever.score(histories)
-        near = self._semantic.score(histories)[:, self._columns]
         n = known.shape[1]
-        near[:, :n][:, self._columns[:n] < 0] = -np.inf
+        by_text = self._semantic.score(histories)[:, self._semantic_columns]
+        by_text[:, :n][:, self._semantic_columns[:n] < 0] = -np.inf
         scores = np.empty((len(histories), len(self.items)), np.float32)
         scores[:, :n] = known
         for row, history in enumerate(histories):
             seen = [self._column[item.id] for item in history if item.id in self._column]
             unseen = np.delete(np.arange(n), seen)
-            best = np.sort(known[row, unseen])[::-1]
+            descending = np.sort(known[row, unseen])[::-1]
             for at in range(n, len(self.items)):
-                rank = int((near[row, unseen] > near[row, at]).sum())
-                scores[row, at] = _between(best, rank)
+                better = int((by_text[row, unseen] > by_text[row, at]).sum())
+                scores[row, at] = _score_below(descending, better)
         return scores
 
 
@@ -61,7 +69,17 @@ def join(
     embed: Embed,
     cold_start: str = "semantic",
 ) -> tuple[Catalog, Callable[[str], Retriever]]:
-    """The catalog, and the retrievers by name, with these own_items in them.
+    """A catalog and its retrievers with a visitor's own items in them.
+
+    Args:
+        catalog: The catalog.
+        retriever: Loads a retriever of the catalog by its name.
+        own_items: The visitor's own items, at most `MAX_ITEMS`.
+        embed: Embeds the text of an item.
+        cold_start: Name of the retriever that scores texts.
+
+    Returns:
+        The joined catalog, and what loads a joined retriever by its name.
 
     Raises:
         PalrError: there are too many, or one is not an own item.
@@ -78,16 +96,16 @@ def join(
     return JoinedCatalog(catalog, own_items), joined
 
 
-def _between(best: NDArray[np.float32], rank: int) -> float:
-    """A score that stands behind ``rank`` of the scores in descending order, before the others.
+def _score_below(descending: NDArray[np.float32], n: int) -> float:
+    """A score lower than the first ``n`` of the scores, and higher than the others.
 
-    >>> [_between(np.array([4.0, 2.0, 1.0], np.float32), rank) for rank in (0, 1, 3)]
+    >>> [_score_below(np.array([4.0, 2.0, 1.0], np.float32), n) for n in (0, 1, 3)]
     [5.0, 3.0, 0.0]
     """
-    if not len(best):
+    if not len(descending):
         return 0.0
-    if rank == 0:
-        return float(best[0]) + 1.0
-    if rank >= len(best):
-        return float(best[-1]) - 1.0
-    return (float(best[rank - 1]) + float(best[rank])) / 2
+    if n == 0:
+        return float(descending[0]) + 1.0
+    if n >= len(descending):
+        return float(descending[-1]) - 1.0
+    return (float(descending[n - 1]) + float(descending[n])) / 2

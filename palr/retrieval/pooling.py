@@ -1,4 +1,4 @@
-"""What the models that do not read in order have in common: a user is the sum of their items.
+"""What the factor models have in common: a user's vector is pooled from the items they chose.
 
 Factorisation gives each user of the training a vector of their own, and a visitor who comes with a
 handful of picks has none. Here the items make the user, in training and in serving alike, so that
@@ -7,8 +7,8 @@ nothing about any user is stored (NSVD, Paterek 2007; FISM, Kabbur et al. 2013):
     user = sum_j w_j x_j / sqrt(sum_j w_j),    w_j = decay ** (items between j and the moment)
 
 x_j is item j's vector. In serving the moment is now, so that the newest pick weighs 1. In training
-each item of a stretch of history is left out in turn, and the user is made of those around it,
-before and after alike: nearness in time counts, order does not. ``decay=1`` is FISM with alpha 1/2.
+each item of a window is left out in turn, and the user is pooled from those around it, before and
+after alike: distance counts, direction does not. ``decay=1`` is FISM with alpha 1/2.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,12 @@ PLANS: dict[str, Plan] = {
 
 
 class PooledModel(Trainable):
-    """A model whose users are pooled items; ``max_len`` is the number of items in view."""
+    """A model whose user vectors are pooled from item vectors.
+
+    Args:
+        max_len: Number of most recent items that are pooled.
+        decay: Weight of an item relative to the next more recent one.
+    """
 
     def __init__(self, max_len: int, decay: float) -> None:
         super().__init__()
@@ -39,14 +44,18 @@ class PooledModel(Trainable):
     def batches(
         self, sequences: Sequence[History], size: int, rng: np.random.Generator
     ) -> list[NDArray[np.int64]]:
-        """Stretches of at most ``max_len + 1`` items, (size, length), padded with PAD."""
+        """Batches (size, length <= max_len + 1) of item indices, padded with PAD."""
         return batched([row for s in sequences for row in windows(s, self.max_len, rng)], size, rng)
 
     def pool_others(self, vectors: Tensor, real: Tensor) -> Tensor:
-        """The user at each position of a stretch, made of all its other items.
+        """The user vector at each position, pooled from all other items of its row.
 
-        ``vectors`` is (batch, length, width), ``real`` (batch, length) is False at padding; the
-        result is (batch, length, width).
+        Args:
+            vectors: Item vectors (batch, length, width).
+            real: False at padding, (batch, length).
+
+        Returns:
+            User vectors (batch, length, width).
         """
         at = torch.arange(real.shape[1], device=real.device)
         distance = (at[:, None] - at).abs()
@@ -55,7 +64,12 @@ class PooledModel(Trainable):
         return weights @ vectors / _norm(weights)
 
     def pool(self, histories: Sequence[History], table: Tensor) -> Tensor:
-        """Users (len(histories), width) of non-empty histories, from vectors (n_items, width)."""
+        """User vectors (histories, width) of non-empty histories.
+
+        Args:
+            histories: Item indices of each user, oldest first.
+            table: Item vectors (items, width).
+        """
         recent = [np.asarray(history)[-self.max_len :] for history in histories]
         rows = torch.from_numpy(pad(recent)).to(table.device)
         lengths = (rows != PAD).sum(1, keepdim=True)
@@ -70,10 +84,18 @@ def bpr_loss(
 ) -> Tensor:
     """The pairwise loss of Rendle et al. (2009): the mean of -log s(score(i) - score(j)).
 
-    ``users`` (batch, length, width) are those who chose ``rows`` (batch, length), padded with PAD;
-    item scores are ``users . table + bias``. i is the item chosen, j runs over ``n_negatives``
-    uniformly drawn items that the batch shares, less those of i's own row: the same expectation as
-    one negative for each i, at the price of a single product of matrices.
+    i is the item chosen; j runs over uniformly drawn items that the batch shares, without those of
+    i's own row. The expectation is that of one negative for each i, for one matrix product.
+
+    Args:
+        users: User vectors (batch, length, width).
+        rows: The item that each of them chose, (batch, length), padded with PAD.
+        table: Item vectors (items, width); an item's score is ``users . table + bias``.
+        n_negatives: Number of items drawn.
+        bias: Item biases (items,), 0 unless given.
+
+    Returns:
+        The scalar loss.
     """
     real = rows != PAD
     bias = table.new_zeros(len(table)) if bias is None else bias

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.data.interactions import Split
 from palr.settings import Settings
 from palr.types import Item
 
@@ -20,7 +19,12 @@ if TYPE_CHECKING:
 
 
 class PopularityRetriever:
-    """``counts`` are the numbers of users who chose each item."""
+    """Ranks items by how many users chose them.
+
+    Args:
+        items: The items that it can return.
+        counts: Number of users who chose each of them, (items,).
+    """
 
     name = "popularity"
 
@@ -48,7 +52,6 @@ def missing(catalog: "Catalog", settings: Settings) -> str | None:
     )
 
 
-def on_training_part(split: Split, items: Sequence[Item]) -> PopularityRetriever:
-    """Popularity that has not seen the held-out items; ``items`` in the order of the split."""
-    counts = np.bincount(np.concatenate(split.train), minlength=len(items))
-    return PopularityRetriever(items, counts)
+def fit(items: Sequence[Item], sequences: Sequence[NDArray[np.int64]]) -> PopularityRetriever:
+    """Popularity of the items in users' ``sequences`` of indices into them."""
+    return PopularityRetriever(items, np.bincount(np.concatenate(sequences), minlength=len(items)))

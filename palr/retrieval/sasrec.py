@@ -2,7 +2,7 @@
 
 A causal transformer reads the history, oldest first; the output at each position, multiplied with
 the item embeddings themselves (tied), scores what comes next. It differs from the publication in
-three ways that others found to matter: normalisation stands before each block, the loss is a
+three ways that others found to matter: normalisation comes before each block, the loss is a
 softmax over the catalog (`palr.retrieval.softmax`), and histories are padded on the right, so that
 causality alone hides the padding and position 0 is always the oldest item in view. With
 ``by_distance`` attention also learns what an item counts by how far back it is, as HSTU does.
@@ -62,7 +62,7 @@ def build(n_items: int, hyperparameters: Mapping[str, Any]) -> "SASRec":
 
 
 class SASRec(CausalModel):
-    """The network over ``n_items`` items."""
+    """The network of SASRec over ``n_items`` items; see the module for its formula."""
 
     def __init__(self, n_items: int, config: Config) -> None:
         super().__init__(n_items, config.width, config.max_len, config.temperature)

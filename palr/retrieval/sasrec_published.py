@@ -1,8 +1,8 @@
 """SASRec as published (Kang & McAuley 2018), the baseline that papers compare with.
 
 The network is that of `palr.retrieval.sasrec` in the published size; the training is the published
-one: each epoch shows the last ``max_len`` items of a user only, and each target is told from one
-uniformly drawn other item by a binary cross-entropy.
+one: each epoch shows the last ``max_len`` items of a user only, and the loss is the binary
+cross-entropy of each target against one uniformly drawn other item.
 
     loss = mean of -log s(x . E[target]) - log(1 - s(x . E[negative])),   s the logistic function
 
@@ -40,12 +40,12 @@ def build(n_items: int, hyperparameters: Mapping[str, Any]) -> "PublishedSASRec"
 
 
 class PublishedSASRec(SASRec):
-    """SASRec with the published loss on the last stretch of each user."""
+    """SASRec with the published loss, on the last ``max_len + 1`` items of each user."""
 
-    def cut(self, sequence: History, rng: np.random.Generator) -> list[History]:
+    def training_rows(self, sequence: History, rng: np.random.Generator) -> list[History]:
         return [sequence[-self.max_len - 1 :]] if len(sequence) > 1 else []
 
-    def compare(self, states: Tensor, targets: Tensor) -> Tensor:
+    def next_item_loss(self, states: Tensor, targets: Tensor) -> Tensor:
         # A step of 1 to n_items - 1 around the circle of items: any but the target, all alike.
         n_items = len(self.items.weight)
         steps = torch.randint(1, n_items, targets.shape, device=targets.device)

@@ -16,7 +16,6 @@ plain means and maxima of several decays.
 
 import copy
 import hashlib
-import os
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palr.data.progress import Bars, Progress
-from palr.errors import RetrieverUnavailableError
+from palr.errors import RetrieverUnavailableError, UnwritableError
+from palr.files import replacing
 from palr.model_lock import LOADING
 from palr.settings import MINILM, Settings
 from palr.types import Item
@@ -43,9 +43,14 @@ _embedding = threading.Lock()
 
 
 class SemanticRetriever:
-    """``vectors`` is float32 (items, dimensions), one unit vector for each item.
+    """Scores items by the similarity of their texts to the history's.
 
-    The attribute ``vectors`` holds them as they are compared: the mean subtracted, and unit again.
+    Args:
+        items: The items that it can return.
+        vectors: The sentence model's unit vectors, float32 (items, dimensions).
+
+    Attributes:
+        vectors: The same after subtracting their mean, normalised again.
     """
 
     name = "semantic"
@@ -55,7 +60,12 @@ class SemanticRetriever:
         self._place(items, self._centred(vectors))
 
     def joined(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> "SemanticRetriever":
-        """A retriever of these items as well; what is subtracted stays this catalog's mean."""
+        """A retriever of further items too; the mean that is subtracted stays the catalog's.
+
+        Args:
+            items: The further items.
+            vectors: Their unit vectors (items, dimensions), as the sentence model gives them.
+        """
         other = copy.copy(self)
         other._place((*self.items, *items), np.vstack([self.vectors, self._centred(vectors)]))
         return other
@@ -112,9 +122,13 @@ def load(
 ) -> SemanticRetriever:
     """Embed the catalog, or read the embeddings of an earlier run from ``PALR_HOME/embeddings``.
 
-    A cache file is used only for the very texts and model it was made from; a damaged one is made
-    anew, and where none can be written the embeddings are computed each time. ``progress`` replaces
-    the progress bar of the first computation.
+    A cache file is used only for the very texts and model it was made from. A damaged one is made
+    anew; where none can be written, the embeddings are computed each time.
+
+    Args:
+        catalog: The catalog.
+        settings: Where the sentence model and the cache lie.
+        progress: Replaces the progress bar of the computation.
 
     Raises:
         RetrieverUnavailableError: the sentence model is missing or damaged, or there are no items.
@@ -131,8 +145,9 @@ def load(
         vectors = _read(cache, len(texts))
         if vectors is None:
             vectors = embed(texts, folder, progress)
-            with suppress(OSError):  # a read-only home costs time, not the answer
-                _write(cache, vectors)
+            # A read-only home costs time, not the answer.
+            with suppress(UnwritableError), replacing(cache) as file:
+                np.save(file, vectors)
     return SemanticRetriever(catalog.items, vectors)
 
 
@@ -144,7 +159,15 @@ def item_text(item: Item) -> str:
 def embed(
     texts: Sequence[str], folder: Path, progress: Progress | None = None
 ) -> NDArray[np.float32]:
-    """Unit vectors (texts, dimensions) of the sentence model in ``folder``.
+    """Embed texts with a sentence model.
+
+    Args:
+        texts: The texts.
+        folder: The model's folder, in the format of sentence-transformers.
+        progress: Replaces the progress bar.
+
+    Returns:
+        Unit vectors, float32 (texts, dimensions).
 
     Raises:
         RetrieverUnavailableError: the model does not load.
@@ -167,7 +190,7 @@ def embed(
         for start in range(0, len(order), BATCH):
             batch = [texts[at] for at in order[start : start + BATCH]]
             parts.append(model.encode(batch, normalize_embeddings=True, show_progress_bar=False))
-            report("Embedding the catalog", start + len(batch), len(texts), "item")
+            report("Embedding the catalog", start + len(batch), len(texts), "items")
     vectors = np.empty((len(texts), parts[0].shape[1]), np.float32)
     vectors[order] = np.concatenate(parts)
     return vectors
@@ -193,11 +216,3 @@ def _read(path: Path, n_items: int) -> NDArray[np.float32] | None:
     if not whole or not np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3):
         return None
     return np.asarray(vectors)
-
-
-def _write(path: Path, vectors: NDArray[np.float32]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with unfinished.open("wb") as file:
-        np.save(file, vectors)
-    os.replace(unfinished, path)

@@ -19,9 +19,15 @@ CHUNK = 128
 
 
 def softmax_loss(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-    """Mean of -log p(target) with p = softmax(hidden @ table.T), or its sampled stand-in.
+    """Mean of -log p(target), p = softmax(hidden @ table.T); sampled for a large catalog.
 
-    ``hidden`` is (n, d), ``table`` (items, d), ``targets`` (n,) of item indices.
+    Args:
+        hidden: States (n, width).
+        table: Item embeddings (items, width).
+        targets: Item indices (n,).
+
+    Returns:
+        The scalar loss.
     """
     if len(table) <= FULL_SOFTMAX_LIMIT:
         loss: Tensor = _FullSoftmax.apply(hidden, table, targets)

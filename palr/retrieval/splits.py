@@ -1,4 +1,4 @@
-"""What a retriever is trained and judged on: the 5-core of a catalog, split by a protocol.
+"""What retrievers are trained and evaluated on: the 5-core of a catalog, split by a protocol.
 
 Items and users are put in the order of their ids. Weights then need no list of item ids, and a
 training does not depend on the order in which a database returned its rows.
@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.data.interactions import Interactions, Split, global_time, leave_one_out
+from palr.data.interactions import CORE, Interactions, Split, global_time, leave_one_out
 from palr.errors import PalrError, RetrieverUnavailableError
 from palr.types import Item
 
 if TYPE_CHECKING:
     from palr.catalog.catalog import Catalog
 
-CORE = 5  # paper, section 4.1
 LEAVE_ONE_OUT, GLOBAL_TIME = "leave-one-out", "global-time"
 PROTOCOLS: dict[str, Callable[[Interactions], Split]] = {
     LEAVE_ONE_OUT: leave_one_out,
@@ -29,10 +28,16 @@ PROTOCOLS: dict[str, Callable[[Interactions], Split]] = {
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The split with the names behind its indices.
+    """A split of a data set's 5-core.
 
-    ``checksum`` covers who interacted with what in which order; ``n_users``, ``n_items`` and
-    ``n_interactions`` count the whole 5-core, the held-out items included.
+    Attributes:
+        dataset: Key of the data set.
+        protocol: How it was split, one of `PROTOCOLS`.
+        split: Training part and held-out items, as indices of ``item_ids``.
+        n_users: Users of the whole 5-core.
+        n_items: Items of the whole 5-core.
+        n_interactions: Interactions of the whole 5-core, the held-out ones included.
+        checksum: SHA-256 over who interacted with what in which order.
     """
 
     dataset: str
@@ -49,7 +54,11 @@ class TrainingData:
 
 
 def training_data(catalog: "Catalog", protocol: str = LEAVE_ONE_OUT) -> TrainingData:
-    """Preprocess and split the interactions of a catalog (paper, section 4.1).
+    """Preprocess and split the interactions of a catalog (paper, sections 3.1.1 and 3.1.2).
+
+    Args:
+        catalog: The catalog.
+        protocol: One of `PROTOCOLS`; the paper's is leave-one-out.
 
     Raises:
         PalrError: the protocol is none of `PROTOCOLS`.
@@ -74,7 +83,7 @@ def training_data(catalog: "Catalog", protocol: str = LEAVE_ONE_OUT) -> Training
 
 
 def check_protocol(protocol: str) -> None:
-    """Raises PalrError, naming the known protocols, where this is none of them."""
+    """Raise PalrError, naming the known protocols, unless this is one of them."""
     if protocol not in PROTOCOLS:
         raise PalrError(f"unknown protocol {protocol!r}; choose one of: {', '.join(PROTOCOLS)}")
 
@@ -97,7 +106,7 @@ def in_id_order(interactions: Interactions) -> Interactions:
 
 
 def fingerprint(item_ids: Iterable[str]) -> str:
-    """Sixteen hex digits that stand for these item ids in this order."""
+    """A checksum of item ids in their order, as sixteen hex digits."""
     return hashlib.sha256("\n".join(item_ids).encode()).hexdigest()[:16]
 
 
@@ -107,11 +116,14 @@ def core_interactions(catalog: "Catalog") -> Interactions:
         raise RetrieverUnavailableError(
             f"{catalog.dataset} has no interactions to learn from; use the semantic retriever"
         )
-    return in_id_order(catalog.interactions().core(CORE))
+    return in_id_order(catalog.interactions().core())
 
 
 def core_to_serve(catalog: "Catalog") -> tuple[list[Item], list[NDArray[np.int64]]]:
-    """The 5-core's items and what each user chose of them, as indices, oldest first.
+    """The whole 5-core, for a retriever that serves what all interactions say.
+
+    Returns:
+        Its items, and each user's sequence of indices into them, oldest first.
 
     Raises:
         RetrieverUnavailableError: there are no interactions, or none survive the 5-core.

@@ -12,26 +12,45 @@ History = NDArray[np.int64]
 
 
 class Trainable(nn.Module, ABC):
-    """What a model offers to the trainer; items are indices from 0 to n_items - 1."""
+    """A network that `palr.training.fit` can train; items are indices from 0 to n_items - 1."""
 
     @abstractmethod
     def batches(
         self, sequences: Sequence[History], size: int, rng: np.random.Generator
     ) -> list[NDArray[np.int64]]:
-        """One epoch's batches, cut from the users' training sequences in a new random order."""
+        """One epoch's batches, cut from the training sequences in a new random order.
+
+        Args:
+            sequences: Item indices of each user, oldest first.
+            size: Rows of a batch.
+            rng: The source of the order.
+
+        Returns:
+            Arrays (at most ``size``, length) of item indices, as `loss` takes them.
+        """
 
     @abstractmethod
     def loss(self, batch: NDArray[np.int64]) -> Tensor:
-        """The scalar training loss of one batch."""
+        """The scalar training loss of one batch of `batches`."""
 
     @abstractmethod
     def score(self, histories: Sequence[History]) -> NDArray[np.float32]:
-        """Scores (len(histories), n_items) for non-empty histories, known user or not."""
+        """Scores (histories, items) for non-empty histories, oldest first, of any user."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train. ``lr`` rises over ``warmup`` epochs, then falls on a cosine to zero."""
+    """How a network is trained, by AdamW.
+
+    Attributes:
+        epochs: Epochs at most.
+        batch_size: Rows of a batch.
+        lr: Peak learning rate; see `palr.training.fit.learning_rate`.
+        warmup: Epochs over which the rate rises.
+        weight_decay: Of matrices; vectors have none.
+        clip: Norm that gradients are clipped to.
+        patience: Epochs without a better validation NDCG@10 after which it stops.
+    """
 
     epochs: int = 100
     batch_size: int = 128

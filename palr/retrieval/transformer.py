@@ -10,10 +10,15 @@ from palr.retrieval.sequences import distances
 
 
 class Block(nn.Module):
-    """Normalisation, attention, residual; normalisation, feed-forward, residual.
+    """A pre-norm transformer block: x + attention(norm(x)), then x + ffn(norm(x)).
 
-    With ``reach``, each head of a causal block learns what an item counts by how far back it is, up
-    to ``reach - 1`` items: a bias on the logits of the attention (Raffel et al. 2020, T5).
+    Args:
+        width: Dimensions of the states.
+        heads: Attention heads.
+        ffn: Width of the feed-forward layer, as a multiple of ``width``.
+        dropout: Probability of dropout.
+        reach: Makes each head of a causal block learn a bias on its attention logits for each
+            distance below it (Raffel et al. 2020, T5); None for no bias.
     """
 
     def __init__(
@@ -35,8 +40,16 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, visible: Tensor | None = None) -> Tensor:
-        """``x`` (batch, length, width) to the same; each position sees itself and what is earlier,
-        or, with ``visible`` (batch, length) of booleans, whatever is marked there."""
+        """Transform states.
+
+        Args:
+            x: States (batch, length, width).
+            visible: Positions that all attend to, booleans (batch, length); None for causal
+                attention.
+
+        Returns:
+            States (batch, length, width).
+        """
         batch, length, width = x.shape
         qkv = self.qkv(self.norm_attention(x)).view(batch, length, 3, self.heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
@@ -53,7 +66,8 @@ def _attend_by_distance(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor
     """Causal attention with ``bias`` (heads, reach) on its logits; the others are (batch, heads,
     length, width of a head).
 
-    Written out: where a bias is learnt, torch's fused kernels step aside, and three times slower.
+    Written out, because torch's fused kernels do not take a learnt bias and its fallback is three
+    times slower.
     """
     batch, heads, length, width = q.shape
     distance = distances(length, q.device)

@@ -7,7 +7,6 @@ of the 5-core in id order, and a fingerprint of those ids refuses any other cata
 """
 
 import hashlib
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,8 +19,10 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from palr.data.interactions import CORE
 from palr.errors import RetrieverUnavailableError
-from palr.retrieval.splits import CORE, LEAVE_ONE_OUT, core_item_ids, fingerprint
+from palr.files import write
+from palr.retrieval.splits import LEAVE_ONE_OUT, core_item_ids, fingerprint
 from palr.settings import Settings
 from palr.types import Item
 
@@ -35,7 +36,7 @@ SHIPPED = Path(__file__).parents[2] / "assets" / "weights"
 
 @dataclass(frozen=True)
 class DataRecord:
-    """What was trained on: counts of the 5-core, and what `palr.retrieval.splits` says of it."""
+    """The data that was trained on: counts and checksums of its 5-core, see `TrainingData`."""
 
     users: int
     items: int
@@ -46,10 +47,10 @@ class DataRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """How weights came to be; ``command`` makes them again.
+    """How weights were trained; ``command`` trains them again.
 
-    ``hyperparameters`` has the two parts "model" and "plan". The metrics are those of the stored,
-    rounded weights, measured by `palr.evaluation.protocol`.
+    ``hyperparameters`` has the parts "model" and "plan". ``validation`` and ``test`` are metrics
+    of the stored, rounded weights by `palr.evaluation.protocol`. ``seconds`` is the training time.
     """
 
     model: str
@@ -69,6 +70,7 @@ class RunRecord:
     weights_sha256: str = ""
 
     def to_json(self) -> str:
+        """The record as its file holds it."""
         return _RECORD.dump_json(self, indent=2).decode()
 
 
@@ -77,12 +79,19 @@ Tensors = Mapping[str, NDArray[Any]]
 
 
 def user_folder(settings: Settings) -> Path:
-    """Where trainings leave their weights; what lies here wins over what is shipped."""
+    """The folder of weights trained here, which are preferred to the shipped ones."""
     return settings.home / "weights"
 
 
 def place(model: str, dataset: str, folder: Path, protocol: str = LEAVE_ONE_OUT) -> Path:
-    """Where in a folder of weights the record of these lies, whether or not it does."""
+    """The path of a run record, whether or not it exists.
+
+    Args:
+        model: A key of `RETRIEVERS`.
+        dataset: Key of the data set.
+        folder: A folder of weights.
+        protocol: The split that it was trained for.
+    """
     inner = folder / dataset if protocol == LEAVE_ONE_OUT else folder / dataset / protocol
     return inner / f"{model}.json"
 
@@ -107,17 +116,24 @@ def missing(model: str, catalog: "Catalog", settings: Settings) -> str | None:
 
 
 def save(record: RunRecord, tensors: Tensors, folder: Path) -> Path:
-    """Write both files to their `place` in ``folder`` and return the record's path.
+    """Write the weights and their run record.
+
+    Args:
+        record: The record; the checksum of the weights is added to it.
+        tensors: The weights by name, as they are stored.
+        folder: The folder of weights, see `place`.
+
+    Returns:
+        The path of the record.
 
     Raises:
-        OSError: the folder cannot be written.
+        UnwritableError: the folder cannot be written.
     """
     path = place(record.model, record.dataset, folder, record.protocol)
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = safetensors.numpy.save(dict(tensors))
     sealed = replace(record, weights_sha256=hashlib.sha256(content).hexdigest())
-    _write(path.with_suffix(".safetensors"), content)
-    _write(path, f"{sealed.to_json()}\n".encode())
+    write(path.with_suffix(".safetensors"), content)
+    write(path, f"{sealed.to_json()}\n")
     return path
 
 
@@ -164,13 +180,7 @@ def items_of(record: RunRecord, catalog: "Catalog") -> tuple[Item, ...]:
 
 
 def versions() -> dict[str, str]:
-    """Versions that a training may depend on."""
+    """Versions of Python and of the libraries that a training depends on."""
     return {"python": platform.python_version()} | {
         package: version(package) for package in ("torch", "numpy", "safetensors")
     }
-
-
-def _write(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)

@@ -100,7 +100,7 @@ def variants(
         label = RETRIEVERS[name].label if name in RETRIEVERS else name
         found[f"retriever {name}"] = Variant(f"Candidates by {label}", _set("retriever", name))
     for name, mode in MODES.items():
-        found[f"mode {name}"] = Variant(mode.name, _set("mode", name))
+        found[f"mode {name}"] = Variant(mode.label, _set("mode", name))
     for n in (5, 20):
         found[f"history {n}"] = Variant(f"The last {n} picks", _set("n_history", n))
     found["with"] = Variant("With the profile", lambda a: replace(a, with_profile=True))

@@ -45,7 +45,7 @@ def _facts(saved: SavedTrace) -> Iterator[tuple[str, str]]:
     if trace.retriever:
         known = RETRIEVERS.get(trace.retriever)
         yield "Retriever", known.label if known else trace.retriever
-    mode = MODES[trace.mode].name if trace.mode in MODES else trace.mode
+    mode = MODES[trace.mode].label if trace.mode in MODES else trace.mode
     prior = f", on top of {trace.prior:g} times the retriever's scores" if trace.prior else ""
     spread = f", the model's brought to a spread of {trace.spread:g}" if trace.spread else ""
     yield "Ranking", f"{mode}{prior}{spread}"

@@ -112,14 +112,14 @@ class Contract:
         query = data.get("query", "")
         if not isinstance(query, str) or len(query) > MAX_QUERY:
             raise ContractError(f"query must be text of at most {MAX_QUERY} characters")
-        visitor = session(asked.get("session_hash"))
+        session_hash = session(asked.get("session_hash"))
         return _bytes(
             {
                 "component_id": component,
-                "session_hash": visitor,
+                "session_hash": session_hash,
                 "fn_name": name,
                 # Server functions learn from here alone who asks.
-                "data": {**_selection(data), "query": _text(query), "visitor": visitor},
+                "data": {**_selection(data), "query": _text(query), "session": session_hash},
             }
         )
 

@@ -19,7 +19,7 @@ from palr.serve import telemetry
 from palr.serve.asgi import App, Receive, Refusal, Scope, Send, body_of, only, respond, with_body
 from palr.serve.contract import ArgumentsError, Contract, ContractError, session
 from palr.serve.headers import Answer, policy, security_headers
-from palr.serve.limits import Buckets, visitor_of
+from palr.serve.limits import Buckets, client_of
 from palr.serve.pages import Pages, hash_of
 
 REQUESTS_PER_SECOND, REQUEST_BURST = 50.0, 500  # a computer room may share one address
@@ -83,14 +83,14 @@ class Gate:
             return
         path: str = scope["path"]
         answer = Answer(send, security_headers(self._rules.framed_by), _route(path))
-        visitor = visitor_of((scope.get("client") or (None,))[0])
+        client = client_of((scope.get("client") or (None,))[0])
         streams = path.startswith((f"{_API}/heartbeat/", f"{_API}/queue/data"))
         streams |= path.startswith(MCP_PATH)
         streams |= path.startswith(f"{_API}/call/") and scope["method"] == "GET"
         try:
-            scope, receive = await self._admit(scope, receive, visitor)
+            scope, receive = await self._admit(scope, receive, client)
             if streams:
-                self._open_stream(visitor)
+                self._open_stream(client)
             try:
                 if path in ("/", "/config") and scope["method"] == "GET":
                     await self._page(scope, receive, answer)
@@ -100,7 +100,7 @@ class Gate:
                     await self._app(scope, receive, answer)
             finally:
                 if streams:
-                    self._close_stream(visitor)
+                    self._close_stream(client)
         except Refusal as refusal:
             await respond(answer, refusal.status, refusal.headers, refusal.body)
         except Exception:
@@ -110,16 +110,16 @@ class Gate:
             body = json.dumps({"detail": "The server failed; its log tells why."}).encode()
             await respond(answer, 500, {"content-type": "application/json"}, body)
 
-    async def _admit(self, scope: Scope, receive: Receive, visitor: str) -> tuple[Scope, Receive]:
+    async def _admit(self, scope: Scope, receive: Receive, client: str) -> tuple[Scope, Receive]:
         """The request as Gradio may see it; raises Refusal."""
         path, method = scope["path"], scope["method"]
         headers = {name.decode("latin-1"): v.decode("latin-1") for name, v in scope["headers"]}
-        self._own_answers(path, method, headers, visitor)
+        self._own_answers(path, method, headers, client)
         self._same_origin(headers)
         if _ASSET.fullmatch(path) or path in self._rules.files:
             only(method, "GET", "HEAD")
             return {**scope, "query_string": b""}, receive
-        wait = self._requests.take(visitor)
+        wait = self._requests.take(client)
         if wait:
             raise Refusal(
                 429, "Too many requests from your address: slow down.", **{"retry-after": "2"}
@@ -138,10 +138,10 @@ class Gate:
             return {**scope, "query_string": f"session_hash={name}".encode()}, receive
         if self._rules.mcp and path.rstrip("/") == MCP_PATH:
             only(method, "POST")
-            self._knows_the_password(headers, visitor)
+            self._knows_the_password(headers, client)
             return with_body(scope, receive, await body_of(receive, scope), b"application/json")
         if self._rules.password and path in ("/login", "/login/", "/logout"):
-            return await self._login(scope, receive, visitor)
+            return await self._login(scope, receive, client)
         return await self._call(scope, receive)
 
     async def _call(self, scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
@@ -182,18 +182,18 @@ class Gate:
             raise Refusal(409, "This page does not read its answers: reload it.")
         return body
 
-    async def _login(self, scope: Scope, receive: Receive, visitor: str) -> tuple[Scope, Receive]:
+    async def _login(self, scope: Scope, receive: Receive, client: str) -> tuple[Scope, Receive]:
         if scope["path"] == "/logout":
             only(scope["method"], "GET")
             return {**scope, "query_string": b""}, receive
         only(scope["method"], "POST")
-        if self._logins.take(visitor):
+        if self._logins.take(client):
             raise Refusal(429, "Too many tries: wait a minute.", **{"retry-after": "60"})
         body = await body_of(receive, scope)
         kind = dict(scope["headers"]).get(b"content-type", b"")
         return with_body(scope, receive, body, kind)
 
-    def _own_answers(self, path: str, method: str, headers: dict[str, str], visitor: str) -> None:
+    def _own_answers(self, path: str, method: str, headers: dict[str, str], client: str) -> None:
         """Raises the Refusal that answers a health check or a scrape."""
         if path not in ("/healthz", "/readyz", "/metrics"):
             return
@@ -203,10 +203,10 @@ class Gate:
         if path == "/readyz":
             why = self._rules.ready()
             raise Refusal(503 if why else 200, f"{why or 'ok'}\n", "text/plain; charset=utf-8")
-        self._knows_the_password(headers, visitor)
+        self._knows_the_password(headers, client)
         raise Refusal(200, telemetry.exposition().decode(), "text/plain; version=0.0.4")
 
-    def _knows_the_password(self, headers: dict[str, str], visitor: str) -> None:
+    def _knows_the_password(self, headers: dict[str, str], client: str) -> None:
         """For those that log in with each request, by the name of any user; raises Refusal."""
         if not self._rules.password:
             return
@@ -216,7 +216,7 @@ class Gate:
         except ValueError:
             password = ""
         if not hmac.compare_digest(password.encode(), self._rules.password.encode()):
-            if given and self._logins.take(visitor):
+            if given and self._logins.take(client):
                 raise Refusal(429, "Too many tries: wait a minute.", **{"retry-after": "60"})
             raise Refusal(401, "Wrong password.", **{"www-authenticate": "Basic"})
 
@@ -231,17 +231,17 @@ class Gate:
         if urlsplit(origin).netloc.lower() not in {host.lower() for host in ours if host}:
             raise Refusal(403, "Requests of other sites are refused.")
 
-    def _open_stream(self, visitor: str) -> None:
-        if self._streams[visitor] >= STREAMS_OF_ONE:
+    def _open_stream(self, client: str) -> None:
+        if self._streams[client] >= STREAMS_OF_ONE:
             raise Refusal(429, "Too many open pages from your address.", **{"retry-after": "10"})
         if self._streams.total() >= STREAMS_OF_ALL:
             raise Refusal(503, "Too many visitors: try again soon.", **{"retry-after": "30"})
-        self._streams[visitor] += 1
+        self._streams[client] += 1
 
-    def _close_stream(self, visitor: str) -> None:
-        self._streams[visitor] -= 1
-        if self._streams[visitor] <= 0:
-            del self._streams[visitor]
+    def _close_stream(self, client: str) -> None:
+        self._streams[client] -= 1
+        if self._streams[client] <= 0:
+            del self._streams[client]
 
     async def _page(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         """Answer with the page's configuration, or with the page under a policy that names its

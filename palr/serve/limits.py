@@ -1,4 +1,4 @@
-"""Rate limits: a token bucket for each visitor, in bounded memory."""
+"""Rate limits: a token bucket for each client, in bounded memory. A client is an address."""
 
 import ipaddress
 import math
@@ -9,17 +9,23 @@ from collections.abc import Callable
 
 from palr.errors import PalrError
 
-_REMEMBERED = 10_000  # visitors; the least recently seen are forgotten, and start anew
+_REMEMBERED = 10_000  # clients; the least recently seen are forgotten, and start anew
 
 
 class LimitedError(PalrError):
-    """A visitor asks too often; the text says when to come back."""
+    """A client asks too often; the text says when to come back."""
 
 
 class Buckets:
-    """Each visitor may do ``burst`` things at once, and ``per_second`` from then on.
+    """Each client may do ``burst`` things at once, and ``per_second`` from then on.
 
     Safe to use from several threads.
+
+    Args:
+        per_second: How many a client may do each second, in the long run.
+        burst: How many it may do at once.
+        clock: Tells the seconds.
+        remembered: Clients that are kept; the least recently seen go first.
 
     >>> now = [0.0]
     >>> buckets = Buckets(1.0, 2, clock=lambda: now[0])
@@ -47,14 +53,14 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._left)
 
-    def take(self, visitor: str) -> float:
-        """0 where it may be done now, else the seconds until it may."""
+    def take(self, client: str) -> float:
+        """Count one more of a client; 0 where it is allowed, else the seconds until one will be."""
         with self._lock:
             now = self._clock()
-            left, then = self._left.pop(visitor, (float(self._burst), now))
+            left, then = self._left.pop(client, (float(self._burst), now))
             left = min(left + (now - then) * self._per_second, float(self._burst))
             allowed = left >= 1
-            self._left[visitor] = (left - 1 if allowed else left, now)
+            self._left[client] = (left - 1 if allowed else left, now)
             while len(self._left) > self._remembered:
                 self._left.popitem(last=False)
             return 0.0 if allowed else (1 - left) / self._per_second
@@ -63,11 +69,11 @@ class Buckets:
 def runs_per_minute(rate: int) -> Callable[[str], None]:
     """A check that raises LimitedError from the ``rate``-th run of a minute on; 0 never does."""
     if rate == 0:
-        return lambda visitor: None
+        return lambda client: None
     buckets = Buckets(rate / 60, rate)
 
-    def check(visitor: str) -> None:
-        wait = buckets.take(visitor)
+    def check(client: str) -> None:
+        wait = buckets.take(client)
         if wait:
             raise LimitedError(
                 f"That was more than {rate} runs in a minute from your address. Your picks are "
@@ -77,10 +83,10 @@ def runs_per_minute(rate: int) -> Callable[[str], None]:
     return check
 
 
-def visitor_of(address: str | None) -> str:
-    """Who counts as one visitor: an IPv4 address, or the network that one line gets in IPv6.
+def client_of(address: str | None) -> str:
+    """Who counts as one client: an IPv4 address, or the network that one line gets in IPv6.
 
-    >>> visitor_of("192.0.2.7"), visitor_of("2001:db8:1:2:3::4"), visitor_of(None)
+    >>> client_of("192.0.2.7"), client_of("2001:db8:1:2:3::4"), client_of(None)
     ('192.0.2.7', '2001:db8:1:2::/64', 'unknown')
     """
     try:

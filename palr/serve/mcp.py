@@ -84,7 +84,7 @@ class Mcp:
             return {
                 "protocolVersion": asked if asked in VERSIONS else VERSIONS[0],
                 "capabilities": {"tools": {}},
-                "serverInfo": {"name": "palr-runtime", "version": self._version},
+                "serverInfo": {"name": "palr-studio", "version": self._version},
                 "instructions": "Find ids with search, then ask recommend with them.",
             }
         if method == "ping":

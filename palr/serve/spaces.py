@@ -42,7 +42,7 @@ def gpu_seconds(
     return round(min(max(seconds, _SHORTEST), _LONGEST))
 
 
-Stream = Callable[..., Generator[Recommendation]]
+Stream = Callable[..., Generator[Recommendation | None]]
 """Takes what `gpu_seconds` takes."""
 
 

@@ -3,6 +3,8 @@
 They hold counts and times only, never what anybody picked or typed.
 """
 
+from collections.abc import Iterator
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -12,7 +14,10 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
+from palr.llm import prefixes
 from palr.types import Recommendation
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it so
@@ -43,10 +48,20 @@ PROMPT_TOKENS = Counter("palr_prompt_tokens", "Tokens of prompts.", ["stage"], r
 FORWARD_PASSES = Counter(
     "palr_ranking_forward_passes", "Forward passes of rankings.", registry=REGISTRY
 )
-PREFIXES = Counter(
-    "palr_prefix_cache", "Prompts that began like an earlier one, or not.", ["result"],
-    registry=REGISTRY,
-)  # fmt: skip
+
+
+class _PrefixCache(Collector):
+    """The counts that the model's own cache keeps."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        about = "Prompts that began like an earlier one, or not."
+        family = CounterMetricFamily("palr_prefix_cache", about, labels=["result"])
+        for result, count in prefixes.COUNTS.items():
+            family.add_metric([result], count)
+        yield family
+
+
+REGISTRY.register(_PrefixCache())
 
 
 def exposition() -> bytes:

@@ -1,9 +1,9 @@
-"""The processes that train one model together, one on each device.
+"""Data-parallel training: several processes train one model, one process on each device.
 
 ``accelerate launch --num_processes 4 -m palr train-retriever sasrec --dataset ml-1m`` starts four.
-Each takes its share of an epoch's batches, and gradients are averaged before every step, so all
-hold the same weights throughout. The first one validates, checkpoints and speaks. A run in a
-process of its own is a team of one, in which nothing of this happens.
+Each takes its shard of an epoch's batches, and gradients are averaged before every step, so all
+hold the same weights throughout. The main process validates, writes checkpoints and reports. A
+process alone is a group of one, and nothing is exchanged.
 
 Gradients are averaged here and not by wrapping the model: torch's wrapper sees ``forward`` only,
 and what a `palr.retrieval.trainable.Trainable` offers is ``loss``.
@@ -21,11 +21,21 @@ from torch import Tensor, nn
 T = TypeVar("T")
 
 
-class Team:
-    """``rank`` counts the ``size`` processes from 0; the first one leads."""
+class ProcessGroup:
+    """The processes that train one model.
+
+    Joins the others where ``accelerate launch`` started several.
+
+    Args:
+        cpu: Train on the CPU even where there are GPUs.
+
+    Attributes:
+        rank: This process, counted from 0.
+        size: Number of processes.
+        device: This process's device, or None where it is alone.
+    """
 
     def __init__(self, cpu: bool) -> None:
-        """Join the others where ``accelerate launch`` started several; ``cpu`` keeps off GPUs."""
         self.rank, self.size = 0, 1
         self.device: torch.device | None = None
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -36,15 +46,16 @@ class Team:
             self.device = state.device
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
+        """Whether this process validates, writes and reports for all."""
         return self.rank == 0
 
-    def share(self, batches: Sequence[T]) -> Sequence[T]:
-        """This process's batches, as many as everyone's; a few are taken twice to make it even.
+    def shard(self, batches: Sequence[T]) -> Sequence[T]:
+        """This process's batches: as many for each process, so a few are taken twice.
 
-        >>> team = Team(cpu=True)
-        >>> team.rank, team.size = 1, 2
-        >>> team.share(["a", "b", "c"])
+        >>> group = ProcessGroup(cpu=True)
+        >>> group.rank, group.size = 1, 2
+        >>> group.shard(["a", "b", "c"])
         ['b', 'a']
         """
         if self.size == 1:
@@ -53,7 +64,7 @@ class Team:
         return [batches[(step * self.size + self.rank) % len(batches)] for step in range(steps)]
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Give every process the mean of all processes' gradients."""
+        """Replace each parameter's gradient by its mean over the processes."""
         if self.size == 1:
             return
         from accelerate.utils import reduce
@@ -65,16 +76,16 @@ class Team:
             p.grad = part.view_as(p)
 
     def seed(self, *numbers: int) -> None:
-        """Give each process a stream of random numbers of its own, or all would drop out alike.
+        """Seed torch differently in each process, so that their dropout masks differ.
 
-        A process alone keeps the stream that it has.
+        A process alone keeps its generator as it is.
         """
         if self.size > 1:
             stream = np.random.SeedSequence([*numbers, self.rank]).generate_state(1)
             torch.manual_seed(int(stream[0]))
 
-    def told(self, value: T) -> T:
-        """What the leader has for ``value``."""
+    def broadcast(self, value: T) -> T:
+        """The main process's ``value``, for every process; waits for all of them."""
         if self.size == 1:
             return value
         from accelerate.utils import broadcast_object_list

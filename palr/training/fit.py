@@ -1,11 +1,12 @@
-"""The one training loop of every neural retriever.
+"""The training loop of every neural retriever, with early stopping.
 
 It knows nothing of architectures: `palr.retrieval.trainable.Trainable` says what a model offers.
-The checkpoint on disk is replaced once an epoch, so a run that is killed goes on where it stopped
-and ends with the very weights of an uninterrupted one."""
+The checkpoint on disk is replaced once an epoch, so a run that is killed resumes where it stopped
+and ends with the very weights of an uninterrupted one.
+"""
 
 import math
-import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,15 +22,23 @@ from tqdm import tqdm
 from palr.data.interactions import Split
 from palr.errors import DataError, PalrError
 from palr.evaluation.metrics import summary, target_ranks
+from palr.files import replacing
 from palr.retrieval.trainable import Plan, Trainable
-from palr.training.distributed import Team
+from palr.training.distributed import ProcessGroup
 
 _START_ANEW = "delete it to train from the start"
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a training went; ``validation`` are the metrics of the epoch whose weights were kept."""
+    """How a training went.
+
+    Attributes:
+        best_epoch: The epoch whose weights were kept, counted from 1.
+        epochs: Epochs that were trained.
+        validation: Metrics of the best epoch, by name.
+        seconds: Time spent, over all resumed runs.
+    """
 
     best_epoch: int
     epochs: int
@@ -46,27 +55,35 @@ def fit(
     signature: str = "",
     quiet: bool = False,
 ) -> Fit:
-    """Train on the prefixes, stop early on validation NDCG@10 over the whole catalog.
+    """Train on the training part, stop early on validation NDCG@10 over the whole catalog.
 
-    On return the model holds the weights of its best epoch. With a ``checkpoint`` path the run
-    resumes from the file if there is one, and removes it at the end; ``signature`` names the run,
-    so that another run's file is not taken for its own. Where `palr.training.distributed` has
-    several processes, all call this alike and end with the same weights.
+    Where `palr.training.distributed` has several processes, all call this alike and end with the
+    same weights.
+
+    Args:
+        model: The network to train; on return it holds the weights of its best epoch.
+        split: What it learns from, and the validation items that it is stopped by.
+        plan: Epochs, batches and learning rate.
+        seed: Seed of order and dropout.
+        checkpoint: A file that the run resumes from if it exists, and removes at the end.
+        signature: Names the run, so that another run's checkpoint is refused.
+        quiet: Draw no progress bar.
 
     Raises:
         PalrError: the loss is not finite.
         DataError: the checkpoint is damaged or belongs to another run; no user has two training
             items.
     """
-    team = Team(cpu=next(model.parameters()).device.type == "cpu")
+    group = ProcessGroup(cpu=next(model.parameters()).device.type == "cpu")
     torch.manual_seed(seed)
     optimizer = torch.optim.AdamW(_parameter_groups(model, plan.weight_decay), lr=plan.lr)
     run = _Run(model, optimizer, signature)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
-    speaks = team.leads and not quiet
+    reports = group.is_main and not quiet
     layout = "epoch {n:.1f} of {total} |{bar}| {elapsed}, {remaining} left{postfix}"
-    with tqdm(total=plan.epochs, initial=run.epoch, bar_format=layout, disable=not speaks) as bar:
+    hidden = None if reports else True  # None hides the bar where there is no terminal
+    with tqdm(total=plan.epochs, initial=run.epoch, bar_format=layout, disable=hidden) as bar:
         while run.epoch < plan.epochs and run.epoch - run.best_epoch < plan.patience:
             started = time.monotonic()
             # The order of an epoch depends on seed and epoch alone: nothing to restore.
@@ -74,25 +91,37 @@ def fit(
             batches = model.batches(split.train, plan.batch_size, rng)
             if not batches:
                 raise DataError("nothing to train on: no user has two items in the training part")
-            team.seed(seed, run.epoch)
-            mine = team.share(batches)
-            loss = _train_epoch(model, optimizer, mine, plan, run.epoch, bar, team)
-            metrics = team.told(summary(validation_ranks(model, split)) if team.leads else {})
+            group.seed(seed, run.epoch)
+            mine = group.shard(batches)
+            loss = _train_epoch(model, optimizer, mine, plan, run.epoch, bar, group)
+            metrics = summary(validation_ranks(model, split)) if group.is_main else {}
+            metrics = group.broadcast(metrics)
             run.epoch += 1
             run.seconds += time.monotonic() - started
             run.keep_if_best(metrics)
-            if checkpoint is not None and team.leads:
+            if checkpoint is not None and group.is_main:
                 run.save(checkpoint)
             ndcg, best = metrics["NDCG@10"], run.validation["NDCG@10"]
             bar.set_postfix(loss=f"{loss:.3f}", ndcg=f"{ndcg:.4f}", best=f"{best:.4f}")
+            if reports and bar.disable:
+                line = f"loss {loss:.3f}, NDCG@10 {ndcg:.4f}, best {best:.4f}"
+                print(f"epoch {run.epoch} of {plan.epochs}: {line}", file=sys.stderr, flush=True)
     model.load_state_dict(run.best_weights)
-    if checkpoint is not None and team.leads:
+    if checkpoint is not None and group.is_main:
         checkpoint.unlink(missing_ok=True)
     return Fit(run.best_epoch, run.epoch, run.validation, run.seconds)
 
 
 def validation_ranks(model: Trainable, split: Split, batch_size: int = 256) -> NDArray[np.int64]:
-    """Rank of each user's validation target, by the same rule as every evaluation here."""
+    """The rank (users,) of each user's validation target among all unseen items.
+
+    By the same rule as every evaluation, `palr.evaluation.metrics.target_ranks`.
+
+    Args:
+        model: The network; it is left in evaluation mode.
+        split: The split with the validation items.
+        batch_size: Users scored at once.
+    """
     model.eval()
     before, targets = split.validation_histories, split.validation_targets
     ranks = np.zeros(len(targets), np.int64)
@@ -106,7 +135,12 @@ def validation_ranks(model: Trainable, split: Split, batch_size: int = 256) -> N
 
 
 def learning_rate(plan: Plan, epoch: float) -> float:
-    """Linear warm-up, then half a cosine to zero at ``plan.epochs``; ``epoch`` is a fraction."""
+    """The rate at a point of the training: linear warm-up, then a half cosine to zero.
+
+    Args:
+        plan: Peak rate, warm-up and length in epochs.
+        epoch: Epochs done so far, as a fraction.
+    """
     if epoch < plan.warmup:
         return plan.lr * epoch / plan.warmup
     done = (epoch - plan.warmup) / max(plan.epochs - plan.warmup, 1e-9)
@@ -120,13 +154,13 @@ def _train_epoch(
     plan: Plan,
     epoch: int,
     bar: Any,
-    team: Team,
+    group: ProcessGroup,
 ) -> float:
     model.train()
     total = 0.0
     for step, batch in enumerate(batches, start=1):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(plan, epoch + step / len(batches))
+        for parameters in optimizer.param_groups:
+            parameters["lr"] = learning_rate(plan, epoch + step / len(batches))
         loss = model.loss(batch)
         if not math.isfinite(loss.item()):
             raise PalrError(
@@ -135,7 +169,7 @@ def _train_epoch(
             )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        team.average_gradients(model.parameters())
+        group.average_gradients(model.parameters())
         nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
         optimizer.step()
         total += loss.item()
@@ -171,24 +205,20 @@ class _Run:
             self.best_weights = self._weights()
 
     def save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        torch.save(
-            {
-                "signature": self.signature,
-                "epoch": self.epoch,
-                "best_epoch": self.best_epoch,
-                "seconds": self.seconds,
-                "validation": self.validation,
-                "best_weights": self.best_weights,
-                "weights": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "rng": torch.get_rng_state(),
-                "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            },
-            unfinished,
-        )
-        os.replace(unfinished, path)
+        state = {
+            "signature": self.signature,
+            "epoch": self.epoch,
+            "best_epoch": self.best_epoch,
+            "seconds": self.seconds,
+            "validation": self.validation,
+            "best_weights": self.best_weights,
+            "weights": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+        with replacing(path) as file:
+            torch.save(state, file)
 
     def restore(self, path: Path) -> None:
         try:

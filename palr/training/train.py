@@ -13,12 +13,12 @@ import torch
 
 from palr.errors import PalrError, SettingsError
 from palr.evaluation.protocol import evaluate
-from palr.retrieval import RETRIEVERS, weights
+from palr.retrieval import RETRIEVERS, TrainedWeights, weights
 from palr.retrieval.neural import NeuralRetriever, build, set_tensors, tensors_of
 from palr.retrieval.splits import LEAVE_ONE_OUT, check_protocol, fingerprint, training_data
 from palr.retrieval.trainable import Plan
 from palr.settings import Settings
-from palr.training.distributed import Team
+from palr.training.distributed import ProcessGroup
 from palr.training.fit import fit
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 def trainable() -> list[str]:
-    """Names of the retrievers that have something to train."""
-    return [name for name, entry in RETRIEVERS.items() if entry.architecture]
+    """Names of the retrievers that have weights to train."""
+    return [name for name, entry in RETRIEVERS.items() if isinstance(entry.learns, TrainedWeights)]
 
 
 def train(
@@ -42,19 +42,31 @@ def train(
     plan: Plan | None = None,
     quiet: bool = False,
 ) -> weights.RunRecord:
-    """Train on the 5-core's training part, measure both held-out parts, save, return the record.
+    """Train a retriever on the training part, evaluate it on both held-out parts, and save it.
 
-    ``out`` is the folder that gets ``<dataset>/<model>.safetensors`` and ``.json``, by default
-    ``PALR_HOME/weights``; `weights.place` says where those of other protocols go. ``config`` and
-    ``plan`` stand in for the tuned hyperparameters. A killed run resumes when it is called again
-    with the same arguments.
+    A killed run resumes when it is called again with the same arguments.
+
+    Args:
+        model: A key of `RETRIEVERS` whose entry learns by `TrainedWeights`.
+        catalog: A catalog with interactions.
+        settings: Where checkpoints lie, and the device.
+        seed: Seed of initialisation, order and dropout.
+        out: Folder for weights and record, see `weights.place`; default ``PALR_HOME/weights``.
+        protocol: How the interactions are split, one of `PROTOCOLS`.
+        config: The network's hyperparameters, in the place of the tuned ones.
+        plan: How it is trained, in the place of the tuned plan.
+        quiet: Report no progress.
+
+    Returns:
+        The run record.
 
     Raises:
         PalrError: the model is unknown or has nothing to train, or a folder cannot be written; see
             also `fit`.
         RetrieverUnavailableError: the catalog has no interactions.
     """
-    if model not in trainable():
+    learns = RETRIEVERS[model].learns if model in RETRIEVERS else None
+    if not isinstance(learns, TrainedWeights):
         raise PalrError(f"{model!r} cannot be trained; choose one of: {', '.join(trainable())}")
     out = out or weights.user_folder(settings)
     check_protocol(protocol)
@@ -65,18 +77,17 @@ def train(
     for folder in folders:
         _check_writable(folder)
     checkpoint = folders[1] / f"{model}-{seed}.pt"
-    architecture = RETRIEVERS[model].architecture
     data = training_data(catalog, protocol)
-    tuned = import_module(architecture).TUNED
+    tuned = import_module(learns.architecture).TUNED
     default_config, default_plan = tuned.get(catalog.dataset, tuned["default"])
     config, plan = config or default_config, plan or default_plan
     hyperparameters = {"model": asdict(config), "plan": asdict(plan)}
 
     torch.manual_seed(seed)
     device = training_device(settings)
-    team = Team(cpu=device.type == "cpu")
-    device = team.device or device
-    network = build(architecture, data.n_items, hyperparameters["model"]).to(device)
+    group = ProcessGroup(cpu=device.type == "cpu")
+    device = group.device or device
+    network = build(learns.architecture, data.n_items, hyperparameters["model"]).to(device)
     signature = f"{model} {seed} {data.checksum} {hyperparameters}"
     outcome = fit(network, data.split, plan, seed, checkpoint, signature, quiet)
 
@@ -107,9 +118,9 @@ def train(
         versions=weights.versions() | {"threads": str(torch.get_num_threads())},
     )
     path = weights.place(model, catalog.dataset, out, protocol)
-    if team.leads:
+    if group.is_main:
         weights.save(record, tensors, out)
-    team.told(None)  # nobody reads the file before it is there
+    group.broadcast(None)  # wait until the file is there
     return weights.load(path)[0]
 
 
@@ -132,7 +143,7 @@ def _check_writable(folder: Path) -> None:
 
 
 def training_device(settings: Settings) -> torch.device:
-    """Where retrievers are trained; raises SettingsError where ``PALR_DEVICE`` cannot be used."""
+    """The device that retrievers are trained on; raises SettingsError where it cannot be used."""
     name = settings.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,6 +1,6 @@
 """The functions of `palr.app.api` as named endpoints of Gradio's, and as tools of MCP.
 
-Both wait in the line and count as runs of their visitor, as the page's runs do.
+Both wait in the line and count as runs of their client, as the page's runs do.
 """
 
 import inspect
@@ -13,7 +13,7 @@ import gradio as gr
 from starlette.requests import Request
 
 from palr import __version__
-from palr.app.api import NAMES, WITHOUT_TURN, Answer, Api, Steps, arguments
+from palr.app.api import NAMES, UNQUEUED, Answer, AnswerStream, Api, arguments
 from palr.app.runtime import Runtime
 from palr.errors import PalrError
 from palr.serve import telemetry
@@ -28,7 +28,12 @@ _log = logging.getLogger(__name__)
 
 
 class Endpoints:
-    """Adds the endpoints to the blocks that are being built; ``numbers`` are their functions'."""
+    """Adds the endpoints to the blocks that are being built.
+
+    Attributes:
+        models: The model of each function's arguments, by its name.
+        numbers: Gradio's number of each function, by its name.
+    """
 
     def __init__(self, runtime: Runtime, turns: Turns) -> None:
         self._api = Api(runtime, _account)
@@ -43,21 +48,33 @@ class Endpoints:
         """The same functions as tools."""
         return Mcp(__version__, [self._tool(name) for name in NAMES])
 
-    async def steps(
+    async def call(
         self, name: str, values: dict[str, Any], request: Any
     ) -> AsyncGenerator[str | Answer]:
-        """Words on how far it is, then the answer; raises PalrError with what to do."""
+        """Words on the progress of a function, and last its answer.
+
+        Args:
+            name: One of `NAMES`.
+            values: Its arguments, by name.
+            request: Who calls, as Gradio or Starlette has it.
+
+        Raises:
+            PalrError: with what to do about it.
+        """
         pages = _pages(getattr(self._api, name)(**values))
         turn = (
             in_threads(pages)
-            if name in WITHOUT_TURN
+            if name in UNQUEUED
             else self._turns.work(
                 pages, lambda words: (words,), lambda why: (PalrError(why),), lambda: False, request
             )
         )
         try:
             async with aclosing(turn):
-                async for (step,) in turn:
+                async for page in turn:
+                    if page is None:
+                        continue
+                    (step,) = page
                     if isinstance(step, PalrError):
                         raise step
                     yield step
@@ -73,11 +90,11 @@ class Endpoints:
         signature = inspect.signature(getattr(self._api, name))
         names = list(signature.parameters)
 
-        async def call(*given: Any) -> AsyncGenerator[Answer]:
+        async def endpoint(*given: Any) -> AsyncGenerator[Answer]:
             *values, request = given
             said = ""
             try:
-                steps = self.steps(name, dict(zip(names, values, strict=True)), request)
+                steps = self.call(name, dict(zip(names, values, strict=True)), request)
                 async with aclosing(steps):
                     async for step in steps:
                         if isinstance(step, dict):
@@ -92,25 +109,25 @@ class Endpoints:
         hints = get_type_hints(function)
         own = [p.replace(annotation=hints[p.name]) for p in signature.parameters.values()]
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        asker = inspect.Parameter("request", kind, annotation=gr.Request)
-        call.__name__ = name
-        call.__doc__ = function.__doc__
-        call.__annotations__ = {p.name: p.annotation for p in [*own, asker]} | {"return": dict}
-        signature = inspect.Signature([*own, asker.replace(default=None)], return_annotation=dict)
-        call.__signature__ = signature  # type: ignore[attr-defined]  # inspect reads it
-        return call
+        caller = inspect.Parameter("request", kind, annotation=gr.Request)
+        endpoint.__name__ = name
+        endpoint.__doc__ = function.__doc__
+        endpoint.__annotations__ = {p.name: p.annotation for p in [*own, caller]} | {"return": dict}
+        signature = inspect.Signature([*own, caller.replace(default=None)], return_annotation=dict)
+        endpoint.__signature__ = signature  # type: ignore[attr-defined]  # inspect reads it
+        return endpoint
 
     def _tool(self, name: str) -> Tool:
         def call(values: dict[str, Any], scope: Any) -> AsyncGenerator[str | Answer]:
-            return self.steps(name, values, Request(scope))
+            return self.call(name, values, Request(scope))
 
         description = inspect.getdoc(getattr(Api, name)) or ""
         return Tool(name, description, self.models[name], call)
 
 
-def _pages(steps: Steps) -> Generator[Page]:
+def _pages(steps: AnswerStream) -> Generator[Page | None]:
     for step in steps:
-        yield (step,)
+        yield None if step is None else (step,)
 
 
 def _account(run: Recommendation) -> None:

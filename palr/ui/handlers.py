@@ -1,4 +1,4 @@
-"""What happens when a visitor acts: selections in, pages out. The pipeline is elsewhere."""
+"""What happens when a visitor acts: requests in, updates of the page out."""
 
 import logging
 import threading
@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from palr.app.runtime import Runtime
+from palr.catalog.catalog import Catalog
 from palr.catalog.own_items import with_own_items
 from palr.domains import DOMAINS
 from palr.errors import PalrError
@@ -19,7 +20,9 @@ from palr.serve.spaces import on_gpu
 from palr.types import Asked, Item, Recommendation
 from palr.ui import hood, render
 from palr.ui.picker import Selection, resolve
-from palr.ui.render import AUTOMATIC, View
+from palr.ui.render import View
+from palr.ui.request import AUTOMATIC, UNSET, Choices, PageRequest
+from palr.ui.update import Update
 
 _POLL_SECONDS = 0.3
 _WARMING = "The language model is warming up"
@@ -29,44 +32,40 @@ IDLE = View()
 
 
 @dataclass(frozen=True)
-class Desk:
-    """One domain as a visitor left it: the picks, and the last run with what it was asked.
+class DomainState:
+    """One domain as a session left it: the picks, the last run, and what it was asked for.
 
-    ``stop`` ends the run at its next step. Gradio's own cancelling is not used: it misses a run
-    that has not reached its queue yet, and can break the stream of one that follows at once.
-    ``left`` tells a stopped run that the page shows something else by now, so that it keeps quiet,
-    and ends what panels do with these results.
+    Attributes:
+        picks: The ids that stood in the picker when the domain was left.
+        view: The last run.
+        asked_picks: The ids that the last run was asked for.
+        choices: The settings that the last run was asked for.
+        stop: Ends the run at its next step. Gradio's own cancelling is not used: it misses a run
+            that has not reached its queue yet, and can break the stream of one that follows.
+        left: Says that the page shows something else by now, so that a stopped run sends nothing
+            more; it also ends what panels do with these results.
     """
 
     picks: tuple[str, ...] = ()
     view: View = IDLE
     asked_picks: tuple[str, ...] = ()
-    asked_retriever: str = AUTOMATIC
-    asked_mode: str = AUTOMATIC
-    asked_adapter: str = AUTOMATIC
+    choices: Choices = UNSET
     stop: threading.Event = field(default_factory=threading.Event, compare=False)
     left: threading.Event = field(default_factory=threading.Event, compare=False)
 
-    def stale_reasons(
-        self, picks: tuple[str, ...], retriever: str, mode: str, adapter: str
-    ) -> list[str]:
+    def stale_reasons(self, request: PageRequest) -> list[str]:
+        """What differs by now from what the results were asked for."""
         if self.view.trace is None:
             return []
-        asked = {
-            "picks": self.asked_picks,
-            "retriever": self.asked_retriever,
-            "ranking": self.asked_mode,
-            "model": self.asked_adapter,
-        }
-        now = {"picks": picks, "retriever": retriever, "ranking": mode, "model": adapter}
-        return [what for what in asked if asked[what] != now[what]]
+        picks = ["picks"] if self.asked_picks != request.picks else []
+        return [*picks, *self.choices.differences(request.choices)]
 
 
-Desks = dict[str, Desk]
+States = dict[str, DomainState]
 
 
 class Handlers:
-    """The runtime's answers to the page's events, in the order of `page.OUTPUTS`."""
+    """The app's answers to the page's events."""
 
     def __init__(self, runtime: Runtime):
         self._runtime = runtime
@@ -82,82 +81,80 @@ class Handlers:
         html = render.status(status.state, message, catalog.dataset, catalog.has_interactions)
         return html, gr.update(active=status.state == "loading")
 
-    def begin(
-        self, picked: object, retriever: str, mode: str, adapter: str, desks: Desks
-    ) -> tuple[Any, ...]:
+    def begin(self, request: PageRequest, states: States) -> Update:
         """Answer the press of the button at once, before the run gets its turn."""
-        selection = Selection.parse(picked)
-        if not selection.ids:
-            noun = self._runtime.catalog(selection.domain).domain.noun
-            return self._page(desks, selection.domain, f"Pick at least one {noun} first.")
+        if not request.picks:
+            noun = self._runtime.catalog(request.domain).domain.noun
+            return page(states, request.domain, f"Pick at least one {noun} first.")
         view = View(None, "waiting", "Waiting for a turn")
-        desk = Desk(selection.ids, view, selection.ids, retriever, mode, adapter)
-        _leave(desks, selection.domain)
-        return self._page({**desks, selection.domain: desk}, selection.domain)
+        state = DomainState(request.picks, view, request.picks, request.choices)
+        _leave(states, request.domain)
+        return page({**states, request.domain: state}, request.domain)
 
-    def run(self, picked: object, desks: Desks, visitor: str = "") -> Generator[tuple[Any, ...]]:
-        """Stream one run. Only the parts of the page that changed are sent."""
-        selection = Selection.parse(picked)
-        skipped = (gr.skip(),) * len(self._page(desks, selection.domain))
-        if not selection.ids:
-            yield skipped  # `begin` has answered
+    def run(self, request: PageRequest, states: States) -> Generator[Update | None]:
+        """Stream one run; only the parts of the page that changed are sent.
+
+        None comes wherever the run can be stopped.
+        """
+        if not request.picks:
+            yield Update()  # `begin` has answered; a generator of nothing would blank the page
             return
-        begun = desks.get(selection.domain) or Desk(selection.ids)
-        shown: tuple[Any, ...] = ()
-        before: Desk | None = None
-        for desk, message in self._views(selection, begun, visitor):
-            now = {**desks, selection.domain: desk}
+        begun = states.get(request.domain) or DomainState(request.picks)
+        shown = Update()
+        for step in self._views(request, begun):
             if begun.stop.is_set():
-                stopped = self._page(_stop(now, selection.domain), selection.domain)
-                yield skipped if begun.left.is_set() else stopped
+                state = step[0] if step else begun
+                stopped = _stop({**states, request.domain: state}, request.domain)
+                yield Update() if begun.left.is_set() else page(stopped, request.domain)
                 return
-            if desk is before:
-                continue  # nothing to show, only an opportunity to stop
-            before = desk
-            page = self._page(now, selection.domain, message)
-            yield tuple(
-                gr.skip() if shown and part == shown[place] else part
-                for place, part in enumerate(page)
-            )
-            shown = page
+            if step is None:
+                yield None
+                continue
+            state, message = step
+            update = page({**states, request.domain: state}, request.domain, message)
+            yield update.since(shown)
+            shown, begun = update, replace(begun, view=state.view)
 
-    def _views(self, selection: Selection, desk: Desk, visitor: str) -> Iterator[tuple[Desk, str]]:
-        desk = replace(desk, view=View(None, "running"))
+    def _views(
+        self, request: PageRequest, state: DomainState
+    ) -> Iterator[tuple[DomainState, str] | None]:
+        """The domain's state as the run goes on, with a message."""
+        state = replace(state, view=View(None, "running"))
         message = ""
         try:
             # Waiting here, not inside the recommender, keeps Cancel prompt while the model loads.
             while self._runtime.llm_status.state == "loading":
-                yield replace(desk, view=View(None, "waiting", _WARMING)), message
+                yield replace(state, view=View(None, "waiting", _WARMING)), message
                 time.sleep(_POLL_SECONDS)
-            catalog = self._runtime.catalog(selection.domain)
-            own_items = self._runtime.own_items.of(visitor, selection.domain)
-            items, unknown = resolve(with_own_items(catalog, own_items), selection.ids)
+            items, unknown = resolve(self._catalog(request), request.picks)
             if unknown:
                 message = _left_out(len(unknown))
             if not items:
-                yield replace(desk, view=IDLE), message
+                yield replace(state, view=IDLE), message
                 return
-            yield desk, message
-            asked = Asked(
-                _named(desk.asked_retriever),
-                _named(desk.asked_mode),
-                adapter=_named(desk.asked_adapter),
-                own_items=own_items,
-            )
-            stream = self.stream(selection.domain, items, asked)
+            yield state, message
+            own = self._runtime.own_items.of(request.session, request.domain)
+            stream = self.stream(request.domain, items, state.choices.asked(own))
             with closing(stream):  # a cancelled run must let go of the model at once
                 for trace in stream:
-                    if trace is not desk.view.trace:
-                        desk = replace(desk, view=View(trace, "running"))
-                    yield desk, message
-            yield replace(desk, view=replace(desk.view, phase="done")), message
+                    if trace is None or trace is state.view.trace:
+                        yield None
+                        continue
+                    state = replace(state, view=View(trace, "running"))
+                    yield state, message
+            yield replace(state, view=replace(state.view, phase="done")), message
         except PalrError as error:
-            yield replace(desk, view=replace(desk.view, phase="failed")), str(error)
+            yield replace(state, view=replace(state.view, phase="failed")), str(error)
         except Exception:
             # The last line of defence: a visitor sees a sentence, the operator the traceback.
             _log.exception("a run failed")
-            words = "This run failed for a reason that the server's log tells. Your picks are kept."
-            yield replace(desk, view=replace(desk.view, phase="failed")), words
+            words = "This run failed. The reason is in the server's log. Your picks are kept."
+            yield replace(state, view=replace(state.view, phase="failed")), words
+
+    def _catalog(self, request: PageRequest) -> Catalog:
+        """The catalog as the session sees it, with its own items."""
+        own = self._runtime.own_items.of(request.session, request.domain)
+        return with_own_items(self._runtime.catalog(request.domain), own)
 
     def _on_device(
         self,
@@ -165,114 +162,72 @@ class Handlers:
         items: Sequence[Item],
         asked: Asked,
         earlier: Recommendation | None = None,
-    ) -> Generator[Recommendation]:
+    ) -> Generator[Recommendation | None]:
         patience = self._runtime.settings.llm_seconds
         recommender = self._runtime.recommender(domain)
         yield from recommender.stream(items, asked, patience=patience, earlier=earlier)
 
-    def waiting(self, picked: object, desks: Desks, words: str) -> tuple[Any, ...]:
+    def waiting(self, request: PageRequest, states: States, words: str) -> Update:
         """The page of a run that stands in line."""
-        selection = Selection.parse(picked)
-        desk = desks.get(selection.domain) or Desk(selection.ids)
-        desk = replace(desk, view=View(None, "waiting", words))
-        return self._page({**desks, selection.domain: desk}, selection.domain)
+        state = states.get(request.domain) or DomainState(request.picks)
+        state = replace(state, view=View(None, "waiting", words))
+        return page({**states, request.domain: state}, request.domain)
 
-    def refused(self, picked: object, desks: Desks, why: str) -> tuple[Any, ...]:
+    def refused(self, request: PageRequest, states: States, why: str) -> Update:
         """The page of a run that was not let in."""
-        selection = Selection.parse(picked)
-        desk = desks.get(selection.domain) or Desk(selection.ids)
-        desk = replace(desk, view=IDLE)
-        return self._page({**desks, selection.domain: desk}, selection.domain, f"{why}.")
+        state = states.get(request.domain) or DomainState(request.picks)
+        state = replace(state, view=IDLE)
+        return page({**states, request.domain: state}, request.domain, f"{why}.")
 
-    def cancelled(self, picked: object, desks: Desks) -> tuple[Any, ...]:
-        selection = Selection.parse(picked)
-        return self._page(_stop(desks, selection.domain), selection.domain)
+    def cancelled(self, request: PageRequest, states: States) -> Update:
+        return page(_stop(states, request.domain), request.domain)
 
-    def switch(
-        self,
-        domain: str,
-        picked: object,
-        retriever: str,
-        mode: str,
-        adapter: str,
-        desks: Desks,
-    ) -> tuple[Any, ...]:
-        """Put one domain's picks and results away and lay the other's out."""
-        selection, domain = Selection.parse(picked), known(domain)
-        desks = _stop(desks, selection.domain)
-        _leave(desks, selection.domain)
-        chosen = Desk(asked_retriever=retriever, asked_mode=mode, asked_adapter=adapter)
-        left = desks.get(selection.domain, chosen)
-        if left.view.trace is None and selection.domain != domain:
-            left = chosen
-        left = replace(left, picks=selection.ids, left=threading.Event())
-        desks = {**desks, selection.domain: left}
-        there = desks.get(domain, chosen)
-        return (
-            *self._page(desks, domain),
-            Selection(domain, there.picks).payload(),
-            *self._settings(domain, there),
-            self.status(domain, there.asked_adapter)[0],
-        )
+    def switch(self, domain: str, request: PageRequest, states: States) -> Update:
+        """Put one domain's picks and results away and show the other's."""
+        domain = known(domain)
+        states = _stop(states, request.domain)
+        _leave(states, request.domain)
+        fresh = DomainState(choices=request.choices)
+        left = states.get(request.domain, fresh)
+        if left.view.trace is None and request.domain != domain:
+            left = fresh
+        left = replace(left, picks=request.picks, left=threading.Event())
+        states = {**states, request.domain: left}
+        there = states.get(domain, fresh)
+        return replace(page(states, domain), **self._picks_and_choices(domain, there))
 
-    def lay(
-        self, domain: str, desk: Desk, message: str, picked: object, desks: Desks
-    ) -> tuple[Any, ...]:
-        """Put a desk in the place of a domain's and show it, with its picks and settings."""
-        selection = Selection.parse(picked)
-        for left in {selection.domain, domain}:
-            desks = _stop(desks, left)
-            _leave(desks, left)
-        kept = desks.get(selection.domain, Desk())
-        desks = {**desks, selection.domain: replace(kept, picks=selection.ids), domain: desk}
-        return (
-            *self._page(desks, domain, message),
-            Selection(domain, desk.picks).payload(),
-            *self._settings(domain, desk),
-            self.status(domain, desk.asked_adapter)[0],
-            domain,
-        )
+    def restore(
+        self, domain: str, state: DomainState, message: str, request: PageRequest, states: States
+    ) -> Update:
+        """Show a domain in this state, with its picks and settings, in the place of what it was."""
+        for left in {request.domain, domain}:
+            states = _stop(states, left)
+            _leave(states, left)
+        kept = states.get(request.domain, DomainState())
+        states = {**states, request.domain: replace(kept, picks=request.picks), domain: state}
+        shown = self._picks_and_choices(domain, state)
+        return replace(page(states, domain, message), **shown, domain=domain)
 
-    def told(self, domain: str, desks: Desks, why: str) -> tuple[Any, ...]:
-        """As `lay` where nothing is laid out: only the notice changes."""
-        notice = self._page(desks, known(domain), f"{why}.")[1]
-        page = len(self._page(desks, known(domain)))
-        return (gr.skip(), notice, *(gr.skip(),) * (page - 2 + 6))
-
-    def changed(self, picked: object, retriever: str, mode: str, adapter: str, desks: Desks) -> str:
+    def changed(self, request: PageRequest, states: States) -> str:
         """The note that results are stale, empty where they are not; picks are read ahead."""
-        selection = Selection.parse(picked)
-        desk = desks.get(selection.domain, Desk())
-        if desk.view.phase not in ("waiting", "running"):
-            items, _ = resolve(self._runtime.catalog(selection.domain), selection.ids)
-            self._runtime.prefetch(selection.domain, items, _named(mode), _named(adapter))
-        return render.stale(desk.stale_reasons(selection.ids, retriever, mode, adapter))
+        state = states.get(request.domain, DomainState())
+        if state.view.phase not in ("waiting", "running"):
+            items, _ = resolve(self._catalog(request), request.picks)
+            choices = request.choices
+            mode, adapter = choices.named("mode"), choices.named("adapter")
+            self._runtime.prefetch(request.domain, items, mode, adapter)
+        return render.stale(state.stale_reasons(request))
 
-    def retriever_choices(self, domain: str) -> list[tuple[str, str]]:
-        names = self._runtime.retrievers(domain)
-        return [("Automatic", AUTOMATIC), *((render.retriever_name(name), name) for name in names)]
-
-    def adapter_choices(self, domain: str) -> list[tuple[str, str]]:
-        """The adapters of a domain, and none, where they can be chosen; the default first."""
-        tuned = [(label, name) for name, label in reversed(self._runtime.adapters(domain).items())]
-        plain = self._runtime.zero_shot
-        without = [("Zero-shot", plain)] if plain else []
-        return [("Automatic", AUTOMATIC), *tuned, *without]
-
-    def _settings(self, domain: str, desk: Desk) -> tuple[Any, ...]:
-        """Retriever, mode and adapter, automatic where what the desk says is not offered here."""
-        offered = (
-            (desk.asked_retriever, self.retriever_choices(domain)),
-            (desk.asked_mode, render.mode_choices()),
-            (desk.asked_adapter, self.adapter_choices(domain)),
-        )
-        return tuple(
-            gr.update(
-                choices=choices,
-                value=asked if asked in {value for _, value in choices} else AUTOMATIC,
-            )
-            for asked, choices in offered
-        )
+    def _picks_and_choices(self, domain: str, state: DomainState) -> dict[str, Any]:
+        """The parts of the page beside the run; a choice that is not offered here is automatic."""
+        chosen = {}
+        for name, options in Choices.offered(self._runtime, domain).items():
+            value = getattr(state.choices, name)
+            offered = value in {key for _, key in options}
+            chosen[name] = gr.update(choices=options, value=value if offered else AUTOMATIC)
+        picker = Selection(domain, state.picks).payload()
+        status = self.status(domain, state.choices.adapter)[0]
+        return {"picker": picker, "choices": chosen, "status": status}
 
     def _tuning(self, domain: str, asked: str) -> str:
         """How the model is prepared that ranks; what is not offered is as not asked for."""
@@ -282,42 +237,45 @@ class Handlers:
         name = asked if asked in tuned else self._runtime.default_adapter(domain)
         return tuned[name] if name else self._runtime.settings.adapter or ZERO_SHOT
 
-    def _page(self, desks: Mapping[str, Desk], domain: str, message: str = "") -> tuple[Any, ...]:
-        view = desks.get(domain, Desk()).view
-        running = view.phase in ("waiting", "running")
-        return (
-            desks,
-            render.notice(message, "error" if view.phase == "failed" else "info"),
-            render.profile_stage(view),
-            render.candidates_stage(view),
-            render.ranking_stage(view),
-            hood.under_the_hood(view),
-            render.announcement(view),
-            gr.update(interactive=not running, value="Working" if running else "Recommend"),
-            gr.update(visible=running),
-        )
+
+def page(states: Mapping[str, DomainState], domain: str, message: str = "") -> Update:
+    """The run of a domain in all parts of the page that show it."""
+    view = states.get(domain, DomainState()).view
+    running = view.phase in ("waiting", "running")
+    return Update(
+        states=states,
+        notice=render.notice(message, "error" if view.phase == "failed" else "info"),
+        profile=render.profile_stage(view),
+        candidates=render.candidates_stage(view),
+        ranking=render.ranking_stage(view),
+        hood=hood.under_the_hood(view),
+        announcer=render.announcement(view),
+        recommend=gr.update(interactive=not running, value="Working" if running else "Recommend"),
+        cancel=gr.update(visible=running),
+    )
 
 
-def _stop(desks: Desks, domain: str) -> Desks:
-    desk = desks.get(domain, Desk())
-    if desk.view.phase not in ("waiting", "running"):
-        return desks
-    desk.stop.set()
-    return {**desks, domain: replace(desk, view=replace(desk.view, phase="cancelled"))}
+def told(why: str) -> Update:
+    """A notice alone."""
+    return Update(notice=render.notice(f"{why}."))
 
 
-def _leave(desks: Desks, domain: str) -> None:
-    if domain in desks:
-        desks[domain].left.set()
+def _stop(states: States, domain: str) -> States:
+    state = states.get(domain, DomainState())
+    if state.view.phase not in ("waiting", "running"):
+        return states
+    state.stop.set()
+    return {**states, domain: replace(state, view=replace(state.view, phase="cancelled"))}
 
 
-def _named(choice: str) -> str | None:
-    return None if choice == AUTOMATIC else choice
+def _leave(states: States, domain: str) -> None:
+    if domain in states:
+        states[domain].left.set()
 
 
-def finished(desks: Desks, domain: str) -> Recommendation | None:
+def finished(states: States, domain: str) -> Recommendation | None:
     """The last run of a domain, None before it has ended well."""
-    view = desks.get(known(domain), Desk()).view
+    view = states.get(known(domain), DomainState()).view
     return view.trace if view.phase == "done" else None
 
 

@@ -91,7 +91,7 @@ def _facts(trace: Recommendation) -> str:
         facts.append(("Language model", trace.llm))
     if trace.retriever:
         facts.append(("Retriever", retriever_name(trace.retriever)))
-    facts.append(("Ranking", MODES[trace.mode].name if trace.mode in MODES else trace.mode))
+    facts.append(("Ranking", MODES[trace.mode].label if trace.mode in MODES else trace.mode))
     facts.append(("History", f"{len(trace.history)} of {len(trace.picks)} picks"))
     if trace.ranking and trace.ranking.forward_passes is not None:
         facts.append(("Forward passes, ranking", f"{trace.ranking.forward_passes:,}"))

@@ -6,7 +6,7 @@ const RUNS = "palr-runs";
 const LAST = "palr-page";
 const MOST_RUNS = 20;
 const MOST_CHARACTERS = 2_000_000;
-const REFUSED = "This browser keeps nothing for this page: the list lasts until it is left.";
+const REFUSED = "This browser stores nothing for this page. The list is lost when you leave it.";
 
 // Storage can be forbidden, or full; then the page remembers until it is left.
 function store(name, key) {
@@ -72,8 +72,7 @@ function fromLink(words) {
   const asked = new URLSearchParams(words);
   if (!asked.has("picks") || !asked.has("domain")) return null;
   const picks = asked.get("picks").split(",").filter(Boolean);
-  const { domain, retriever = "auto", mode = "auto", adapter = "auto" } = Object.fromEntries(asked);
-  return JSON.stringify({ format: "palr-link", domain, picks, retriever, mode, adapter });
+  return JSON.stringify({ ...Object.fromEntries(asked), format: "palr-link", picks });
 }
 
 const link = () => document.querySelector("#link [data-link]")?.dataset.link ?? "";
@@ -82,13 +81,14 @@ const link = () => document.querySelector("#link [data-link]")?.dataset.link ?? 
 
 const current = (id) => document.getElementById(id)?.textContent ?? "";
 
+let remembered = ""; // the run that was looked at last: the page changes often, the run seldom
 function remember() {
-  const text = current("run-file");
-  if (!text) return;
-  const { id, label } = document.getElementById("run-file").dataset;
+  const { id, label } = document.getElementById("run-file")?.dataset ?? {};
+  if (!id || id === remembered) return;
+  remembered = id;
   const known = runs();
   if (known.some((run) => run.id === id)) return;
-  const compact = JSON.stringify(JSON.parse(text));
+  const compact = JSON.stringify(JSON.parse(current("run-file")));
   if (compact.length <= props.limit) keep([{ id, label, at: Date.now(), text: compact }, ...known]);
 }
 

@@ -6,7 +6,7 @@ runs; nothing is uploaded. What is saved and linked stands in the page, hidden, 
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -17,9 +17,10 @@ from palr.app.runtime import Runtime
 from palr.runs.files import SavedTrace, named, read_trace, resolved
 from palr.runs.report import markdown
 from palr.types import Item, Recommendation
-from palr.ui.handlers import Desk
+from palr.ui.handlers import DomainState
 from palr.ui.picker import MAX_PICKS, Selection, resolve
-from palr.ui.render import AUTOMATIC, View
+from palr.ui.render import View
+from palr.ui.request import Choices, PageRequest
 from palr.ui.text import escape, visible
 
 LIMIT = 200_000  # characters; the body of a request is bounded at the gate
@@ -40,11 +41,9 @@ def keeper() -> gr.HTML:
     )
 
 
-def link(picked: object, retriever: str, mode: str, adapter: str) -> str:
-    """Picks and settings, as the fragment of an address."""
-    selection = Selection.parse(picked)
-    asked = {"domain": selection.domain, "picks": ",".join(selection.ids)}
-    asked |= {"retriever": retriever, "mode": mode, "adapter": adapter}
+def link(request: PageRequest) -> str:
+    """Picks and choices, as the fragment of an address."""
+    asked = {"domain": request.domain, "picks": ",".join(request.picks)} | asdict(request.choices)
     return f'<span hidden data-link="{escape(urlencode(asked, safe=","))}"></span>'
 
 
@@ -63,8 +62,8 @@ def saved(runtime: Runtime, trace: Recommendation | None) -> str:
     )
 
 
-def opened(text: str, runtime: Runtime) -> tuple[str, Desk, str]:
-    """The domain, its desk, and what to tell; raises PalrError with the reason."""
+def opened(text: str, runtime: Runtime) -> tuple[str, DomainState, str]:
+    """The domain, its state, and a message; raises PalrError with the reason."""
     try:
         asked = json.loads(text)
     except (ValueError, RecursionError):
@@ -78,24 +77,19 @@ def opened(text: str, runtime: Runtime) -> tuple[str, Desk, str]:
     trace = replace(trace, notes=(*notes, *left_out, OPENED))
     ids = _ids(runtime.catalog(trace.domain).domain.history(trace.picks))
     view = View(trace, "done" if trace.ranking else "cancelled")
-    asked = trace.asked
-    chosen = (asked.retriever or AUTOMATIC, asked.mode or AUTOMATIC, asked.adapter or AUTOMATIC)
-    desk = Desk(ids, view, ids, *chosen)
+    state = DomainState(ids, view, ids, Choices.of_run(trace.asked))
     told = f"Run {visible(trace.run_id[:40])} is open, as its file tells it."
     told += f" Not in this catalog, and left out: {named(unknown)}." if unknown else ""
-    return trace.domain, desk, f"{told} Press Recommend to run it here."
+    return trace.domain, state, f"{told} Press Recommend to run it here."
 
 
-def _linked(asked: dict[str, Any], runtime: Runtime) -> tuple[str, Desk, str]:
+def _linked(asked: dict[str, Any], runtime: Runtime) -> tuple[str, DomainState, str]:
     selection = Selection.parse(asked)
     catalog = runtime.catalog(selection.domain)
     items, unknown = resolve(catalog, selection.ids)
     told = f"Not in this catalog, and left out: {named([visible(i) for i in unknown])}."
-    chosen = (asked.get(name) for name in ("retriever", "mode", "adapter"))
-    retriever, mode, adapter = (c if isinstance(c, str) else AUTOMATIC for c in chosen)
-    ids = _ids(catalog.domain.history(items))
-    desk = Desk(ids, asked_retriever=retriever, asked_mode=mode, asked_adapter=adapter)
-    return selection.domain, desk, told if unknown else ""
+    state = DomainState(_ids(catalog.domain.history(items)), choices=Choices.of(asked))
+    return selection.domain, state, told if unknown else ""
 
 
 def _ids(items: Sequence[Item]) -> tuple[str, ...]:

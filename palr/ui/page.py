@@ -1,7 +1,10 @@
 """The page: what stands where, and which handler answers which event."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -10,14 +13,13 @@ from palr.errors import PalrError
 from palr.ui import keeper as keeping
 from palr.ui import render
 from palr.ui.endpoints import Endpoints
-from palr.ui.handlers import Desks, Handlers
+from palr.ui.handlers import Handlers, States, told
 from palr.ui.keeper import keeper as build_keeper
 from palr.ui.panels import PANELS
-from palr.ui.panels.bench import Bench
-from palr.ui.picker import Selection
+from palr.ui.panels.host import PanelHost
 from palr.ui.picker import picker as build_picker
 from palr.ui.queued_run import Turns
-from palr.ui.render import AUTOMATIC
+from palr.ui.request import AUTOMATIC, Choices, PageRequest
 
 _HEADER = Path(__file__).parent / "header.html"
 _POLL_SECONDS = 1.0
@@ -43,12 +45,13 @@ def build_page(runtime: Runtime) -> Page:
     turns = Turns(handlers, runtime.settings)
     domains = [(domain.label, domain.key) for domain in runtime.domains]
     first = domains[0][1]
+    options = Choices.offered(runtime, first)
     idle = render.View()
 
     with gr.Blocks(title="PALR Studio", analytics_enabled=False, fill_width=True) as demo:
-        desks = gr.State({})
+        states = gr.State({})
         timer = gr.Timer(_POLL_SECONDS)
-        with gr.Column(elem_id="runtime"):
+        with gr.Column(elem_id="studio"):
             _html(_HEADER.read_text("utf-8"))
             status = _html(handlers.status(first)[0], elem_id="status")
             with gr.Row(elem_id="columns"):
@@ -58,6 +61,7 @@ def build_page(runtime: Runtime) -> Page:
                         value=first,
                         label="Catalog",
                         elem_id="domain",
+                        elem_classes="segmented",
                         container=False,
                         show_label=False,
                     )
@@ -67,30 +71,10 @@ def build_page(runtime: Runtime) -> Page:
                         recommend = gr.Button("Recommend", variant="primary", elem_id="recommend")
                         cancel = gr.Button("Cancel", visible=False, elem_id="cancel", scale=0)
                     with gr.Accordion("Settings", open=False, elem_id="settings"):
-                        _html('<p class="field-label">Retriever</p>')
-                        retriever = gr.Radio(
-                            handlers.retriever_choices(first),
-                            value=AUTOMATIC,
-                            label="Retriever",
-                            elem_id="retriever",
-                            container=False,
-                        )
-                        _html('<p class="field-label">Ranking</p>')
-                        mode = gr.Radio(
-                            render.mode_choices(),
-                            value=AUTOMATIC,
-                            label="Ranking",
-                            elem_id="mode",
-                            container=False,
-                        )
-                        _html('<p class="field-label">Fine-tuning</p>')
-                        adapter = gr.Radio(
-                            handlers.adapter_choices(first),
-                            value=AUTOMATIC,
-                            label="Fine-tuning",
-                            elem_id="adapter",
-                            container=False,
-                        )
+                        choices = {
+                            name: _choice(label, name, options[name])
+                            for name, label in Choices.labels().items()
+                        }
                 with gr.Column(elem_id="results", min_width=0):
                     stale = _html("", elem_id="stale")
                     profile = _html(render.profile_stage(idle), elem_id="profile")
@@ -102,47 +86,71 @@ def build_page(runtime: Runtime) -> Page:
             keeper = build_keeper()
             announcer = _html("", elem_id="announcer", live=True)
 
-        stages = [profile, candidates, ranking, under_the_hood]
-        page = [desks, notice, *stages, announcer, recommend, cancel]
-        settings = [retriever, mode, adapter]
-        asked = [picker, *settings, desks]
+        named = {
+            "states": states,
+            "notice": notice,
+            "profile": profile,
+            "candidates": candidates,
+            "ranking": ranking,
+            "hood": under_the_hood,
+            "announcer": announcer,
+            "recommend": recommend,
+            "cancel": cancel,
+        }
+        adapter = choices["adapter"]
+        elsewhere = {**named, "picker": picker, **choices, "status": status, "domain": domain}
+        asked = [picker, *(choices[name] for name in Choices.names())]
+        n_asked = len(asked)
         # The handlers check what they are given: without ``preprocess`` nothing else does.
         quiet = {"preprocess": False, "show_progress": "hidden", "api_visibility": "private"}
         quick = {"queue": False, **quiet}
-        begun = recommend.click(handlers.begin, asked, page, **quick)
-        freshened = begun.then(handlers.changed, asked, stale, **quick)
-        run = freshened.then(
-            turns.run,
-            [picker, desks],
-            page,
+
+        def begin(*values: Any) -> Any:
+            request = PageRequest.parse(*values[:n_asked])
+            return handlers.begin(request, values[n_asked]).for_gradio(named)
+
+        def changed(request: gr.Request, *values: Any) -> tuple[str, str]:
+            session = request.session_hash or ""
+            asking = PageRequest.parse(*values[:n_asked], session=session)
+            return handlers.changed(asking, values[n_asked]), keeping.link(asking)
+
+        async def run(picked: object, states: States, request: gr.Request) -> AsyncGenerator[Any]:
+            asking = PageRequest.parse(picked, session=request.session_hash or "")
+            async with aclosing(turns.run(asking, states, request)) as updates:
+                async for update in updates:
+                    yield update.for_gradio(named)
+
+        def cancelled(picked: object, states: States) -> Any:
+            return handlers.cancelled(PageRequest.parse(picked), states).for_gradio(named)
+
+        def switch(domain: str, *values: Any) -> Any:
+            request = PageRequest.parse(*values[:n_asked])
+            return handlers.switch(domain, request, values[n_asked]).for_gradio(elsewhere)
+
+        def restore(text: str, picked: object, states: States) -> Any:
+            try:
+                opened = keeping.opened(text, runtime)
+                update = handlers.restore(*opened, PageRequest.parse(picked), states)
+            except PalrError as error:
+                update = told(str(error))
+            return update.for_gradio(elsewhere)
+
+        begun = recommend.click(begin, [*asked, states], [*named.values()], **quick)
+        freshened = begun.then(changed, [*asked, states], [stale, link], **quick)
+        ran = freshened.then(
+            run,
+            [picker, states],
+            [*named.values()],
             concurrency_limit=None,  # `turns` holds the line
             **quiet,
             trigger_mode="multiple",  # a new run queues while a cancelled one finds its end
         )
-        run.then(handlers.status, [domain, adapter], [status, timer], **quick)
-        cancel.click(handlers.cancelled, [picker, desks], page, **quick)
-        switched = domain.change(
-            handlers.switch,
-            [domain, *asked],
-            [*page, picker, *settings, status],
-            **quick,
-        )
-        gr.on(
-            [picker.change, *(setting.change for setting in settings)],
-            handlers.changed,
-            asked,
-            stale,
-            trigger_mode="always_last",
-            **quick,
-        )
-        gr.on(
-            [picker.change, *(setting.change for setting in settings)],
-            keeping.link,
-            asked[:-1],
-            link,
-            trigger_mode="always_last",
-            **quick,
-        )
+        ran.then(handlers.status, [domain, adapter], [status, timer], **quick)
+        cancel.click(cancelled, [picker, states], [*named.values()], **quick)
+        switched = domain.change(switch, [domain, *asked, states], [*elsewhere.values()], **quick)
+        changes = [picker.change, *(choice.change for choice in choices.values())]
+        latest = {"trigger_mode": "always_last", **quick}
+        gr.on(changes, changed, [*asked, states], [stale, link], **latest)
         gr.on(
             [timer.tick, adapter.change],
             handlers.status,
@@ -150,32 +158,33 @@ def build_page(runtime: Runtime) -> Page:
             [status, timer],
             **quick,
         )
-
-        def restore(text: str, picked: object, desks: Desks) -> tuple[object, ...]:
-            try:
-                return handlers.lay(*keeping.opened(text, runtime), picked, desks)
-            except PalrError as error:
-                return handlers.told(Selection.parse(picked).domain, desks, str(error))
-
-        restored = keeper.submit(
-            restore,
-            [keeper, picker, desks],
-            [*page, picker, *settings, status, domain],
-            **quick,
+        restored = keeper.submit(restore, [keeper, picker, states], [*elsewhere.values()], **quick)
+        restored.then(changed, [*asked, states], [stale, link], **quick)
+        host = PanelHost(
+            *(runtime, handlers, turns, domain, picker, states, quiet, quick),
+            *(ran, switched, restored),
         )
-        restored.then(handlers.changed, asked, stale, **quick)
-        bench = Bench(
-            *(runtime, handlers, turns, domain, picker, desks, tuple(page), quiet, quick),
-            *(run, switched, restored),
-        )
-        bench.follow(lambda _, trace: (keeping.saved(runtime, trace),), [saved])
+        host.follow(lambda _, trace: (keeping.saved(runtime, trace),), [saved])
         with panels:
             for label, panel in PANELS.items():
                 # The styles set the first line apart from the rest.
                 with gr.Accordion(f"{label}\n{panel.hint}", open=False, elem_classes="panel"):
-                    panel.build(bench)
+                    panel.build(host)
         endpoints = Endpoints(runtime, turns)
     return Page(demo, picker, turns, endpoints)
+
+
+def _choice(label: str, name: str, options: list[tuple[str, str]]) -> gr.Radio:
+    """A setting under its label."""
+    _html(f'<p class="field-label">{label}</p>')
+    return gr.Radio(
+        options,
+        value=AUTOMATIC,
+        label=label,
+        elem_id=name,
+        elem_classes="segmented",
+        container=False,
+    )
 
 
 def _html(value: str, elem_id: str | None = None, live: bool = False) -> gr.HTML:

@@ -8,7 +8,7 @@ const ref = {};
 element.querySelectorAll("[data-ref]").forEach((node) => (ref[node.dataset.ref] = node));
 
 const labels = new Map(); // "domain id" -> {id, label, keywords}
-const scenes = new Map(); // domain -> {nouns, visitors}
+const scenes = new Map(); // domain -> {nouns, personas}
 let suggestions = [];
 let active = -1;
 let moved = false; // whether the arrows chose what is active
@@ -145,7 +145,7 @@ function draw() {
 }
 
 function drawVisitors() {
-  const visitors = scenes.get(domain())?.visitors ?? [];
+  const visitors = scenes.get(domain())?.personas ?? [];
   ref.visitors.parentElement.hidden = visitors.length === 0;
   const chosen = JSON.stringify(picks());
   ref.visitors.replaceChildren(...visitors.map((visitor, index) => {
@@ -327,7 +327,7 @@ ref.undo.addEventListener("click", () => {
 ref.visitors.addEventListener("click", (event) => {
   const button = event.target.closest("[data-visitor]");
   if (!button) return;
-  const visitor = scenes.get(domain()).visitors[Number(button.dataset.visitor)];
+  const visitor = scenes.get(domain()).personas[Number(button.dataset.visitor)];
   const before = picks();
   remember(visitor.items);
   const said = `${visitor.name}: ${many(visitor.items.length, "pick")}.`;

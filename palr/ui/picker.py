@@ -22,7 +22,7 @@ from palr.ui.text import visible
 
 MAX_PICKS = 1000
 MAX_QUERY = 200
-MIN_VISITOR_PICKS = 3
+MIN_PERSONA_PICKS = 3
 SUGGESTIONS = 8
 _HERE = Path(__file__).parent
 
@@ -72,11 +72,11 @@ class Words:
     noun: str = "pick"
     order: str = "Oldest first, most recent last."
     limit: int = HISTORY_LIMIT
-    visitors: bool = True
+    personas: bool = True
 
 
 def picker(runtime: Runtime, domain: str, elem_id: str, words: Words | None = None) -> gr.HTML:
-    """The component: search as you type, an ordered list, ready-made visitors.
+    """The component: search as you type, an ordered list, ready-made personas.
 
     A function and not a subclass: Gradio writes a ``.pyi`` beside the source of every subclass.
     """
@@ -84,10 +84,10 @@ def picker(runtime: Runtime, domain: str, elem_id: str, words: Words | None = No
     words = words or Words()
 
     def _seen_by(request: object) -> Catalog:
-        """The catalog with what this visitor has brought."""
+        """The catalog with the items of this session."""
         domain = Selection.parse(request).domain
-        visitor = str(request.get("visitor", "")) if isinstance(request, dict) else ""
-        return with_own_items(runtime.catalog(domain), runtime.own_items.of(visitor, domain))
+        session = str(request.get("session", "")) if isinstance(request, dict) else ""
+        return with_own_items(runtime.catalog(domain), runtime.own_items.of(session, domain))
 
     # Gradio hands a server function one argument, whatever the browser sent.
     def search(request: object) -> dict[str, Any]:
@@ -107,16 +107,16 @@ def picker(runtime: Runtime, domain: str, elem_id: str, words: Words | None = No
         except PalrError as error:
             return {"error": str(error)}
         items, _ = resolve(catalog, selection.ids)
-        chosen = scene.visitors if words.visitors else ()
-        visitors = [(visitor, catalog.visitor_picks(visitor)) for visitor in chosen]
+        chosen = scene.personas if words.personas else ()
+        personas = [(persona, catalog.persona_picks(persona)) for persona in chosen]
         return {
             "items": _brief(items),
             "nouns": scene.nouns,
-            "example": next((picks[0].title for _, picks in visitors if picks), ""),
-            "visitors": [
-                {"name": visitor.name, "blurb": visitor.blurb, "items": _brief(picks)}
-                for visitor, picks in visitors
-                if len(picks) >= MIN_VISITOR_PICKS
+            "example": next((picks[0].title for _, picks in personas if picks), ""),
+            "personas": [
+                {"name": persona.name, "blurb": persona.blurb, "items": _brief(picks)}
+                for persona, picks in personas
+                if len(picks) >= MIN_PERSONA_PICKS
             ],
         }
 

@@ -135,7 +135,7 @@ def scatter(background: Sequence[tuple[float, float]], dots: Sequence[Dot], labe
         if dot.kind == "pick":
             marks += f'<path d="M{x:.1f} {y - 7:.1f}l7 7l-7 7l-7 -7z"/>'
         else:
-            radius = 9 if dot.mark else 4
+            radius = 10 if dot.mark else 4
             marks += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>'
         marks += f"{written}</g>"
     return _svg(width, height, label, f'<path class="cloud" d="{moves}"/>{marks}')

@@ -1,4 +1,4 @@
-"""A run from the press of the button to its end: limits, the line, the turn, and the account.
+"""A run from the press of the button to its end: limits, the line, the turn, and the record of it.
 
 Waiting costs no thread: only a run that has its turn works in one, step by step.
 """
@@ -8,32 +8,39 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio.to_thread
 import gradio as gr
 
 from palr.errors import PalrError
+from palr.llm import get_backend
 from palr.serve import process, telemetry
-from palr.serve.limits import LimitedError, runs_per_minute, visitor_of
+from palr.serve.limits import LimitedError, client_of, runs_per_minute
 from palr.serve.line import Line, Ticket, in_words
 from palr.serve.logs import log_run
 from palr.settings import Settings
-from palr.ui.handlers import Desk, Desks, Handlers
-from palr.ui.picker import Selection
+from palr.ui.handlers import DomainState, Handlers, States
+from palr.ui.request import PageRequest
+from palr.ui.update import Update
 
 LOOK_SECONDS = 0.25
-SAY_SECONDS = 2.0  # a silent visitor's run is only noticed when it says something
-WORKERS_BEHIND_HTTP = 4  # such a server batches; in this process one model has one device
+SAY_SECONDS = 2.0  # that a session has left shows only when something is sent to it
 
 Page = tuple[Any, ...]
+_T = TypeVar("_T")
 
 
 class Turns:
-    """Lets one run at a time use the language model, in order of arrival."""
+    """Lets as many runs as the backend serves at once use the model, in order of arrival.
+
+    Args:
+        handlers: What answers the page.
+        settings: Its backend, the places in line and the runs a minute.
+    """
 
     def __init__(self, handlers: Handlers, settings: Settings) -> None:
-        workers = WORKERS_BEHIND_HTTP if settings.llm_backend == "http" else 1
+        workers = get_backend(settings.llm_backend).runs_at_once
         self.line = Line(settings.queue, workers)
         self.places = settings.queue + workers
         self._handlers = handlers
@@ -41,51 +48,48 @@ class Turns:
         telemetry.WAITING.set_function(lambda: self.line.waiting)
         telemetry.RUNNING.set_function(lambda: self.line.running)
 
-    async def run(self, picked: object, desks: Desks, request: gr.Request) -> AsyncGenerator[Page]:
-        """Stream the pages of one run, from its place in line to its last stage."""
-        selection = Selection.parse(picked)
-        visitor = request.session_hash or ""
-        if not selection.ids:
-            async with aclosing(in_threads(self._handlers.run(picked, desks, visitor))) as pages:
-                async for page in pages:
-                    yield page
+    async def run(
+        self, request: PageRequest, states: States, client: gr.Request
+    ) -> AsyncGenerator[Update]:
+        """Stream the updates of one run, from its place in line to its last stage."""
+        if not request.picks:
+            yield Update()  # `Handlers.begin` has answered
             return
         try:
-            ticket = self._join(request)
+            ticket = self._join(client)
         except PalrError as error:
-            yield self._handlers.refused(picked, desks, str(error))
+            yield self._handlers.refused(request, states, str(error))
             return
-        begun = desks.get(selection.domain)
+        begun = states.get(request.domain)
         with ticket:
             joined = time.monotonic()
             async for words in _wait(ticket, lambda: begun is not None and begun.stop.is_set()):
-                yield self._handlers.waiting(picked, desks, words)
+                yield self._handlers.waiting(request, states, words)
             waited = time.monotonic() - joined
-            desk: Desk | None = None
+            state: DomainState | None = None
             try:
-                async with aclosing(
-                    in_threads(self._handlers.run(picked, desks, visitor))
-                ) as pages:
-                    async for page in pages:
-                        if isinstance(page[0], dict) and selection.domain in page[0]:
-                            desk = page[0][selection.domain]
-                        yield page
+                steps = in_threads(self._handlers.run(request, states))
+                async with aclosing(steps) as updates:
+                    async for update in updates:
+                        if update is None:
+                            continue
+                        state = update.parts.get("states", {}).get(request.domain, state)
+                        yield update
             finally:
-                ticket.completed = _account(desk, waited) in ("done", "fallback")
+                ticket.completed = _account(state, waited) in ("done", "fallback")
 
     async def work(
         self,
-        pages: Generator[Page],
+        pages: Generator[Page | None],
         waiting: Callable[[str], Page],
         refused: Callable[[str], Page],
         stopped: Callable[[], bool],
         request: gr.Request,
     ) -> AsyncGenerator[Page]:
-        """Step other work than a run through the same line; once ``stopped``, it ends at
-        its next page.
+        """Step other work than a run through the same line; once ``stopped``, it ends at its next
+        step.
 
-        ``waiting`` is the page of whoever stands in line, ``refused`` of whoever is not let in. A
-        page that is the very same as the one before is not sent.
+        ``waiting`` is the page of whoever stands in line, ``refused`` of whoever is not let in.
         """
         try:
             ticket = self._join(request)
@@ -95,23 +99,25 @@ class Turns:
         with ticket:
             async for words in _wait(ticket, stopped):
                 yield waiting(words)
-            before: Page | None = None
             async with aclosing(in_threads(pages)) as steps:
                 async for page in steps:
                     if stopped():
                         return
-                    if page is not before:
+                    if page is not None:
                         yield page
-                    before = page
 
     def _join(self, request: gr.Request) -> Ticket:
-        """A place in line for this visitor; raises LimitedError or LineFullError."""
+        """A place in line for this client; raises LimitedError or LineFullError."""
         try:
-            self._check_rate(visitor_of(request.client.host if request.client else None))
+            self._check_rate(client_of(request.client.host if request.client else None))
             return self.line.join()
         except PalrError as error:
             telemetry.RUNS.labels("limited" if isinstance(error, LimitedError) else "full").inc()
             raise
+
+
+class _End:
+    """Comes after the last page."""
 
 
 async def _wait(ticket: Ticket, stopped: Callable[[], bool]) -> AsyncGenerator[str]:
@@ -127,10 +133,10 @@ async def _wait(ticket: Ticket, stopped: Callable[[], bool]) -> AsyncGenerator[s
     telemetry.WAITED.observe(time.monotonic() - joined)
 
 
-def _account(desk: Desk | None, waited: float) -> str:
+def _account(state: DomainState | None, waited: float) -> str:
     """Count and log how a run ended."""
-    trace = desk.view.trace if desk else None
-    phase = desk.view.phase if desk else "cancelled"
+    trace = state.view.trace if state else None
+    phase = state.view.phase if state else "cancelled"
     outcome: str = phase if phase in ("done", "failed") else "cancelled"
     if trace is None:
         telemetry.RUNS.labels(outcome).inc()
@@ -141,7 +147,10 @@ def _account(desk: Desk | None, waited: float) -> str:
     return outcome
 
 
-async def in_threads(pages: Generator[Page]) -> AsyncGenerator[Page]:
+_END: Any = object()
+
+
+async def in_threads(pages: Generator[_T]) -> AsyncGenerator[_T]:
     """Step a generator in worker threads; it is closed in one, whatever happens.
 
     A task that is cancelled goes on at once, while its step is still at work in its thread: closing
@@ -149,9 +158,9 @@ async def in_threads(pages: Generator[Page]) -> AsyncGenerator[Page]:
     """
     at_work = threading.Lock()
 
-    def step() -> Page | None:
+    def step() -> _T:
         with at_work:
-            return next(pages, None)
+            return next(pages, _END)
 
     def close() -> None:
         with at_work:
@@ -159,7 +168,7 @@ async def in_threads(pages: Generator[Page]) -> AsyncGenerator[Page]:
         process.give_back()
 
     try:
-        while (page := await anyio.to_thread.run_sync(step)) is not None:
+        while (page := await anyio.to_thread.run_sync(step)) is not _END:
             yield page
     finally:
         with anyio.CancelScope(shield=True):

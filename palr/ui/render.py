@@ -12,7 +12,6 @@ from typing import Literal
 
 from palr.catalog.own_items import is_own
 from palr.data.datasets import DATASETS
-from palr.ranking import MODES
 from palr.retrieval import RETRIEVERS
 from palr.types import Candidate, Item, Keyword, RankedItem, Recommendation
 from palr.ui.text import escape
@@ -22,7 +21,6 @@ Stage = Literal["profile", "candidates", "ranking"]
 State = Literal["idle", "waiting", "running", "done", "stopped"]
 
 STAGES: tuple[Stage, ...] = ("profile", "candidates", "ranking")
-AUTOMATIC = "auto"  # a setting that is left to the runtime
 SHOWN_CANDIDATES = 10
 SHOWN_SUPPORT = 3
 
@@ -87,11 +85,6 @@ def dataset_name(dataset: str) -> str:
 
 def retriever_name(retriever: str) -> str:
     return RETRIEVERS[retriever].label if retriever in RETRIEVERS else retriever
-
-
-def mode_choices() -> list[tuple[str, str]]:
-    """Name and key of each ranking mode."""
-    return [("Automatic", AUTOMATIC), *((mode.name, key) for key, mode in MODES.items())]
 
 
 def movement(ranked: RankedItem) -> tuple[str, str]:

@@ -1,7 +1,7 @@
-"""How the page looks: the Gradio theme, the style sheet and the page script.
+"""How the page looks: the Gradio theme, the style sheets and the page script.
 
-The fonts are files in ``assets/fonts``, so the page asks nothing of any other host. The colours
-live in ``assets/styles/runtime.css``; the theme points Gradio's own controls at them.
+The fonts are files in ``assets/fonts``, so the page asks nothing of any other host. Sizes and
+colours live in ``assets/styles/tokens.css``; the theme points Gradio's own controls at them.
 """
 
 from pathlib import Path
@@ -12,11 +12,12 @@ from gradio.themes.utils.fonts import LocalFont
 
 _HERE = Path(__file__).parent
 _ASSETS = _HERE.parents[1] / "assets"
-STYLES = _ASSETS / "styles" / "runtime.css"
+_SHEETS = ("tokens", "frame", "controls", "picker", "stages", "panels", "plots")
+STYLES = [_ASSETS / "styles" / f"{name}.css" for name in _SHEETS]
 FONTS = _ASSETS / "fonts"
 
-# Gradio paints these two before any style sheet has arrived: they equal --paper in runtime.css.
-_PAPER, _PAPER_DARK = "#f6f6f2", "#141716"
+# Gradio paints these two before any style sheet has arrived: they equal --paper in tokens.css.
+PAPER, PAPER_DARK = "#f6f6f2", "#141716"
 
 
 # Gradio's own copies of most families lack the Latin alphabet, so these are ours.
@@ -25,6 +26,47 @@ _FACES = (
     ("Newsreader", "newsreader.woff2", "normal"),
     ("Newsreader", "newsreader-italic.woff2", "italic"),
 )
+
+_COLOURS = {
+    "body_text_color": "var(--ink)",
+    "background_fill_primary": "var(--surface)",
+    "background_fill_secondary": "var(--sunken)",
+    "border_color_primary": "var(--line)",
+    "block_background_fill": "transparent",
+    "block_label_text_color": "var(--ink-2)",
+    "block_info_text_color": "var(--ink-2)",
+    "button_primary_background_fill": "var(--accent)",
+    "button_primary_background_fill_hover": "var(--accent-strong)",
+    "button_primary_border_color": "transparent",
+    "button_primary_text_color": "var(--accent-ink)",
+    "button_secondary_background_fill": "transparent",
+    "button_secondary_background_fill_hover": "var(--sunken)",
+    "button_secondary_border_color": "var(--line-strong)",
+    "button_secondary_text_color": "var(--ink)",
+    "input_background_fill": "var(--surface)",
+    "input_background_fill_focus": "var(--surface)",
+    "input_border_color": "var(--line-strong)",
+    "input_border_color_focus": "var(--accent)",
+    "input_placeholder_color": "var(--ink-3)",
+}
+"""Of both modes: the names stand for other colours in the dark."""
+
+_SHAPES = {
+    "block_border_width": "0px",
+    "block_shadow": "none",
+    "button_border_width": "1px",
+    "button_large_radius": "var(--radius)",
+    "button_large_text_size": "var(--text-body)",
+    "button_large_text_weight": "600",
+    "button_primary_shadow": "none",
+    "button_secondary_shadow": "none",
+    "input_border_width": "1px",
+    "input_padding": "var(--space-2) var(--space-4)",
+    "input_radius": "var(--radius)",
+    "input_shadow": "none",
+    "input_shadow_focus": "none",
+    "input_text_size": "var(--text-body)",
+}
 
 
 def studio_theme() -> gr.themes.Base:
@@ -38,38 +80,9 @@ def studio_theme() -> gr.themes.Base:
         font_mono=[LocalFont("IBM Plex Mono", weights=(400,)), "ui-monospace", "monospace"],
     )
     theme.custom_css = "\n".join(_face(*face) for face in _FACES)
-    theme.set(
-        body_background_fill=_PAPER,
-        body_background_fill_dark=_PAPER_DARK,
-        body_text_color="#1b1d1c",
-        body_text_color_dark="#eceeea",
-        background_fill_primary="var(--surface)",
-        background_fill_primary_dark="var(--surface)",
-        background_fill_secondary="var(--sunken)",
-        background_fill_secondary_dark="var(--sunken)",
-        border_color_primary="var(--line)",
-        border_color_primary_dark="var(--line)",
-        block_background_fill="transparent",
-        block_background_fill_dark="transparent",
-        block_border_width="0px",
-        block_shadow="none",
-        block_label_text_color="var(--ink-2)",
-        block_label_text_color_dark="var(--ink-2)",
-        button_primary_background_fill="var(--accent)",
-        button_primary_background_fill_dark="var(--accent)",
-        button_primary_background_fill_hover="var(--accent-strong)",
-        button_primary_background_fill_hover_dark="var(--accent-strong)",
-        button_primary_text_color="var(--accent-ink)",
-        button_primary_text_color_dark="var(--accent-ink)",
-        button_secondary_background_fill="transparent",
-        button_secondary_background_fill_dark="transparent",
-        button_secondary_background_fill_hover="var(--sunken)",
-        button_secondary_background_fill_hover_dark="var(--sunken)",
-        button_secondary_border_color="var(--line-strong)",
-        button_secondary_border_color_dark="var(--line-strong)",
-        button_secondary_text_color="var(--ink)",
-        button_secondary_text_color_dark="var(--ink)",
-    )
+    dark = {f"{name}_dark": colour for name, colour in _COLOURS.items()}
+    theme.set(body_background_fill=PAPER, body_background_fill_dark=PAPER_DARK)
+    theme.set(**_COLOURS, **dark, **_SHAPES)
     return theme
 
 
@@ -87,7 +100,7 @@ def launch_options() -> dict[str, Any]:
     script = (_HERE / "page.js").read_text("utf-8")
     return {
         "theme": studio_theme(),
-        "css_paths": [STYLES],
+        "css_paths": STYLES,
         "head": f"<script>{script}</script>",
         "footer_links": [],
         "ssr_mode": False,

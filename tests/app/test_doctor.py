@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from palr.app.doctor import Finding, examine
+from palr.app.runtime import Runtime
+from palr.llm.adapters import SHIPPED
 from palr.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +28,39 @@ def test_a_prepared_home_needs_nothing(settings: Settings) -> None:
     assert [f for f in findings.values() if f.remedy] == []
     assert "items" in findings["movies"].found
     assert "semantic" in findings["beauty"].found
-    assert "zero-shot" in findings["adapter"].found
+    assert findings["backend"].found == "transformers: a model in this process"
+
+
+def test_the_adapter_that_ranks_is_named_for_each_domain(settings: Settings) -> None:
+    findings = by_name(settings)
+    runtime = Runtime(settings)
+    for domain in runtime.domains:
+        name = runtime.default_adapter(domain.key)
+        assert findings[f"adapter, {domain.key}"] == Finding(
+            f"adapter, {domain.key}", f"PALR_v2 ({name})"
+        )
+    other = by_name(settings.model_copy(update={"llm": "no/such-model"}))
+    assert "zero-shot" in other["adapter, movies"].found
+
+
+def test_an_adapter_of_the_settings_ranks_everywhere(settings: Settings) -> None:
+    folder = SHIPPED / "ml-1m-v1"
+    findings = by_name(settings.model_copy(update={"adapter": str(folder)}))
+    assert findings["adapter"] == Finding("adapter", f"{folder}, a folder")
+    assert "adapter, movies" not in findings
+    served = {"adapter": "mine", "llm_backend": "http", "llm_url": "http://127.0.0.1:9/v1"}
+    found = by_name(settings.model_copy(update=served))["adapter"]
+    assert found == Finding("adapter", "mine, which the server must run")
+
+
+def test_a_damaged_note_of_an_adapter_is_named(settings: Settings, tmp_path: Path) -> None:
+    for part in ("models", "downloads", "catalog.db"):
+        (tmp_path / part).symlink_to(settings.home / part)
+    folder = tmp_path / "adapters" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "palr.json").write_text("{")
+    found = by_name(settings.model_copy(update={"home": tmp_path}))["adapter, movies"]
+    assert str(folder / "palr.json") in found.remedy
 
 
 def test_an_empty_home_is_told_what_to_run(tmp_path: Path) -> None:

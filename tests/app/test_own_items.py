@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from palr.app.own_items import MAX_VISITORS, OwnItems
-from palr.catalog.own_items import MAX_ITEMS, PREFIX, described, is_own
+from palr.app.own_items import MAX_SESSIONS, OwnItems
+from palr.catalog.own_items import MAX_ITEMS, PREFIX, is_own, new_own_item
 from palr.data.datasets import DATASETS
 from palr.errors import PalrError, UnknownItemError
 from palr.llm.scripted import ScriptedLLM
@@ -49,10 +49,10 @@ def loader(name):
 
 
 def test_a_title_and_keywords_become_an_item():
-    item = described("  Night <b>Train</b> (2031)", "crime, trains,crime, ")
+    item = new_own_item("  Night <b>Train</b> (2031)", "crime, trains,crime, ")
     assert (item.title, item.year, item.keywords) == ("Night Train", 2031, ("crime", "trains"))
     assert is_own(item)
-    assert described("x", "y").id != described("x", "y").id
+    assert new_own_item("x", "y").id != new_own_item("x", "y").id
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_title_and_keywords_become_an_item():
 )
 def test_what_is_missing_or_too_long_is_said(title, listed, why):
     with pytest.raises(PalrError, match=why):
-        described(title, listed)
+        new_own_item(title, listed)
 
 
 def test_no_catalog_has_ids_of_that_kind(settings):
@@ -82,7 +82,7 @@ def test_no_catalog_has_ids_of_that_kind(settings):
 
 def test_visitors_see_their_own_only():
     pool = OwnItems()
-    item = described("Mine", "crime")
+    item = new_own_item("Mine", "crime")
     pool.add("a", "movies", item)
     assert pool.of("a", "movies") == (item,)
     assert pool.of("a", "beauty") == pool.of("b", "movies") == ()
@@ -93,16 +93,16 @@ def test_visitors_see_their_own_only():
 def test_the_shelf_is_bounded():
     pool = OwnItems()
     for n in range(MAX_ITEMS):
-        pool.add("a", "movies", described(f"Mine {n}", "crime"))
+        pool.add("a", "movies", new_own_item(f"Mine {n}", "crime"))
     with pytest.raises(PalrError, match="clear them first"):
-        pool.add("a", "movies", described("One more", "crime"))
-    pool.add("b", "movies", described("Mine", "x"))
+        pool.add("a", "movies", new_own_item("One more", "crime"))
+    pool.add("b", "movies", new_own_item("Mine", "x"))
     with pytest.raises(PalrError, match="there already"):
-        pool.add("b", "movies", described("mine", "y"))
-    for n in range(MAX_VISITORS):
-        pool.add(f"v{n}", "movies", described("Mine", "crime"))
+        pool.add("b", "movies", new_own_item("mine", "y"))
+    for n in range(MAX_SESSIONS):
+        pool.add(f"v{n}", "movies", new_own_item("Mine", "crime"))
     assert pool.of("a", "movies") == ()
-    assert pool.of(f"v{MAX_VISITORS - 1}", "movies")
+    assert pool.of(f"v{MAX_SESSIONS - 1}", "movies")
 
 
 def test_the_catalog_finds_it_first_and_leaves_the_other_one_alone():
@@ -163,7 +163,7 @@ def test_a_run_offers_it_ranks_it_and_says_where_its_rank_comes_from():
     assert mine not in [c.item for c in other.candidates]
 
 
-def test_only_newcomers_and_few_of_them_are_taken():
+def test_only_own_items_and_few_of_them_are_taken():
     recommender = Recommender(CATALOG, loader, lambda: ScriptedLLM(), embed=embed)
     with pytest.raises(PalrError, match="at most 5"):
         recommender.joined([like(CATALOG.items[0], str(n)) for n in range(6)])
@@ -180,11 +180,13 @@ def test_a_studio_reads_what_is_brought_and_keeps_it_to_its_visitor(settings):
     from palr.app.runtime import Runtime
 
     runtime = Runtime(settings.model_copy(update={"llm_backend": "scripted"}))
-    item = runtime.bring("me", "beauty", "Matte Lipstick, Deep Plum", "lipstick, matte, plum")
+    item = runtime.add_own_item(
+        "me", "beauty", "Matte Lipstick, Deep Plum", "lipstick, matte, plum"
+    )
     assert runtime.own_items.of("me", "beauty") == (item,)
     assert runtime.own_items.of("you", "beauty") == runtime.own_items.of("me", "movies") == ()
     with pytest.raises(PalrError, match="write a title"):
-        runtime.bring("me", "beauty", "", "plum")
+        runtime.add_own_item("me", "beauty", "", "plum")
 
     recommender = runtime.recommender("beauty").joined((item,))
     lipsticks = runtime.catalog("beauty").search("matte lipstick", 4)

@@ -195,7 +195,7 @@ def test_a_complete_home_that_cannot_be_written_works(settings: Settings, wheels
 def _run_as_nobody(settings: Settings, wheels: Wheels) -> None:
     # pytest's folders are closed to others; only their owner may be changed.
     for folder in settings.home.parents:
-        if folder.name.startswith(("pytest-", "test_")):
+        if folder.name.startswith(("pytest-", "popen-", "test_")):
             folder.chmod(0o755)
     os.setuid(65534)
     try:

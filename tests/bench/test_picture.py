@@ -42,3 +42,24 @@ def test_names_are_escaped_and_nothing_leaves_the_frame():
         right = float(rect.get("x", 0)) + float(rect.get("width"))
         assert right <= width
         assert float(rect.get("y", 0)) + float(rect.get("height")) <= height
+
+
+def test_the_floor_crosses_no_number():
+    short = {**REPORT, "decode_s": {"free": 5.0, "titles": 0.6, "new <way>": 0.0}}
+    tree = ET.fromstring(picture(short))
+    (line,) = tree.iter(f"{SVG}path")
+    at = float(line.get("d")[1:].split()[0])
+    starts = [
+        float(found.get("x")) for found in tree.iter(f"{SVG}text") if found.text in ("1.10", "1.00")
+    ]
+    assert len(starts) == 2
+    assert all(start > at or start + 30 < at for start in starts)
+
+
+def test_the_dark_scheme_changes_ground_text_and_line():
+    tree = ET.fromstring(picture(REPORT))
+    (style,) = tree.iter(f"{SVG}style")
+    assert "prefers-color-scheme: dark" in style.text
+    for name in (".ground", "text", ".line"):
+        assert f"{name} {{" in style.text
+    assert {found.get("class") for found in tree.iter() if found.get("class")} == {"ground", "line"}

@@ -1,15 +1,18 @@
-"""The bench measures the real thing: the default model in float32, where ways may not differ."""
+"""The bench measures in float32, where ways may not differ: a tiny model, and the default one."""
 
 import pytest
 
 from palr.app.runtime import Runtime
 from palr.bench.ranking import WAYS, bench_ranking
 from palr.ranking import MODES
+from tests.llm.test_transformers import save_tiny
 
 
 @pytest.mark.timeout(900)
-def test_the_bench_compares_every_way_with_the_floor(settings):
-    runtime = Runtime(settings.model_copy(update={"dtype": "float32"}))
+@pytest.mark.parametrize("tiny", [True, pytest.param(False, marks=pytest.mark.long)])
+def test_the_bench_compares_every_way_with_the_floor(settings, tmp_path, tiny_llama, tiny):
+    llm = str(save_tiny(tmp_path, tiny_llama)) if tiny else settings.llm
+    runtime = Runtime(settings.model_copy(update={"llm": llm, "dtype": "float32"}))
     said: list[str] = []
     report = bench_ranking(runtime, "movies", n_prompts=1, k=10, say=said.append)
     assert report["identical"] is True

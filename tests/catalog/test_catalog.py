@@ -12,7 +12,7 @@ from palr.data.datasets import read
 from palr.data.interactions import Interactions
 from palr.data.readers import RawDataset
 from palr.data.tables import Base
-from palr.domains import BEAUTY, DOMAINS, MOVIES, Visitor
+from palr.domains import BEAUTY, DOMAINS, MOVIES, Persona
 from palr.errors import CatalogError, DataError, UnknownItemError
 from palr.settings import Settings
 from palr.types import Item
@@ -159,9 +159,9 @@ def test_the_fingerprint_names_the_set_of_ids(movies: Catalog) -> None:
     assert len(movies.fingerprint) == 16
 
 
-def test_visitor_picks_are_distinct_and_skip_what_is_not_there(movies: Catalog) -> None:
-    visitor = Visitor("V", "", ("matrix", "no such film", "sabrina (1954)", "The Matrix", "matrx"))
-    assert [item.id for item in movies.visitor_picks(visitor)] == ["4", "10"]
+def test_persona_picks_are_distinct_and_skip_what_is_not_there(movies: Catalog) -> None:
+    visitor = Persona("V", "", ("matrix", "no such film", "sabrina (1954)", "The Matrix", "matrx"))
+    assert [item.id for item in movies.persona_picks(visitor)] == ["4", "10"]
 
 
 @pytest.mark.parametrize("key", ["ml-100k", "beauty-starter"])
@@ -169,8 +169,8 @@ def test_every_visitor_query_finds_its_item_in_the_embedded_catalogs(
     settings: Settings, key: str
 ) -> None:
     catalog = CatalogStore(settings.catalog_url).open(key)
-    for visitor in catalog.domain.visitors:
-        picks = catalog.visitor_picks(visitor)
+    for visitor in catalog.domain.personas:
+        picks = catalog.persona_picks(visitor)
         assert len(picks) == len(visitor.queries)
         for query, item in zip(visitor.queries, picks, strict=True):
             if catalog.domain is MOVIES:
@@ -182,8 +182,8 @@ def test_every_visitor_has_picks_in_the_full_data(key: str, official_data: Path)
     raw = read(key, official_data, Settings())
     domain = next(domain for domain in DOMAINS.values() if key in domain.datasets)
     catalog = Catalog(key, domain, raw.items)
-    for visitor in domain.visitors:
-        assert len(catalog.visitor_picks(visitor)) == len(visitor.queries)
+    for visitor in domain.personas:
+        assert len(catalog.persona_picks(visitor)) == len(visitor.queries)
 
 
 def test_bytes_that_are_no_database(tmp_path: Path) -> None:

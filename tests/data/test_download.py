@@ -60,6 +60,14 @@ def test_a_short_answer_leaves_no_file_and_the_next_try_succeeds(
     assert download(f"{server}/file", target).read_bytes() == CONTENT
 
 
+def test_what_a_killed_download_left_is_removed(server: str, tmp_path: Path) -> None:
+    (tmp_path / "file.0a1b2c3d.tmp").write_text("half of")
+    (tmp_path / "other.0a1b2c3d.tmp").write_text("another file's")
+    download(f"{server}/file", tmp_path / "file")
+    left = {path.name for path in tmp_path.glob("*.tmp")}
+    assert left == {"other.0a1b2c3d.tmp"}
+
+
 def test_a_refusal_is_named(server: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"/missing cannot be downloaded \(Not Found\)"):
         download(f"{server}/missing", tmp_path / "file")

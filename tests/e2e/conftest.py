@@ -76,8 +76,10 @@ def app_url(palr_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     assert "Traceback" not in log.read_text()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
+    """Closed with this package: until then its event loop runs in this thread, and asyncio could
+    run no other."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("no chromium on the PATH (Debian: apt-get install chromium)")

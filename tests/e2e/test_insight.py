@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from .conftest import Visit, recommend, show
 from .test_page import RUN_MS, overflow, search
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 
 def open_panel(page: Page, name: str) -> None:

@@ -101,6 +101,7 @@ def test_movies_from_the_first_pick_to_the_prompt(visit: Visit, screenshots: Pat
     expect(page.locator("#status")).to_contain_text("zero-shot")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("domain", ["Movies", "Beauty"])
@@ -302,8 +303,7 @@ def test_many_picks_say_what_is_used(visit: Visit) -> None:
     assert page.locator("#picker .pick.unused").count() == len(picks(page)) - 20
 
 
-def test_another_way_of_ranking(visit: Visit, screenshots: Path) -> None:
-    page = visit()
+def rank_in_other_ways(page: Page, screenshots: Path) -> None:
     page.locator(".visitor").first.click()
     recommend(page, RUN_MS)
     page.get_by_role("button", name="Settings").click()
@@ -314,3 +314,12 @@ def test_another_way_of_ranking(visit: Visit, screenshots: Path) -> None:
         recommend(page, RUN_MS)
         expect(page.locator(".stale")).to_have_count(0)
         expect(page.locator(".facts")).to_contain_text(name)
+
+
+def test_another_way_of_ranking(visit_scripted: Visit, screenshots: Path) -> None:
+    rank_in_other_ways(visit_scripted(), screenshots)
+
+
+@pytest.mark.long
+def test_another_way_of_ranking_by_the_default_model(visit: Visit, screenshots: Path) -> None:
+    rank_in_other_ways(visit(), screenshots)

@@ -86,7 +86,7 @@ def test_every_panel_is_used_here() -> None:
     assert set(USES) == set(PANELS)
 
 
-@every_view
+@every_view(("Movies", 390, "dark"))
 def test_every_panel(
     visit_scripted: Visit, screenshots: Path, domain: str, width: int, mode: str
 ) -> None:

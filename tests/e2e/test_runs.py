@@ -112,7 +112,7 @@ def test_a_file_with_scripts_opens_as_plain_text(visit_scripted: Visit, tmp_path
     assert page.locator(".card h3").all_inner_texts() == cards
     page.locator(".hood > summary").click()
     page.get_by_role("button", name="Edit and run again").click()
-    assert page.locator("#runtime img[src=x]").count() == 0
+    assert page.locator("#studio img[src=x]").count() == 0
     assert page.evaluate("document.body.dataset.hit") is None
 
 

@@ -11,9 +11,9 @@ from palr.errors import DataError, PalrError, RetrieverUnavailableError
 from palr.evaluation.experiment import measure
 from palr.evaluation.kept import KeptRanks
 from palr.evaluation.metrics import summary
-from palr.retrieval import weights
+from palr.retrieval import RETRIEVERS, Entry, FittedAtLoad, NoInteractions, weights
 from palr.retrieval.blend import TUNED
-from palr.retrieval.popularity import on_training_part
+from palr.retrieval.popularity import PopularityRetriever, fit
 from palr.retrieval.splits import training_data
 from palr.training.train import train
 from tests.evaluation.conftest import QUICK
@@ -40,10 +40,56 @@ def test_a_model_that_fits_at_once_is_fitted_to_the_training_part(catalog, setti
     )
 
 
+def seen_by(monkeypatch, learns):
+    """An entry from outside, which notes what it is fitted to or loaded for."""
+    fitted, loaded = [], []
+
+    def fit(items, sequences):
+        fitted.append((items, sequences))
+        return PopularityRetriever(items, [item.popularity for item in items])
+
+    def load(catalog, settings):
+        loaded.append(catalog)
+        return PopularityRetriever(catalog.items, [item.popularity for item in catalog.items])
+
+    entry = Entry("Mine", "mine", learns(fit), load, lambda catalog, settings: None)
+    monkeypatch.setitem(RETRIEVERS, "mine", entry)
+    return fitted, loaded
+
+
+def test_a_model_that_is_fitted_at_load_sees_the_training_part_alone(
+    catalog, settings, monkeypatch
+):
+    fitted, loaded = seen_by(monkeypatch, FittedAtLoad)
+    measure(["mine"], catalog, settings)
+    data = training_data(catalog)
+    ((items, sequences),) = fitted
+    assert [item.id for item in items] == list(data.item_ids)
+    assert sum(map(len, sequences)) == data.n_interactions - 2 * data.n_users
+    for sequence, prefix in zip(sequences, data.split.train, strict=True):
+        np.testing.assert_array_equal(sequence, prefix)
+    # The catalog counts the held-out interactions too.
+    assert {item.popularity for item in items} == {0}
+    assert loaded == []
+
+
+def test_a_model_of_no_interactions_can_see_none(catalog, settings, monkeypatch):
+    fitted, loaded = seen_by(monkeypatch, lambda fit: NoInteractions())
+    measure(["mine"], catalog, settings)
+    (text,) = loaded
+    assert fitted == []
+    assert not text.has_interactions
+    with pytest.raises(PalrError):
+        text.interactions()
+    assert {item.popularity for item in text.items} == {0}
+    assert {item.popularity for item in catalog.items} != {0}
+    assert [item.label for item in text.items] == [item.label for item in catalog.items]
+
+
 def test_served_popularity_would_have_seen_the_held_out_items(catalog):
     data = training_data(catalog)
     items = [catalog.item(item_id) for item_id in data.item_ids]
-    scores = on_training_part(data.split, items).score([[]])[0]
+    scores = fit(items, data.split.train).score([[]])[0]
     counts = np.expm1(scores.astype(np.float64))
     assert counts.sum() == pytest.approx(data.n_interactions - 2 * data.n_users, rel=1e-5)
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from palr.evaluation.report import NONE, comparison_table, table, table_2
+from palr.evaluation.report import NONE, PAPER, comparison_table, table, table_2
 from palr.evaluation.significance import compare
 from tests.evaluation.test_records import RECORD
 
@@ -33,6 +33,19 @@ def test_rows_that_only_the_paper_has_show_a_dash_of_ours():
     rows = rows_of(table_2([RECORD]))
     assert rows["Amazon Beauty (2014)", "PALR_v2"] == [*[NONE] * 4, "0.0721", "0.0446"]
     assert all(label == "Amazon Beauty (2014)" for label, _ in rows)
+
+
+def test_the_papers_table_is_whole_and_its_palr_v2_is_the_best():
+    rows = rows_of(table_2([RECORD]))
+    assert rows["Amazon Beauty (2014)", "Caser"][-2:] == ["0.0282", "0.0136"]
+    for models in PAPER.values():
+        assert set(models) == {
+            *("bpr-mf", "ncf", "gru4rec", "caser", "sasrec-bce", "palr-v1", "palr-v2")
+        }
+        best = models["palr-v2"]
+        assert best.hit_rate == max(published.hit_rate for published in models.values())
+        assert best.ndcg == max(published.ndcg for published in models.values())
+        assert all(published.ndcg < published.hit_rate for published in models.values())
 
 
 def test_the_order_is_that_of_the_labels():

@@ -39,8 +39,9 @@ def without(history, at):
     return [item for place, item in enumerate(history) if place != at]
 
 
-def test_twenty_visitors_influences_by_direct_recomputation(tiny_llama, run, catalog, retriever):
-    for picks in visitors(catalog, 20):
+@pytest.mark.parametrize("n_visitors", [4, pytest.param(20, marks=pytest.mark.long)])
+def test_influences_by_direct_recomputation(tiny_llama, run, catalog, retriever, n_visitors):
+    for picks in visitors(catalog, n_visitors):
         trace = run(tiny_llama, picks)
         found = last(measure_influence(trace, tiny_llama, retriever))
         whole = label_scores(tiny_llama, trace, picks)

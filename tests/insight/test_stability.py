@@ -28,8 +28,9 @@ def top_of(llm, trace, order):
     return [shown[at].item.id for at in np.argsort(scores, kind="stable")[:10]]
 
 
-def test_twenty_visitors_stability_by_direct_recomputation(tiny_llama, run, catalog):
-    for picks in visitors(catalog, 20, seed=12):
+@pytest.mark.parametrize("n_visitors", [4, pytest.param(20, marks=pytest.mark.long)])
+def test_stability_by_direct_recomputation(tiny_llama, run, catalog, n_visitors):
+    for picks in visitors(catalog, n_visitors, seed=12):
         trace = run(tiny_llama, picks)
         found = last(measure_stability(trace, tiny_llama, shuffles=3, seed=9))
         generator = np.random.default_rng(9)

@@ -73,7 +73,7 @@ def test_views_rank_like_models_of_their_own(tmp_path, tiny_llama, pool):
     texts = [model.generate(prompt, **asked)[0].tolist() for model in models]
     assert texts[0] == texts[1]
     assert texts[1] != texts[2] != texts[3] != texts[1]
-    assert pool.llm(two).adapter == "two"
+    assert pool.llm(two).adapter == two
     assert pool.llm(None).adapter is None
 
 

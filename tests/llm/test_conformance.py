@@ -1,10 +1,13 @@
 """What every backend must do. A new backend joins by one more parameter of the `llm` fixture."""
 
 import numpy as np
+import pytest
 
 from palr.llm import BACKENDS
 from palr.llm.base import LLM, TokenLLM
 from tests.llm.conftest import BACKENDS_UNDER_TEST
+
+pytestmark = pytest.mark.xdist_group("server_url")  # which the fixture `llm` takes for "http"
 
 QUESTION = "What is the capital of France? Answer in one sentence."
 

@@ -71,7 +71,7 @@ def test_the_output_layer_gets_what_lies_in_one_piece(tiny_llama):
     assert seen == [True, True]
 
 
-@pytest.fixture(params=["float32", "bfloat16"])
+@pytest.fixture(params=["float32", pytest.param("bfloat16", marks=pytest.mark.long)])
 def model(request, tiny_llama):
     """The tiny model in either precision."""
     import torch

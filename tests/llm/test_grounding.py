@@ -29,16 +29,18 @@ def chosen(llm, reply_to, options, k, weights=None):
     return [c for c in select(llm, llm.start(reply_to), options, k, weights) if c]
 
 
-@given(titles=TITLES, prompt=st.text(max_size=30))
-@hypothesis_settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-def test_same_items_as_plain_constrained_decoding(tiny_llama, titles, prompt):
-    options = [quoted(title) for title in titles]
-    grounded = [c.index for c in chosen(tiny_llama, prompt, options, 5)]
-    tokens = [tiny_llama.encode_answer(option) for option in options]
-    _, plain = constrained_decoding(tiny_llama, prompt, tokens, 5)
-    assert grounded == plain
+@pytest.mark.parametrize("n_lists", [8, pytest.param(40, marks=pytest.mark.long)])
+def test_same_items_as_plain_constrained_decoding(tiny_llama, n_lists):
+    @given(titles=TITLES, prompt=st.text(max_size=30))
+    @hypothesis_settings(max_examples=n_lists, deadline=None)
+    def same(titles, prompt):
+        options = [quoted(title) for title in titles]
+        grounded = [c.index for c in chosen(tiny_llama, prompt, options, 5)]
+        tokens = [tiny_llama.encode_answer(option) for option in options]
+        _, plain = constrained_decoding(tiny_llama, prompt, tokens, 5)
+        assert grounded == plain
+
+    same()
 
 
 @given(titles=TITLES, k=st.integers(1, 10))

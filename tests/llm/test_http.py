@@ -9,10 +9,10 @@ import pytest
 
 from palr.domains import MOVIES
 from palr.errors import LLMError
-from palr.llm.base import TokenLLM
+from palr.llm.base import TokenLLM, last
 from palr.llm.http import HTTPLLM
 from palr.llm.resilience import Patience
-from palr.ranking import fit_ranking_prompt, rank
+from palr.ranking import rank, ranking_job
 from palr.types import Candidate, Item
 from tests.llm.conftest import free_port
 from tests.llm.faulty import (
@@ -262,18 +262,18 @@ def test_an_answer_that_has_not_begun_can_be_called_off_at_once(answer):
         llm = connect(up, failures=1)
         begin = time.monotonic()
         pieces = llm.generate("x", max_tokens=5)
-        assert next(pieces) == next(pieces) == ""
+        assert next(pieces) == next(pieces) is None
         pieces.close()
         assert up.gone.wait(5)
         assert time.monotonic() - begin < 2
-        assert next(llm.generate("x", max_tokens=5)) == ""  # it says nothing against the server
+        assert next(llm.generate("x", max_tokens=5)) is None  # it says nothing against the server
 
 
 def test_the_wait_for_another_attempt_can_be_called_off():
     with server(replies(b"", 503)) as up:
         llm = connect(up)
         pieces = llm.generate("x", max_tokens=5)
-        assert next(pieces) == ""
+        assert next(pieces) is None
         pieces.close()
         assert up.posts == 1
 
@@ -283,9 +283,9 @@ def test_a_silent_server_keeps_no_run_from_being_cancelled(mode):
     candidates = [Candidate(Item(str(n), f"Film {n}"), n, 0.0) for n in range(1, 5)]
     with server(hangs) as up:
         llm = connect(up)
-        prompt, names = fit_ranking_prompt(MOVIES, [], None, candidates, 3, llm, mode)
-        rankings = rank(prompt, names, candidates, llm, 3, mode)
-        assert next(rankings).items == ()
+        job = ranking_job(MOVIES, [], None, candidates, 3, llm, mode)
+        rankings = rank(job, llm)
+        assert next(rankings) is None
         rankings.close()
         assert up.gone.wait(5)
 
@@ -302,8 +302,8 @@ def test_a_server_that_dies_during_a_ranking_ends_it_with_what_was_ranked():
     candidates = [Candidate(film, n, 0.0) for n, film in enumerate(films, start=1)]
     with server(begins(event('"Film 2 (1990)", "Fi'), then=dies)) as up:
         llm = connect(up)
-        prompt, names = fit_ranking_prompt(MOVIES, films[:1], None, candidates, 3, llm)
-        rankings = rank(prompt, names, candidates, llm, 3)
+        job = ranking_job(MOVIES, films[:1], None, candidates, 3, llm)
+        rankings = rank(job, llm)
         assert [ranked.item.id for ranked in next(rankings).items] == ["2"]
         with pytest.raises(LLMError, match="broke off in the middle"):
             next(rankings)
@@ -314,7 +314,7 @@ def test_a_real_server_ranks_ten_distinct_candidates(server_url, palr_home):
     assert not isinstance(llm, TokenLLM)
     films = [Item(str(n), f"Film {n}", year=1990) for n in range(25)]
     candidates = [Candidate(film, n, 0.0) for n, film in enumerate(films[5:], start=1)]
-    prompt, names = fit_ranking_prompt(MOVIES, films[:5], None, candidates, 10, llm)
-    *_, ranking = rank(prompt, names, candidates, llm, 10)
+    job = ranking_job(MOVIES, films[:5], None, candidates, 10, llm)
+    ranking = last(rank(job, llm))
     assert len({ranked.item.id for ranked in ranking.items}) == 10
     assert ranking.raw

@@ -1,15 +1,16 @@
 """Labels read from servers that tell log-probabilities, each in its own dialect."""
 
 import json
+import threading
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from palr.domains import MOVIES
 from palr.errors import LLMError, PalrError
-from palr.llm.base import LabelLLM
+from palr.llm.base import LabelLLM, last
 from palr.llm.http import HTTPLLM
-from palr.ranking import fit_ranking_prompt, rank
+from palr.ranking import rank, ranking_job
 from palr.types import Candidate, Item
 from tests.llm.faulty import Answer, Server, connect, dies, replies, server
 
@@ -19,9 +20,8 @@ CANDIDATES = [Candidate(film, n, 0.0) for n, film in enumerate(FILMS, start=1)]
 
 def ranked(up: Server, k: int = 4):
     llm = connect(up)
-    prompt, names = fit_ranking_prompt(MOVIES, FILMS[:1], None, CANDIDATES, k, llm, "labels")
-    *_, ranking = rank(prompt, names, CANDIDATES, llm, k, "labels")
-    return prompt, ranking
+    job = ranking_job(MOVIES, FILMS[:1], None, CANDIDATES, k, llm, "labels")
+    return job.prompt, last(rank(job, llm))
 
 
 def speaks(asked: list, known: str | None, most: int, tells: dict[str, float]) -> Answer:
@@ -84,6 +84,41 @@ def test_a_server_that_tells_five_at_most_is_asked_for_five():
     assert [r.item.id for r in ranking.items] == ["2", "0"]
 
 
+def test_a_refusal_in_the_middle_of_another_one_drops_no_other_dialect():
+    asked: list = []
+    entered, go = threading.Event(), threading.Event()
+    answer = speaks(asked, "guided_choice", 20, TELLS)
+
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        entered.set()
+        go.wait(10)  # until the other run knows better
+        answer(handler)
+
+    with server(slow, answer) as up:
+        llm = connect(up)
+        late = threading.Thread(target=lambda: list(llm.label_logprobs("x", ["A", "B"])))
+        late.start()
+        assert entered.wait(10)
+        list(llm.label_logprobs("x", ["A", "B"]))
+        go.set()
+        late.join(20)
+        list(llm.label_logprobs("x", ["A", "B"]))
+    assert len(asked) == 5  # each of the two was refused once
+    assert "guided_choice" in asked[-1]
+
+
+def test_a_prompt_that_no_dialect_makes_acceptable_costs_the_server_none():
+    asked: list = []
+    known = speaks(asked, "structured_outputs", 20, TELLS)
+    too_long = replies(b"the prompt is too long", 400)
+    with server(*[too_long] * 4, known) as up:
+        llm = connect(up)
+        with pytest.raises(LLMError, match="too long"):
+            list(llm.label_logprobs("x", ["A", "B"]))
+        list(llm.label_logprobs("x", ["A", "B"]))
+    assert "structured_outputs" in asked[-1]
+
+
 def test_a_server_that_tells_no_label_names_the_remedy():
     for tells in ({"Sure": -0.1}, {"": -0.1}):
         with (
@@ -117,7 +152,7 @@ def test_the_likelihood_of_whole_titles_is_beyond_any_server():
         llm = connect(up)
         assert isinstance(llm, LabelLLM)
         with pytest.raises(PalrError, match="choose 'titles'"):
-            fit_ranking_prompt(MOVIES, FILMS[:1], None, CANDIDATES, 3, llm, "likelihood")
+            ranking_job(MOVIES, FILMS[:1], None, CANDIDATES, 3, llm, "likelihood")
 
 
 def test_transformers_serve_tells_none_and_says_what_to_choose(server_url, palr_home):

@@ -7,6 +7,7 @@ import pytest
 
 from palr.errors import LLMError
 from palr.llm import load_llm
+from palr.llm.adapter_pool import load_adapted
 from palr.llm.adapters import Adapter, trained_for
 from palr.llm.transformers import TransformersLLM
 from palr.settings import Settings
@@ -14,7 +15,7 @@ from palr.settings import Settings
 
 def load(settings: Settings, **changes: object) -> TransformersLLM:
     changed = settings.model_copy(update={"dtype": "float32", **changes})
-    return TransformersLLM.load(changed)
+    return load_adapted(changed)
 
 
 def save_tiny(folder: Path, tiny_llama: TransformersLLM) -> Path:
@@ -100,7 +101,7 @@ def test_an_adapter_is_loaded_named_and_changes_the_answer(settings, tmp_path, t
     base = save_tiny(tmp_path / "base", tiny_llama)
     adapter = save_adapter(tmp_path / "palr-v2", tiny_llama, scale=1.0)
     llm = load(settings, llm=str(base), adapter=str(adapter))
-    assert llm.adapter == "palr-v2"
+    assert llm.adapter.name == "palr-v2"
     plain = load(settings, llm=str(base)).start("x").logprobs()
     assert not (plain == llm.start("x").logprobs()).all()
 
@@ -110,8 +111,8 @@ def test_an_adapter_says_what_it_was_trained_for(settings, tmp_path, tiny_llama)
     adapter = save_adapter(tmp_path / "palr-v2", tiny_llama, scale=1.0)
 
     def said() -> tuple[tuple[str, ...], float, float]:
-        llm = load(settings, llm=str(base), adapter=str(adapter))
-        return llm.modes, llm.prior, llm.spread
+        worn = load(settings, llm=str(base), adapter=str(adapter)).adapter
+        return worn.modes, worn.prior, worn.spread
 
     assert said() == ((), 0.0, 0.0)
     (adapter / "palr.json").write_text('{"modes": ["labels", "titles"], "trained_with": "x"}')
@@ -128,13 +129,9 @@ def test_an_adapter_has_weights_for_a_retriever(settings, tmp_path, tiny_llama):
     note = {"modes": ["relevance"], "prior": 0.5, "spread": 2}
     note["behind"] = {"semantic": {"prior": 4}}
     (adapter / "palr.json").write_text(json.dumps(note))
-    llm = load(settings, llm=str(base), adapter=str(adapter))
-    assert llm.behind("sasrec") is llm
-    semantic = llm.behind("semantic")
-    assert (semantic.prior, semantic.spread) == (4.0, 0.0)
-    assert (llm.prior, llm.spread) == (0.5, 2.0)
-    assert llm.behind("semantic") is semantic
-    assert (semantic.start("x").logprobs() == llm.start("x").logprobs()).all()
+    worn = load(settings, llm=str(base), adapter=str(adapter)).adapter
+    assert worn.weights("sasrec") == worn.weights(None) == (0.5, 2.0)
+    assert worn.weights("semantic") == (4.0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 
 from palr.errors import PalrError
 from palr.llm.scripted import ScriptedLLM
-from palr.ranking.mix import log_odds, mixed_ranking, on_prior, scored_mode
+from palr.ranking import scored_mode
+from palr.ranking.mix import ScoreMix, log_odds, mixed_ranking
 from palr.types import Candidate, Item, RankedItem, Ranking
 
 FOUND = [
@@ -57,13 +58,14 @@ def test_equal_scores_of_the_retriever_leave_the_model_its_order():
 def test_what_an_adapter_added_of_the_retriever_is_not_counted_twice():
     own = model_says((3, 0.0), (2, -0.1), (1, -0.2))
     scores = {3: 0.0, 2: -0.1, 1: -0.2}
-    summed = on_prior([scores[place] for place in (1, 2, 3)], FOUND, 2.0)
+    summed = ScoreMix(2.0).add([scores[place] for place in (1, 2, 3)], FOUND)
     served = model_says(*((place, summed[place - 1]) for place in (1, 2, 3)))
-    assert ids(mixed_ranking(served, FOUND, 3, 2.0)) == ids(mixed_ranking(own, FOUND, 3))
+    assert ids(mixed_ranking(served, FOUND, 3, ScoreMix(2.0))) == ids(mixed_ranking(own, FOUND, 3))
     surely = model_says((3, 9.0), (2, 5.0), (1, 0.0))
-    summed = on_prior([0.0, 5.0, 9.0], FOUND, 2.0)
+    summed = ScoreMix(2.0).add([0.0, 5.0, 9.0], FOUND)
     served = model_says(*((place, summed[place - 1]) for place in (3, 2, 1)))
-    assert ids(mixed_ranking(served, FOUND, 3, 2.0)) == ids(mixed_ranking(surely, FOUND, 3))
+    mixed = mixed_ranking(served, FOUND, 3, ScoreMix(2.0))
+    assert ids(mixed) == ids(mixed_ranking(surely, FOUND, 3))
     assert ids(mixed_ranking(served, FOUND, 3)) != ids(mixed_ranking(surely, FOUND, 3))
 
 
@@ -74,8 +76,8 @@ def test_log_odds_are_probabilities_of_the_list():
 
 def test_a_prior_adds_the_retrievers_scores():
     # 1 + 0.5 * 4, 2 + 0.5 * 2, 3 + 0.5 * 0: all alike.
-    assert on_prior([1.0, 2.0, 3.0], FOUND, 0.5) == pytest.approx([-math.log(3)] * 3)
-    assert on_prior([1.0, 2.0, 3.0], FOUND, 0.0) == [1.0, 2.0, 3.0]
+    assert ScoreMix(0.5).add([1.0, 2.0, 3.0], FOUND) == pytest.approx([-math.log(3)] * 3)
+    assert ScoreMix(0.0).add([1.0, 2.0, 3.0], FOUND) == [1.0, 2.0, 3.0]
 
 
 def test_a_spread_makes_every_list_count_alike():
@@ -84,10 +86,10 @@ def test_a_spread_makes_every_list_count_alike():
     odds = np.exp([0.5 * 4.0 - step, 0.5 * 2.0, step])
     for scale in (1.0, 7.0):
         scores = [scale, 2.0 * scale, 3.0 * scale]
-        assert np.exp(on_prior(scores, FOUND, 0.5, 2.0)) == pytest.approx(odds / odds.sum())
-    alike = on_prior([1.0, 1.0, 1.0], FOUND, 0.5, 2.0)
-    assert alike == pytest.approx(on_prior([1.0, 1.0, 1.0], FOUND, 0.5))
-    assert on_prior([1.0, 2.0, 3.0], FOUND, 0.0, 2.0) == [1.0, 2.0, 3.0]
+        assert np.exp(ScoreMix(0.5, 2.0).add(scores, FOUND)) == pytest.approx(odds / odds.sum())
+    alike = ScoreMix(0.5, 2.0).add([1.0, 1.0, 1.0], FOUND)
+    assert alike == pytest.approx(ScoreMix(0.5).add([1.0, 1.0, 1.0], FOUND))
+    assert ScoreMix(0.0, 2.0).add([1.0, 2.0, 3.0], FOUND) == [1.0, 2.0, 3.0]
 
 
 def test_a_mix_needs_scores():

@@ -6,9 +6,11 @@ import pytest
 
 from palr.domains import MOVIES
 from palr.errors import PalrError
+from palr.llm.adapters import Adapter
+from palr.llm.base import last
 from palr.llm.scripted import ScriptedLLM
-from palr.ranking import MODES, fit_ranking_prompt, rank
-from palr.ranking.modes import labels, name_ends
+from palr.ranking import MODES, rank, ranking_job
+from palr.ranking.labels import labels
 from palr.types import Candidate, Item, Prompt, Segment
 from tests.ranking.test_rank import TextOnly
 
@@ -22,9 +24,8 @@ def mode(request):
 
 def run(llm, items, mode, k=10):
     found = [Candidate(item, n, 1.0 / n) for n, item in enumerate(items, start=1)]
-    prompt, names = fit_ranking_prompt(MOVIES, FILMS[:3], None, found, k, llm, mode)
-    *_, ranking = rank(prompt, names, found, llm, k, mode)
-    return prompt, ranking
+    job = ranking_job(MOVIES, FILMS[:3], None, found, k, llm, mode)
+    return job.prompt, last(rank(job, llm))
 
 
 def test_k_distinct_candidates_come_out(mode, tiny_llama):
@@ -107,10 +108,11 @@ def test_scores_lie_on_the_adapters_prior(mode):
     llm = ScriptedLLM("C" if mode == "labels" else '"Film 5 (1995)"')
     _, plain = run(llm, FILMS[3:13], mode)
     assert plain.items[0].item.id == "5"
-    llm.prior = 100.0  # drowns whatever the model says
+    llm.adapter = Adapter("tuned", prior=100.0)  # drowns whatever the model says
     _, drowned = run(llm, FILMS[3:13], mode)
     assert [ranked.retriever_rank for ranked in drowned.items] == list(range(1, 11))
-    llm.spread = 10_000.0  # and the model has the word again
+    # And the model has the word again.
+    llm.adapter = Adapter("tuned", prior=100.0, spread=10_000.0)
     _, louder = run(llm, FILMS[3:13], mode)
     assert louder.items[0].item.id == "5"
 
@@ -120,8 +122,9 @@ def test_names_end_where_the_list_names_them():
     twins = [FILMS[4], FILMS[4], FILMS[5]]
     found = [Candidate(item, n, 1.0 / n) for n, item in enumerate(twins, start=1)]
     llm = ScriptedLLM()
-    prompt, names = fit_ranking_prompt(MOVIES, FILMS[4:5], None, found, 3, llm, "relevance")
-    ends = name_ends(prompt, names)
+    job = ranking_job(MOVIES, FILMS[4:5], None, found, 3, llm, "relevance")
+    prompt = job.prompt
+    ends = MODES["relevance"].marks(prompt, job.names)
     assert ends == sorted(set(ends))
     listed = prompt.text[: ends[-1]]
     assert listed.endswith('A: "Film 4 (1994)", B: "Film 4 (1994)", C: "Film 5 (1995)"')
@@ -130,6 +133,7 @@ def test_names_end_where_the_list_names_them():
 
 def test_a_name_that_was_edited_away_is_judged_at_its_neighbour():
     prompt = Prompt((Segment("edited", 'The candidates are A: "Heat", C: "Babe".'),))
+    name_ends = MODES["relevance"].marks
     assert name_ends(prompt, ['"Heat"', '"Gone"', '"Babe"']) == [28, 28, 39]
     assert name_ends(Prompt((Segment("edited", "Hello"),)), ['"Heat"']) == [1]
 

@@ -1,8 +1,9 @@
 import pytest
 
 from palr.domains import BEAUTY, MOVIES
+from palr.llm.base import last
 from palr.llm.scripted import ScriptedLLM
-from palr.ranking import fit_ranking_prompt, rank
+from palr.ranking import rank, ranking_job
 from palr.types import Candidate, Item
 
 FILMS = [Item(str(n), f"Film {n}", year=1990 + n % 10) for n in range(60)]
@@ -16,7 +17,6 @@ class TextOnly:
         for name in (
             "name",
             "adapter",
-            "modes",
             "context_length",
             "render",
             "count_tokens",
@@ -31,9 +31,8 @@ def candidates(items):
 
 def run(llm, items, k=10, history=FILMS[:3], domain=MOVIES):
     found = candidates(items)
-    prompt, names = fit_ranking_prompt(domain, history, None, found, k, llm)
-    *_, ranking = rank(prompt, names, found, llm, k)
-    return prompt, ranking
+    job = ranking_job(domain, history, None, found, k, llm)
+    return job.prompt, last(rank(job, llm))
 
 
 @pytest.mark.parametrize("wrap", [lambda llm: llm, TextOnly], ids=["tokens", "text"])

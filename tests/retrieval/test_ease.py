@@ -7,7 +7,7 @@ from palr.catalog.catalog import Catalog
 from palr.domains import DOMAINS
 from palr.errors import RetrieverUnavailableError
 from palr.retrieval import RETRIEVERS, load_retriever
-from palr.retrieval.ease import LEAST, MAX_ITEMS, EASERetriever, on_training_part, together
+from palr.retrieval.ease import LEAST, MAX_ITEMS, EASERetriever, together
 
 # X^T X + I = [[3, 1], [1, 2]], whose inverse is [[2, -1], [-1, 3]] / 5.
 SEQUENCES = [np.array([0, 1]), np.array([0])]
@@ -41,7 +41,7 @@ def test_items_that_shun_each_other_are_no_less_likely_than_strangers(small_item
 
 
 def test_for_measuring_it_learns_from_the_training_part_only(small_items, four_films):
-    scores = on_training_part(four_films, small_items[:4]).score([[small_items[0]]])[0]
+    scores = EASERetriever(small_items[:4], four_films.train).score([[small_items[0]]])[0]
     assert np.flatnonzero(scores > np.log(np.float32(LEAST))).tolist() == [1]
 
 

@@ -8,8 +8,8 @@ from palr.errors import RetrieverUnavailableError
 from palr.evaluation.metrics import hit_rate
 from palr.evaluation.protocol import evaluate
 from palr.retrieval import load_retriever, retrieve
-from palr.retrieval.itemknn import WORTH, ItemKNNRetriever, on_training_part, similarities
-from palr.retrieval.popularity import on_training_part as popularity_on_training_part
+from palr.retrieval.itemknn import WORTH, ItemKNNRetriever, similarities
+from palr.retrieval.popularity import fit as fit_popularity
 from palr.retrieval.splits import training_data
 
 # Three users: item 0 was chosen by all, 1 by two of them, 2 by one together with both, 3 alone.
@@ -44,7 +44,7 @@ def test_only_the_nearest_neighbours_of_an_item_count(small_items):
 
 
 def test_for_measuring_it_learns_from_the_training_part_only(small_items, four_films):
-    scores = on_training_part(four_films, small_items[:4]).score([[small_items[0]]])
+    scores = ItemKNNRetriever(small_items[:4], four_films.train).score([[small_items[0]]])
     assert np.flatnonzero(scores[0]).tolist() == [1]
 
 
@@ -57,7 +57,7 @@ def test_it_beats_popularity(small_catalog):
     data = training_data(small_catalog)
     items = [small_catalog.item(item_id) for item_id in data.item_ids]
     by_id = {item.id: item for item in items}
-    models = [on_training_part(data.split, items), popularity_on_training_part(data.split, items)]
+    models = [fit(items, data.split.train) for fit in (ItemKNNRetriever, fit_popularity)]
     knn, popularity = (hit_rate(evaluate(m, data.split, by_id).ranks, 5) for m in models)
     assert knn > popularity + 0.3
 

@@ -4,7 +4,7 @@ import pytest
 from palr.data.interactions import LeaveOneOut
 from palr.errors import RetrieverUnavailableError
 from palr.retrieval import load_retriever, retrieve
-from palr.retrieval.popularity import PopularityRetriever, on_training_part
+from palr.retrieval.popularity import PopularityRetriever, fit
 
 COUNTS = [3, 9, 9, 1]
 
@@ -28,7 +28,7 @@ def test_for_measuring_it_counts_the_training_part_only(small_items):
         test_targets=np.array([3, 3]),
         item_ids=tuple(item.id for item in small_items[:4]),
     )
-    (scores,) = on_training_part(split, small_items[:4]).score([[]])
+    (scores,) = fit(small_items[:4], split.train).score([[]])
     assert scores == pytest.approx(np.log([2, 3, 1, 1]))
 
 

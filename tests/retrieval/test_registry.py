@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from palr.errors import RetrieverUnavailableError
-from palr.retrieval import RETRIEVERS, available, load_retriever
+from palr.retrieval import RETRIEVERS, Entry, available, load_retriever
 from palr.settings import Settings
 
 
@@ -58,3 +58,11 @@ def test_what_is_not_available_says_why_when_loaded(name, bare_catalog, tmp_path
 def test_an_unknown_name_lists_the_known(small_catalog, small_settings):
     with pytest.raises(RetrieverUnavailableError, match=r"auto, .*sasrec, .*semantic"):
         load_retriever("sasrek", small_catalog, small_settings)
+
+
+def test_an_entry_must_say_what_it_learns_from():
+    semantic = RETRIEVERS["semantic"]
+    parts = {"label": "Mine", "meaning": "mine", "load": semantic.load, "missing": semantic.missing}
+    with pytest.raises(TypeError, match="learns"):
+        Entry(**parts)
+    assert Entry(**parts, learns=semantic.learns).learns == semantic.learns

@@ -8,7 +8,7 @@ import pytest
 from finetune.data.logit import fit_logit
 from palr.catalog.catalog import CatalogStore
 from palr.errors import RetrieverUnavailableError
-from palr.evaluation.experiment import contenders
+from palr.evaluation.experiment import evaluated_models
 from palr.retrieval import RETRIEVERS, load_retriever, retrieve
 from palr.retrieval.splits import training_data
 from palr.types import Item
@@ -135,20 +135,25 @@ def test_scores_that_are_not_finite_are_refused(small_items):
 SERVING = ("blend", "hstu", "sasrec", "ease", "itemknn", "semantic", "popularity")
 
 
-@pytest.mark.parametrize("name", SERVING)
+LARGE = {"blend", "hstu", "sasrec"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] * (name in LARGE)) for name in SERVING]
+)
 def test_a_score_one_higher_is_about_e_times_as_likely(settings, name):
     """Of all validation items of MovieLens-100K that it retrieves."""
     catalog = CatalogStore(settings.catalog_url).open("ml-100k")
     data = training_data(catalog)
     items = [catalog.item(item_id) for item_id in data.item_ids]
-    retriever = next(contenders(name, data, catalog, settings)).retriever
+    retriever = next(evaluated_models(name, data, catalog, settings)).retriever
     features, targets = [], []
     for user, target in enumerate(data.split.validation_targets):
         found = retrieve(retriever, [items[at] for at in data.split.train[user]], 50)
-        listed = [candidate.item for candidate in found]
-        if items[target] in listed:
+        listed = [candidate.item.id for candidate in found]
+        if items[target].id in listed:
             features.append(np.array([[candidate.score] for candidate in found]))
-            targets.append(listed.index(items[target]))
+            targets.append(listed.index(items[target].id))
     (worth,) = fit_logit(features, targets, np.array([1.0]))
     assert len(targets) > 150
     assert 0.5 < worth < 2

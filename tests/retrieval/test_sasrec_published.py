@@ -36,13 +36,13 @@ def test_the_loss_tells_the_target_from_the_only_other_item():
     states = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
     # the first scores 2 for its target 0 and -1 for item 1; the second 1 for item 1 and 0 for 0
     expected = (softplus(-2) + softplus(-1) + softplus(-1) + softplus(0)) / 2
-    loss = model.compare(states, torch.tensor([0, 1]))
+    loss = model.next_item_loss(states, torch.tensor([0, 1]))
     assert loss.item() == pytest.approx(expected)
 
 
 def test_every_other_item_is_drawn_alike():
     model = network([[9.0], [1.0], [-2.0], [0.5]])
     torch.manual_seed(0)
-    loss = model.compare(torch.ones(20_000, 1), torch.zeros(20_000, dtype=torch.long))
+    loss = model.next_item_loss(torch.ones(20_000, 1), torch.zeros(20_000, dtype=torch.long))
     expected = softplus(-9) + (softplus(1) + softplus(-2) + softplus(0.5)) / 3
     assert loss.item() == pytest.approx(expected, abs=0.02)

@@ -44,7 +44,7 @@ def runtime(settings):
 @pytest.fixture(scope="module")
 def saved(runtime):
     catalog = runtime.catalog("movies")
-    picks = catalog.visitor_picks(catalog.domain.visitors[0])
+    picks = catalog.persona_picks(catalog.domain.personas[0])
     trace = runtime.recommender("movies").recommend(picks, Asked(n_candidates=12, k=3))
     return SavedTrace(runtime.origin("movies"), trace)
 

@@ -129,10 +129,10 @@ def test_any_json_is_taken_or_refused(session: Any, number: Any, data: Any) -> N
         assert set(passed) <= {*CALL, *LOOKUP, "trigger_id", "event_data", "event_id"}
 
 
-def test_nobody_can_search_in_the_name_of_another_visitor() -> None:
-    forged = {**LOOKUP, "data": {**LOOKUP["data"], "visitor": "somebody-else"}}
+def test_nobody_can_search_in_the_name_of_another_session() -> None:
+    forged = {**LOOKUP, "data": {**LOOKUP["data"], "session": "somebody-else"}}
     passed = json.loads(CONTRACT.lookup(json.dumps(forged).encode()))
-    assert passed["data"]["visitor"] == LOOKUP["session_hash"]
+    assert passed["data"]["session"] == LOOKUP["session_hash"]
 
 
 def test_a_few_words_pass_and_nothing_else() -> None:

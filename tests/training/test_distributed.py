@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from palr.training.distributed import Team
+from palr.training.distributed import ProcessGroup
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -26,7 +26,7 @@ import torch
 from palr.data.interactions import LeaveOneOut
 from palr.retrieval.sasrec import Config, SASRec
 from palr.retrieval.trainable import Plan
-from palr.training.distributed import Team
+from palr.training.distributed import ProcessGroup
 from palr.training.fit import fit
 
 # 61 people walk on a circle of 24 items: 4 batches of 16, which two processes share.
@@ -42,10 +42,10 @@ model = SASRec(24, Config(width=16, layers=1, heads=1, max_len=10, dropout=0.2))
 plan = Plan(epochs=12, batch_size=16, lr=1e-2, warmup=0.5)
 out = Path(sys.argv[1])
 result = fit(model, split, plan, 0, out / "run.pt", "run", quiet=True)
-team = Team(cpu=True)
+group = ProcessGroup(cpu=True)
 torch.save(
-    {"weights": model.state_dict(), "ndcg": result.validation["NDCG@5"], "size": team.size},
-    out / f"{team.rank}.pt",
+    {"weights": model.state_dict(), "ndcg": result.validation["NDCG@5"], "size": group.size},
+    out / f"{group.rank}.pt",
 )
 """
 
@@ -71,15 +71,15 @@ def test_two_processes_end_with_the_same_trained_weights(tmp_path):
     assert not (tmp_path / "run.pt").exists()
 
 
-def team_of(size, rank):
-    team = Team(cpu=True)
-    team.size, team.rank = size, rank
-    return team
+def group_of(size, rank):
+    group = ProcessGroup(cpu=True)
+    group.size, group.rank = size, rank
+    return group
 
 
 @pytest.mark.parametrize(("batches", "size"), [(8, 2), (7, 3), (1, 4)])
 def test_every_batch_is_taken_and_all_take_as_many(batches, size):
-    shares = [team_of(size, rank).share(range(batches)) for rank in range(size)]
+    shares = [group_of(size, rank).shard(range(batches)) for rank in range(size)]
     assert len({len(share) for share in shares}) == 1
     taken = [batch for share in shares for batch in share]
     assert set(taken) == set(range(batches))
@@ -89,19 +89,19 @@ def test_every_batch_is_taken_and_all_take_as_many(batches, size):
 def test_processes_draw_different_random_numbers():
     drawn = []
     for rank in range(2):
-        team_of(2, rank).seed(0, 5)
+        group_of(2, rank).seed(0, 5)
         drawn.append(torch.rand(3).tolist())
     assert not np.allclose(*drawn)
 
 
 def test_alone_nothing_changes():
-    team = Team(cpu=True)
+    group = ProcessGroup(cpu=True)
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    team.seed(0, 1)
+    group.seed(0, 1)
     batches = [1, 2, 3]
     assert torch.equal(torch.rand(2), expected)
-    assert team.share(batches) is batches
-    assert team.told("this") == "this"
-    assert (team.size, team.leads, team.device) == (1, True, None)
+    assert group.shard(batches) is batches
+    assert group.broadcast("this") == "this"
+    assert (group.size, group.is_main, group.device) == (1, True, None)

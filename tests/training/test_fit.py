@@ -124,3 +124,12 @@ def test_the_learning_rate_warms_up_and_falls_to_zero():
     assert learning_rate(plan, 1.0) == 1.0
     assert learning_rate(plan, 6.0) == pytest.approx(0.5)
     assert learning_rate(plan, 11.0) == pytest.approx(0.0)
+
+
+def test_a_log_gets_a_line_for_each_epoch(split, capsys):
+    fit(new_model(split), split, PLAN, 0)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"epoch {n} of 4" for n in range(1, 5)]
+    assert all("NDCG@10" in line for line in lines)
+    fit(new_model(split), split, PLAN, 0, quiet=True)
+    assert capsys.readouterr().err == ""

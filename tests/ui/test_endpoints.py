@@ -19,7 +19,7 @@ from palr.runs.files import read_trace
 
 from ..load.app import RunningApp
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[2] / "palr" / "README.md"
 MCP = "/gradio_api/mcp"
 
 

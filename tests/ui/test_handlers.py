@@ -1,6 +1,7 @@
 """What visitors get when a run goes well, goes wrong, or is called off; no browser, no model."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,24 +9,33 @@ import pytest
 
 from palr.app.own_items import OwnItems
 from palr.app.runtime import LLMStatus, Runtime
+from palr.catalog.own_items import new_own_item
 from palr.domains import DOMAINS
 from palr.errors import LLMError, UnknownItemError
 from palr.ranking import DEFAULT_MODE
 from palr.settings import Settings
 from palr.types import Item, RankedItem, Ranking, Recommendation
-from palr.ui.handlers import AUTOMATIC, Desk, Handlers
+from palr.ui.handlers import DomainState, Handlers
+from palr.ui.request import AUTOMATIC, Choices, PageRequest
+from palr.ui.update import Update
 
 TITLES = DEFAULT_MODE
 ITEM = Item("1", "Toy Story", year=1995)
 PICKED = {"domain": "movies", "picks": ["1"]}
-NOTICE, RANKING = 1, 4  # places in a page
 
 
-class AdapterPool:
+def request(picked: object = PICKED, session: str = "", **choices: str) -> PageRequest:
+    """What the page sends with these picks, the mode `titles` unless another is chosen."""
+    chosen = Choices(**{"mode": TITLES, **choices})
+    return PageRequest.parse(picked, *asdict(chosen).values(), session=session)
+
+
+class OneFilm:
     """A catalog of one film, and the runtime and recommender around it."""
 
     domain = DOMAINS["movies"]
     dataset = "ml-100k"
+    items = (ITEM,)
     has_interactions = True
 
     def __init__(self, run: Callable[[Sequence[Item]], Iterator[Recommendation]]):
@@ -40,7 +50,7 @@ class AdapterPool:
             raise UnknownItemError(id)
         return ITEM
 
-    def catalog(self, domain: str) -> "AdapterPool":
+    def catalog(self, domain: str) -> "OneFilm":
         return self
 
     def prefetch(
@@ -81,49 +91,47 @@ def bad_run(error: Exception) -> Callable[[Sequence[Item]], Iterator[Recommendat
     return run
 
 
-def press(handlers: Handlers, picked: object = PICKED) -> list[Any]:
+def press(handlers: Handlers, picked: object = PICKED) -> dict[str, Any]:
     """Press Recommend; the page afterwards, each part as it was last sent."""
-    page = list(handlers.begin(picked, AUTOMATIC, TITLES, AUTOMATIC, {}))
-    for update in handlers.run(picked, page[0]):
-        for place, part in enumerate(update):
-            skipped = isinstance(part, dict) and set(part) == {"__type__"}
-            page[place] = page[place] if skipped else part
+    page = handlers.begin(request(picked), {}).parts
+    for update in handlers.run(request(picked), page["states"]):
+        page |= update.parts if update else {}
     return page
 
 
 def handlers_for(run: Callable[[Sequence[Item]], Iterator[Recommendation]]) -> Handlers:
-    return Handlers(cast(Runtime, AdapterPool(run)))
+    return Handlers(cast(Runtime, OneFilm(run)))
 
 
 def test_a_run_ends_with_its_recommendations() -> None:
     page = press(handlers_for(good_run))
-    assert "Aladdin" in page[RANKING]
-    assert "up 2 from 3" in page[RANKING]
-    assert page[NOTICE] == ""
+    assert "Aladdin" in page["ranking"]
+    assert "up 2 from 3" in page["ranking"]
+    assert page["notice"] == ""
 
 
 def test_no_picks_keep_the_page_as_it_was() -> None:
     page = press(handlers_for(good_run), {"domain": "movies", "picks": []})
-    assert "Pick at least one movie first." in page[NOTICE]
-    assert page[0] == {}
+    assert "Pick at least one movie first." in page["notice"]
+    assert page["states"] == {}
 
 
 def test_unknown_ids_are_reported_and_the_rest_is_run() -> None:
     page = press(handlers_for(good_run), {"domain": "movies", "picks": ["PB0001", "1"]})
-    assert "left out: 1 pick." in page[NOTICE]
-    assert "Aladdin" in page[RANKING]
+    assert "left out: 1 pick." in page["notice"]
+    assert "Aladdin" in page["ranking"]
 
 
 def test_an_expected_error_is_shown_escaped() -> None:
     page = press(handlers_for(bad_run(LLMError("no <model>; run `python -m palr setup`"))))
-    assert "no &lt;model&gt;; run `python -m palr setup`" in page[NOTICE]
-    assert "Failed" in page[RANKING]
+    assert "no &lt;model&gt;; run `python -m palr setup`" in page["notice"]
+    assert "Failed" in page["ranking"]
 
 
 def test_an_unexpected_error_shows_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
     page = press(handlers_for(bad_run(ZeroDivisionError("secret detail"))))
-    assert "Your picks are kept" in page[NOTICE]
-    assert "secret detail" not in page[NOTICE]
+    assert "Your picks are kept" in page["notice"]
+    assert "secret detail" not in page["notice"]
     assert "secret detail" in caplog.text
 
 
@@ -135,90 +143,100 @@ def test_cancel_reaches_a_run_that_has_not_begun() -> None:
         yield from good_run(picks)
 
     handlers = handlers_for(run)
-    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, {})
-    handlers.cancelled(PICKED, begun[0])
-    updates = list(handlers.run(PICKED, begun[0]))
+    begun = handlers.begin(request(), {})
+    handlers.cancelled(request(), begun.states)
+    updates = list(handlers.run(request(), begun.states))
     assert len(updates) == 1
-    assert "Cancelled" in updates[0][RANKING]
+    assert "Cancelled" in updates[0].ranking
     assert asked == []
 
 
 def test_each_domain_keeps_its_picks_and_results() -> None:
     handlers = handlers_for(good_run)
-    desks = press(handlers)[0]
-    away = handlers.switch("beauty", PICKED, AUTOMATIC, TITLES, AUTOMATIC, desks)
-    assert "Aladdin" not in away[RANKING]
-    back = handlers.switch(
-        "movies", {"domain": "beauty", "picks": ["x"]}, AUTOMATIC, TITLES, AUTOMATIC, away[0]
-    )
-    assert "Aladdin" in back[RANKING]
-    assert back[0]["beauty"].picks == ("x",)
-    assert PICKED in back
+    states = press(handlers)["states"]
+    away = handlers.switch("beauty", request(), states)
+    assert "Aladdin" not in away.ranking
+    back = handlers.switch("movies", request({"domain": "beauty", "picks": ["x"]}), away.states)
+    assert "Aladdin" in back.ranking
+    assert back.states["beauty"].picks == ("x",)
+    assert back.picker == PICKED
 
 
 def test_results_are_stale_once_picks_or_retriever_differ() -> None:
     handlers = handlers_for(good_run)
-    desks: dict[str, Desk] = press(handlers)[0]
-    assert handlers.changed(PICKED, AUTOMATIC, TITLES, AUTOMATIC, desks) == ""
+    states: dict[str, DomainState] = press(handlers)["states"]
+    assert handlers.changed(request(), states) == ""
     nothing = {**PICKED, "picks": []}
-    assert "Picks changed" in handlers.changed(nothing, AUTOMATIC, TITLES, AUTOMATIC, desks)
-    assert "Model changed" in handlers.changed(PICKED, AUTOMATIC, TITLES, "palr-v1", desks)
-    assert "Ranking changed" in handlers.changed(PICKED, AUTOMATIC, "labels", AUTOMATIC, desks)
-    assert "Retriever changed" in handlers.changed(PICKED, "popularity", TITLES, AUTOMATIC, desks)
+    assert "Picks changed" in handlers.changed(request(nothing), states)
+    assert "Model changed" in handlers.changed(request(adapter="palr-v1"), states)
+    assert "Ranking changed" in handlers.changed(request(mode="labels"), states)
+    assert "Retriever changed" in handlers.changed(request(retriever="popularity"), states)
 
 
 def test_picks_are_read_ahead_but_not_those_of_a_run_under_way() -> None:
-    pool = AdapterPool(good_run)
-    handlers = Handlers(cast(Runtime, pool))
-    handlers.changed({**PICKED, "picks": ["1", "gone"]}, AUTOMATIC, "labels", AUTOMATIC, {})
-    assert pool.read_ahead == [("movies", [ITEM], "labels", None)]
-    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, {})
-    handlers.changed(PICKED, AUTOMATIC, TITLES, AUTOMATIC, begun[0])
-    assert len(pool.read_ahead) == 1
+    films = OneFilm(good_run)
+    handlers = Handlers(cast(Runtime, films))
+    handlers.changed(request({**PICKED, "picks": ["1", "gone"]}, mode="labels"), {})
+    assert films.read_ahead == [("movies", [ITEM], "labels", None)]
+    begun = handlers.begin(request(), {})
+    handlers.changed(request(), begun.states)
+    assert len(films.read_ahead) == 1
 
 
-def test_a_trace_that_did_not_grow_is_not_sent_again_but_can_be_cancelled() -> None:
-    def run(picks: Sequence[Item]) -> Iterator[Recommendation]:
+def test_a_visitors_own_items_are_read_ahead_too() -> None:
+    films = OneFilm(good_run)
+    own = new_own_item("Night Train (2031)", "crime, trains")
+    films.own_items.add("session", "movies", own)
+    picked = {**PICKED, "picks": ["1", own.id]}
+    Handlers(cast(Runtime, films)).changed(request(picked, "session"), {})
+    Handlers(cast(Runtime, films)).changed(request(picked, "another"), {})
+    assert [picks for _, picks, *_ in films.read_ahead] == [[ITEM, own], [ITEM]]
+
+
+def test_a_run_with_nothing_new_sends_nothing_but_can_be_cancelled() -> None:
+    def run(picks: Sequence[Item]) -> Iterator[Recommendation | None]:
         trace = Recommendation("movies", "ml-100k", tuple(picks), tuple(picks))
+        yield trace
         for _ in range(20):
             asked.append(1)
             if len(asked) == 10:
-                begun[0]["movies"].stop.set()
-            yield trace
+                begun.states["movies"].stop.set()
+            yield None
 
     asked: list[int] = []
     handlers = handlers_for(run)
-    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, {})
-    updates = list(handlers.run(PICKED, begun[0]))
+    begun = handlers.begin(request(), {})
+    updates = [update for update in handlers.run(request(), begun.states) if update]
     assert len(updates) == 3  # before the run, its one trace, cancelled
-    assert "Cancelled" in updates[-1][RANKING]
+    assert "Cancelled" in updates[-1].ranking
     assert len(asked) == 10
 
 
 def test_a_stopped_run_keeps_quiet_once_another_has_begun() -> None:
     handlers = handlers_for(good_run)
-    begun = handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, {})
-    run = handlers.run(PICKED, begun[0])
+    begun = handlers.begin(request(), {})
+    run = handlers.run(request(), begun.states)
     first = next(run)
-    cancelled = handlers.cancelled(PICKED, first[0])
-    again = handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, cancelled[0])
-    late = next(run)
-    assert all(isinstance(part, dict) and set(part) == {"__type__"} for part in late)
-    assert list(run) == []
-    assert not again[0]["movies"].stop.is_set()
+    assert first is not None
+    cancelled = handlers.cancelled(request(), first.states)
+    again = handlers.begin(request(), cancelled.states)
+    assert [update.parts for update in run if update] == [{}]
+    assert not again.states["movies"].stop.is_set()
 
 
 def test_forged_words_are_taken_for_the_first_choice() -> None:
     handlers = handlers_for(good_run)
     assert handlers.status("no-such-domain")[0] == handlers.status("movies")[0]
-    page = handlers.switch("<script>", PICKED, "nobody", "nothing", "none", {})
-    assert [setting["value"] for setting in page[-4:-1]] == [AUTOMATIC] * 3
-    assert page[-5]["domain"] == "movies"
+    forged = request(retriever="nobody", mode="nothing", adapter="none")
+    page = handlers.switch("<script>", forged, {})
+    assert [choice["value"] for choice in page.choices.values()] == [AUTOMATIC] * 3
+    assert page.picker["domain"] == "movies"
 
 
 def test_adapters_can_be_chosen_the_best_first() -> None:
     handlers = handlers_for(good_run)
-    assert handlers.adapter_choices("movies") == [
+    films = cast(Runtime, OneFilm(good_run))
+    assert Choices.offered(films, "movies")["adapter"] == [
         ("Automatic", AUTOMATIC),
         ("PALR_v2", "ml-v2"),
         ("PALR_v1", "ml-v1"),
@@ -232,18 +250,33 @@ def test_adapters_can_be_chosen_the_best_first() -> None:
 
 def test_the_status_is_that_of_the_adapter_a_domain_was_left_with() -> None:
     handlers = handlers_for(good_run)
-    there = {"movies": Desk(asked_adapter="ml-v1")}
-    page = handlers.switch("movies", PICKED, AUTOMATIC, AUTOMATIC, AUTOMATIC, there)
-    assert "scripted, PALR_v1" in page[-1]
+    there = {"movies": DomainState(choices=Choices(adapter="ml-v1"))}
+    assert "scripted, PALR_v1" in handlers.switch("movies", request(), there).status
 
 
 def test_a_run_in_line_and_a_run_that_was_not_let_in() -> None:
     handlers = handlers_for(good_run)
-    desks = handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, {})[0]
-    waiting = handlers.waiting(PICKED, desks, "3rd in line, about 10 s")
-    assert "3rd in line, about 10 s" in waiting[2]
-    assert waiting[-1]["visible"] is True
-    refused = handlers.refused(PICKED, waiting[0], "All places are taken")
-    assert "All places are taken." in refused[NOTICE]
-    assert refused[-2]["interactive"] is True
-    assert refused[-1]["visible"] is False
+    states = handlers.begin(request(), {}).states
+    waiting = handlers.waiting(request(), states, "3rd in line, about 10 s")
+    assert "3rd in line, about 10 s" in waiting.profile
+    assert waiting.cancel["visible"] is True
+    refused = handlers.refused(request(), waiting.states, "All places are taken")
+    assert "All places are taken." in refused.notice
+    assert refused.recommend["interactive"] is True
+    assert refused.cancel["visible"] is False
+
+
+def test_only_what_changed_is_sent() -> None:
+    before = Update(notice="a", ranking="b", states={"movies": 1})
+    assert Update(notice="a", ranking="c").since(before).parts == {"ranking": "c"}
+    assert Update(profile="d").since(before).parts == {"profile": "d"}
+
+
+def test_parts_are_sent_by_component() -> None:
+    components = {"notice": object(), "ranking": object()}
+    assert Update(ranking="x").for_gradio(components) == {components["ranking"]: "x"}
+    choice = {"mode": object()}
+    assert Update(choices={"mode": "y"}).for_gradio(choice) == {choice["mode"]: "y"}
+    # Nothing at all would be taken for a value.
+    (only,) = Update().for_gradio(components)
+    assert only is components["notice"]

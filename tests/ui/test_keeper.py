@@ -11,8 +11,10 @@ from palr.app.runtime import Runtime
 from palr.errors import PalrError
 from palr.runs.files import SavedTrace, TraceError, read_trace
 from palr.ui import keeper
-from palr.ui.handlers import Desk, Handlers
+from palr.ui.handlers import DomainState, Handlers
+from palr.ui.handlers import told as notice_only
 from palr.ui.render import View
+from palr.ui.request import PageRequest
 
 from ..hostile import TITLES
 from .test_hostile import Outline
@@ -26,7 +28,7 @@ def runtime(settings):
 @pytest.fixture(scope="module")
 def saved(runtime):
     catalog = runtime.catalog("movies")
-    picks = catalog.visitor_picks(catalog.domain.visitors[0])
+    picks = catalog.persona_picks(catalog.domain.personas[0])
     return SavedTrace(runtime.origin("movies"), runtime.recommender("movies").recommend(picks))
 
 
@@ -36,30 +38,31 @@ def link(**changes):
 
 
 def test_a_saved_run_opens_as_it_was_and_says_where_it_is_from(saved, runtime):
-    domain, desk, told = keeper.opened(saved.to_json(), runtime)
+    domain, state, told = keeper.opened(saved.to_json(), runtime)
     assert domain == "movies"
-    assert desk.picks == tuple(item.id for item in saved.trace.history)
-    assert desk.view.phase == "done"
-    assert desk.view.trace.ranking == saved.trace.ranking
-    assert desk.view.trace.notes[-1] == keeper.OPENED
-    assert desk.stale_reasons(desk.picks, "auto", "auto", "auto") == []
+    assert state.picks == tuple(item.id for item in saved.trace.history)
+    assert state.view.phase == "done"
+    assert state.view.trace.ranking == saved.trace.ranking
+    assert state.view.trace.notes[-1] == keeper.OPENED
+    same = PageRequest.parse({"domain": domain, "picks": list(state.picks)})
+    assert state.stale_reasons(same) == []
     assert saved.trace.run_id in told
-    again = SavedTrace(saved.origin, desk.view.trace).to_json()
-    assert keeper.opened(again, runtime)[1].view.trace == desk.view.trace
+    again = SavedTrace(saved.origin, state.view.trace).to_json()
+    assert keeper.opened(again, runtime)[1].view.trace == state.view.trace
 
 
 def test_what_is_not_in_the_catalog_is_left_out_and_named(saved, runtime):
     text = saved.to_json().replace(f'"id": "{saved.trace.picks[0].id}"', '"id": "<nobody>"')
-    _, desk, told = keeper.opened(text, runtime)
-    assert len(desk.picks) == len(saved.trace.picks) - 1
+    _, state, told = keeper.opened(text, runtime)
+    assert len(state.picks) == len(saved.trace.picks) - 1
     assert "left out: <nobody>" in told
 
 
 def test_a_link_brings_picks_and_settings_and_no_results(runtime):
-    domain, desk, told = keeper.opened(link(picks=["1", "nobody", "588", "1"]), runtime)
-    assert (domain, desk.picks) == ("movies", ("588", "1"))
-    assert (desk.asked_retriever, desk.asked_mode) == ("semantic", "labels")
-    assert desk.view == View()
+    domain, state, told = keeper.opened(link(picks=["1", "nobody", "588", "1"]), runtime)
+    assert (domain, state.picks) == ("movies", ("588", "1"))
+    assert (state.choices.retriever, state.choices.mode) == ("semantic", "labels")
+    assert state.view == View()
     assert told == "Not in this catalog, and left out: nobody."
 
 
@@ -67,9 +70,9 @@ def test_a_link_brings_picks_and_settings_and_no_results(runtime):
     "wrong", [{"retriever": 7}, {"mode": "magic"}, {"picks": "x"}, {"domain": 1}]
 )
 def test_a_forged_link_is_read_as_far_as_it_goes(runtime, wrong):
-    _, desk, _ = keeper.opened(link(**wrong), runtime)
-    assert isinstance(desk.asked_retriever, str)
-    assert desk.asked_mode in ("labels", "auto", "magic")
+    _, state, _ = keeper.opened(link(**wrong), runtime)
+    assert isinstance(state.choices.retriever, str)
+    assert state.choices.mode in ("labels", "auto", "magic")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[" * 9999, '{"format": "palr-trace"}', "null"])
@@ -78,31 +81,33 @@ def test_what_is_neither_is_refused(runtime, text):
         keeper.opened(text, runtime)
 
 
-def test_laying_out_shows_the_desk_and_puts_the_other_domain_away(saved, runtime):
+def test_restoring_shows_the_domain_and_puts_the_other_away(saved, runtime):
     handlers = Handlers(runtime)
-    domain, desk, told = keeper.opened(saved.to_json(), runtime)
+    domain, state, told = keeper.opened(saved.to_json(), runtime)
     there = {"domain": "beauty", "picks": ["PB0001"]}
-    page = handlers.lay(domain, desk, told, there, {"movies": Desk(("1",))})
-    desks, notice, *_ = page
-    picker, *settings, _, shown = page[-6:]
-    assert desks["beauty"].picks == ("PB0001",)
-    assert desks["movies"] is desk
-    assert told in notice
-    assert picker == {"domain": "movies", "picks": list(desk.picks)}
-    assert [s["value"] for s in settings] == ["auto", "auto", "auto"]
-    assert shown == "movies"
-    told_only = handlers.told("movies", desks, "the file is no trace")
-    assert len(told_only) == len(page)
+    request = PageRequest.parse(there)
+    page = handlers.restore(domain, state, told, request, {"movies": DomainState(("1",))})
+    assert page.states["beauty"].picks == ("PB0001",)
+    assert page.states["movies"] is state
+    assert told in page.notice
+    assert page.picker == {"domain": "movies", "picks": list(state.picks)}
+    assert [choice["value"] for choice in page.choices.values()] == ["auto"] * 3
+    assert page.domain == "movies"
+    notice_alone = notice_only("the file is no trace").parts
+    assert notice_alone.keys() == {"notice"}
+    assert "the file is no trace." in notice_alone["notice"]
+
+
+def linked(picks, *choices):
+    return PageRequest.parse({"domain": "movies", "picks": picks}, *choices)
 
 
 def test_what_is_saved_can_be_read_out_of_the_page(saved, runtime):
     html = keeper.saved(runtime, saved.trace)
     assert f'data-id="{saved.trace.run_id}"' in html
     assert keeper.saved(runtime, None) == ""
-    assert "&lt;" not in keeper.link(
-        {"domain": "movies", "picks": ["1", "2"]}, "auto", "titles", "auto"
-    )
-    fragment = keeper.link({"domain": "movies", "picks": ["1", '">&']}, "auto", "titles", "auto")
+    assert "&lt;" not in keeper.link(linked(["1", "2"], "auto", "titles", "auto"))
+    fragment = keeper.link(linked(["1", '">&'], "auto", "titles", "auto"))
     assert 'data-link="domain=movies&amp;picks=1,%22%3E%26&amp;retriever=auto' in fragment
 
 
@@ -129,5 +134,5 @@ def test_a_hostile_run_is_kept_as_text_and_comes_back_whole(title, saved, runtim
     assert outline.open == []
     file = unescape(re.search(r'id="run-file"[^>]*>(.*?)</pre>', kept, re.DOTALL)[1])
     assert read_trace(file).trace == hostile
-    asked = keeper.link({"domain": "movies", "picks": [title]}, title, title, title)
+    asked = keeper.link(linked([title], title, title, title))
     assert Outline(asked).elements == [("span", "hidden", "data-link")]

@@ -12,22 +12,17 @@ import pytest
 
 from palr.settings import Settings
 from palr.types import Item, Recommendation
-from palr.ui.handlers import AUTOMATIC
 from palr.ui.queued_run import Turns, in_threads
 
-from .test_handlers import NOTICE, PICKED, RANKING, TITLES, good_run, handlers_for
+from .test_handlers import good_run, handlers_for, request
 
 REQUEST: Any = SimpleNamespace(client=SimpleNamespace(host="192.0.2.1"), session_hash="visitor")
-PROFILE = 2
 
 
-async def press(turns: Turns, desks: dict[str, Any] | None = None) -> list[Any]:
-    begun = (
-        turns._handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, {})
-        if desks is None
-        else (desks,)
-    )
-    return [page async for page in turns.run(PICKED, begun[0], REQUEST)]
+async def press(turns: Turns, states: dict[str, Any] | None = None) -> list[Any]:
+    if states is None:
+        states = turns._handlers.begin(request(), {}).states
+    return [update async for update in turns.run(request(), states, REQUEST)]
 
 
 def test_runs_take_turns_and_are_told_their_place() -> None:
@@ -47,9 +42,9 @@ def test_runs_take_turns_and_are_told_their_place() -> None:
 
     results = asyncio.run(three())
     assert running[1] == 1
-    assert all("Aladdin" in str([page[RANKING] for page in pages]) for pages in results)
-    assert "Next in line" in results[1][0][PROFILE]
-    assert "2nd in line" in results[2][0][PROFILE]
+    assert all("Aladdin" in str([page.parts.get("ranking") for page in pages]) for pages in results)
+    assert "Next in line" in results[1][0].profile
+    assert "2nd in line" in results[2][0].profile
     assert turns.line.running == turns.line.waiting == 0
 
 
@@ -58,18 +53,18 @@ def test_whoever_leaves_the_line_makes_room() -> None:
     first = turns.line.join()
 
     async def leave() -> None:
-        desks = turns._handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, {})[0]
-        pages = turns.run(PICKED, desks, REQUEST)
-        assert "Next in line" in (await anext(pages))[PROFILE]
+        states = turns._handlers.begin(request(), {}).states
+        pages = turns.run(request(), states, REQUEST)
+        assert "Next in line" in (await anext(pages)).profile
         refused = await press(turns)
-        assert "all 1 places in line are taken" in refused[0][NOTICE]
+        assert "all 1 places in line are taken" in refused[0].notice
         await pages.aclose()
         assert turns.line.waiting == 0
-        cancelled = turns.run(PICKED, desks, REQUEST)
+        cancelled = turns.run(request(), states, REQUEST)
         await anext(cancelled)
-        desks["movies"].stop.set()
+        states["movies"].stop.set()
         last = [page async for page in cancelled][-1]
-        assert "Cancelled" in last[RANKING]
+        assert "Cancelled" in last.ranking
 
     asyncio.run(leave())
     first.leave()
@@ -89,8 +84,8 @@ def test_a_run_that_is_abandoned_gives_its_turn_back() -> None:
     turns = Turns(handlers_for(run), Settings())
 
     async def abandon() -> None:
-        desks = turns._handlers.begin(PICKED, AUTOMATIC, TITLES, AUTOMATIC, {})[0]
-        pages = turns.run(PICKED, desks, REQUEST)
+        states = turns._handlers.begin(request(), {}).states
+        pages = turns.run(request(), states, REQUEST)
         for _ in range(3):
             await anext(pages)
         await pages.aclose()
@@ -104,7 +99,7 @@ def test_a_run_that_is_abandoned_gives_its_turn_back() -> None:
 def test_too_many_runs_of_one_visitor_are_turned_away(rate: int) -> None:
     turns = Turns(handlers_for(good_run), Settings(rate=rate))
     pages = [asyncio.run(press(turns)) for _ in range(rate + 1)]
-    assert "more than 2 runs in a minute" in pages[-1][0][NOTICE]
+    assert "more than 2 runs in a minute" in pages[-1][0].notice
     assert turns.line.running == 0
 
 
@@ -113,11 +108,11 @@ def test_other_work_waits_in_the_same_line_and_stops_when_told() -> None:
     first = turns.line.join()
     stop, closed = threading.Event(), threading.Event()
 
-    def pages() -> Iterator[tuple[Any, ...]]:
+    def pages() -> Iterator[tuple[Any, ...] | None]:
         try:
-            same = ("at work",)
+            yield ("at work",)
             while True:
-                yield same
+                yield None
         finally:
             closed.set()
 
@@ -131,7 +126,7 @@ def test_other_work_waits_in_the_same_line_and_stops_when_told() -> None:
         first.leave()
         assert await anext(going) == ("at work",)
         threading.Timer(0.2, stop.set).start()
-        assert [page async for page in going] == []  # the same page is not sent again
+        assert [page async for page in going] == []
 
     asyncio.run(leave())
     assert closed.is_set()

@@ -44,6 +44,7 @@ class Canary(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def canary() -> Iterator[str]:
+    Canary.released.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Canary)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,13 +1,13 @@
 """What opens on demand below the results: one module a panel, in the order of the page.
 
-To add a panel, write a module with ``build(bench)`` and add one entry to `PANELS`.
+To add a panel, write a module with ``build(host)`` and add one entry to `PANELS`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from palr.ui.panels import compare, edit, own, plots, runs, sure, why, whynot
-from palr.ui.panels.bench import Bench
+from palr.ui.panels.host import PanelHost
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Panel:
     """What a closed panel promises, and what fills it."""
 
     hint: str
-    build: Callable[[Bench], None]
+    build: Callable[[PanelHost], None]
 
 
 PANELS = {

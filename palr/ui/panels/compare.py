@@ -8,7 +8,7 @@ import gradio as gr
 from palr.errors import PalrError
 from palr.runs.compare import Variant, compare, variants
 from palr.types import Recommendation
-from palr.ui.panels.bench import Bench, Step, action, controls, html, whole
+from palr.ui.panels.host import PanelHost, Step, action, controls, html, whole
 from palr.ui.sides import side_by_side
 from palr.ui.text import escape
 
@@ -19,33 +19,33 @@ _INTRO = (
 )
 
 
-def build(bench: Bench) -> None:
+def build(host: PanelHost) -> None:
     html(_INTRO)
-    first = bench.runtime.domains[0].key
+    first = host.runtime.domains[0].key
     with gr.Row(elem_classes="panel-sides"):
-        left = _choice("First", "compare-first", FIRST, bench, first)
-        right = _choice("Second", "compare-second", SECOND, bench, first)
-    absent = html(_absent(bench, first))
-    panel = _Panel(bench)
+        left = _choice("First", "compare-first", FIRST, host, first)
+        right = _choice("Second", "compare-second", SECOND, host, first)
+    absent = html(_absent(host, first))
+    panel = _Panel(host)
     run = controls("Compare", "compare-run")
     shown = html("", elem_id="compare-result")
-    action(bench, run, panel.work, [left, right], [shown])
+    action(host, run, panel.work, [left, right], [shown])
 
     def follow(domain: str, trace: Recommendation | None, a: str, b: str) -> tuple[Any, ...]:
-        known = _variants(bench, domain)
+        known = _variants(host, domain)
         options = [(variant.label, key) for key, variant in known.items()]
         kept = (a if a in known else FIRST, b if b in known else SECOND)
         updates = (gr.update(choices=options, value=value) for value in kept)
-        return (*updates, _absent(bench, domain), "")
+        return (*updates, _absent(host, domain), "")
 
-    bench.follow(follow, [left, right, absent, shown], [left, right])
+    host.follow(follow, [left, right, absent, shown], [left, right])
 
 
 class _Panel:
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+    def __init__(self, host: PanelHost) -> None:
+        self._bench = host
 
-    def work(self, trace: Recommendation, first: str, second: str) -> Generator[Step]:
+    def work(self, trace: Recommendation, first: str, second: str) -> Generator[Step | None]:
         known = _variants(self._bench, trace.domain)
         if first not in known or second not in known:
             raise PalrError("choose what to compare in both columns")
@@ -63,17 +63,17 @@ class _Panel:
         yield Step("Done", len(chosen), len(chosen), (page,))
 
 
-def _variants(bench: Bench, domain: str) -> dict[str, Variant]:
-    runtime = bench.runtime
+def _variants(host: PanelHost, domain: str) -> dict[str, Variant]:
+    runtime = host.runtime
     return variants(runtime.retrievers(domain), runtime.adapters(domain), runtime.zero_shot)
 
 
-def _choice(label: str, elem_id: str, value: str, bench: Bench, domain: str) -> gr.Dropdown:
-    options = [(variant.label, key) for key, variant in _variants(bench, domain).items()]
+def _choice(label: str, elem_id: str, value: str, host: PanelHost, domain: str) -> gr.Dropdown:
+    options = [(variant.label, key) for key, variant in _variants(host, domain).items()]
     return gr.Dropdown(options, value=value, label=label, elem_id=elem_id, filterable=False)
 
 
-def _absent(bench: Bench, domain: str) -> str:
+def _absent(host: PanelHost, domain: str) -> str:
     """What could be compared but is not installed, and what to do about it."""
-    lines = bench.runtime.absent_adapters(domain)
+    lines = host.runtime.absent_adapters(domain)
     return "".join(f'<p class="muted">{escape(line)}</p>' for line in lines)

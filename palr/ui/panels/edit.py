@@ -17,7 +17,7 @@ from palr.edits import (
 from palr.errors import PalrError
 from palr.runs.compare import compare
 from palr.types import Edits, Prompt, Recommendation
-from palr.ui.panels.bench import Bench, Step, action, controls, html, whole
+from palr.ui.panels.host import PanelHost, Step, action, controls, html, whole
 from palr.ui.picker import Selection, Words, picker
 from palr.ui.sides import side_by_side
 
@@ -119,7 +119,7 @@ Visits = dict[str, Visit]
 
 @dataclass(frozen=True)
 class _Panel:
-    bench: Bench
+    host: PanelHost
     fields: tuple[Any, ...] = field(default=())
 
     def follow(self, domain: str, trace: Recommendation | None, visits: Visits) -> Any:
@@ -148,7 +148,7 @@ class _Panel:
         visit = visits.get(domain)
         return self.page(domain, {**visits, domain: visit.step(by)} if visit else visits)
 
-    def work(self, trace: Recommendation, visits: Visits, *values: Any) -> Generator[Step]:
+    def work(self, trace: Recommendation, visits: Visits, *values: Any) -> Generator[Step | None]:
         visit = visits.get(trace.domain)
         if visit is None or visit.runs[0].run_id != trace.run_id:
             visit = Visit((trace,))
@@ -166,13 +166,13 @@ class _Panel:
         if edits == visit.shown.asked.edits:
             raise PalrError("nothing was edited since the run that is shown: change a box first")
         asked = replace(first.asked, mode=first.mode, edits=edits)
-        run = self.bench.handlers.stream(trace.domain, first.picks, asked, first)
+        run = self.host.handlers.stream(trace.domain, first.picks, asked, first)
         after = yield from whole(run, Step("Running again"))
         visits = {**visits, trace.domain: visit.then(after)}
         yield Step("Done", page=self.page(trace.domain, visits))
 
 
-def build(bench: Bench) -> None:
+def build(host: PanelHost) -> None:
     html(_INTRO)
     profile = _box("Profile text", MAX_PROFILE, 3, "edit-profile")
     keywords = gr.Dropdown(
@@ -185,9 +185,9 @@ def build(bench: Bench) -> None:
         elem_id="edit-keywords",
     )
     instruction = _box("Instruction; empty is the paper's", MAX_INSTRUCTION, 2, "edit-instruction")
-    words = Words("candidate", "In this order, best first.", MAX_CANDIDATES, visitors=False)
-    first = bench.runtime.domains[0].key
-    candidates = picker(bench.runtime, first, "edit-candidates", words)
+    words = Words("candidate", "In this order, best first.", MAX_CANDIDATES, personas=False)
+    first = host.runtime.domains[0].key
+    candidates = picker(host.runtime, first, "edit-candidates", words)
     prompt = _box(
         "The whole prompt; empty has it built from the boxes above", MAX_PROMPT, 6, "edit-prompt"
     )
@@ -198,16 +198,16 @@ def build(bench: Bench) -> None:
         back = gr.Button("Undo", interactive=False, elem_id="edit-undo", scale=0)
         forth = gr.Button("Redo", interactive=False, elem_id="edit-redo", scale=0)
     shown = html("", elem_id="edit-result")
-    panel = _Panel(bench)
+    panel = _Panel(host)
     outputs = [visits, shown, back, forth, *boxes]
-    action(bench, run, panel.work, [visits, *boxes], outputs)
-    bench.follow(panel.follow, outputs, [visits])
+    action(host, run, panel.work, [visits, *boxes], outputs)
+    host.follow(panel.follow, outputs, [visits])
     for button, by in ((back, -1), (forth, 1)):
         button.click(
             lambda domain, visits, by=by: panel.stepped(by, domain, visits),
-            [bench.domain, visits],
+            [host.domain, visits],
             outputs,
-            **bench.quick,
+            **host.quick,
         )
 
 

@@ -10,7 +10,7 @@ from palr.errors import PalrError
 from palr.types import Item
 from palr.ui import render
 from palr.ui.handlers import known
-from palr.ui.panels.bench import Bench, html
+from palr.ui.panels.host import PanelHost, html
 from palr.ui.text import escape
 
 LEDE = (
@@ -21,7 +21,7 @@ LEDE = (
 )
 
 
-def build(bench: Bench) -> None:
+def build(host: PanelHost) -> None:
     html(LEDE)
     title = gr.Textbox(label="Title", max_length=MAX_TITLE + 8, max_lines=1, elem_id="own-title")
     listed = gr.Textbox(
@@ -36,7 +36,7 @@ def build(bench: Bench) -> None:
     said = html("", elem_classes="panel-said")
     shown = html("", elem_id="own")
     page = [said, shown, title, listed]
-    runtime = bench.runtime
+    runtime = host.runtime
 
     def bring(domain: str, name: str, keywords: str, request: gr.Request) -> Generator[Any]:
         visitor, key = request.session_hash or "", known(domain)
@@ -44,7 +44,7 @@ def build(bench: Bench) -> None:
         words = "Reading it with the sentence model; the first time, the whole catalog too"
         yield (render.progress(words), *kept)
         try:
-            item = runtime.bring(visitor, key, name, keywords)
+            item = runtime.add_own_item(visitor, key, name, keywords)
         except PalrError as error:
             text = str(error)
             yield (render.notice(f"{text[:1].upper()}{text[1:]}.", "error"), *kept)
@@ -60,11 +60,11 @@ def build(bench: Bench) -> None:
         own = runtime.own_items.of(request.session_hash or "", known(domain))
         return "", brought(own)
 
-    asked = [bench.domain, title, listed]
-    add.click(bring, asked, page, concurrency_limit=4, **bench.quiet)
-    listed.submit(bring, asked, page, concurrency_limit=4, **bench.quiet)
-    clear.click(forget, bench.domain, [said, shown], **bench.quick)
-    bench.switched.then(follow, bench.domain, [said, shown], **bench.quick)
+    asked = [host.domain, title, listed]
+    add.click(bring, asked, page, concurrency_limit=4, **host.quiet)
+    listed.submit(bring, asked, page, concurrency_limit=4, **host.quiet)
+    clear.click(forget, host.domain, [said, shown], **host.quick)
+    host.switched.then(follow, host.domain, [said, shown], **host.quick)
 
 
 def brought(items: Sequence[Item]) -> str:

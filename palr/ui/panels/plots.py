@@ -7,13 +7,12 @@ import gradio as gr
 from palr.errors import PalrError, RetrieverUnavailableError
 from palr.insight.floor import Floor, measure_floor
 from palr.insight.projection import background, nearest, plane
-from palr.insight.rerun import Progress
 from palr.recommender import COLD_START
 from palr.retrieval.base import Retriever
 from palr.retrieval.semantic import SemanticRetriever
 from palr.types import Item, Recommendation
 from palr.ui import render
-from palr.ui.panels.bench import Bench, Step, action, html
+from palr.ui.panels.host import PanelHost, Step, action, html, measured
 from palr.ui.plots import Dot, histogram, scatter
 from palr.ui.text import escape
 
@@ -26,12 +25,12 @@ LEDE = (
 _STAGES = {"profile": "Profile", "candidates": "Candidates", "ranking": "Ranking"}
 
 
-def build(bench: Bench) -> None:
+def build(host: PanelHost) -> None:
     html(LEDE)
     above = gr.Column()
 
-    def work(trace: Recommendation) -> Generator[Step]:
-        recommender = bench.recommender(trace)
+    def work(trace: Recommendation) -> Generator[Step | None]:
+        recommender = host.recommender(trace)
         yield Step("Drawing the map", 0, 3)
         try:
             parts = catalog_map(trace, recommender.retriever(COLD_START))
@@ -43,19 +42,16 @@ def build(bench: Bench) -> None:
         floor: Floor | None = None
         why = ""
         try:
-            for step in measure_floor(trace, recommender.model_of(trace)):
-                if isinstance(step, Progress):
-                    yield Step("Measuring the floor", 2, 3)
-                else:
-                    floor = step
+            llm = recommender.model(trace.asked.adapter)
+            floor = yield from measured("Measuring the floor", measure_floor(trace, llm))
         except PalrError as error:
             why = str(error)
         yield Step("Done", page=(parts + stage_times(trace, floor, why),))
 
     shown = html("", elem_id="plots")
     with above:
-        action(bench, "Draw", work, outputs=[shown], elem_id="plots-draw")
-    bench.follow(lambda domain, trace: ("",), [shown])
+        action(host, "Draw", work, outputs=[shown], elem_id="plots-draw")
+    host.follow(lambda domain, trace: ("",), [shown])
 
 
 def catalog_map(trace: Recommendation, retriever: Retriever) -> str:

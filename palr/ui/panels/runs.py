@@ -3,7 +3,7 @@
 See `palr.ui.keeper`, whose script fills this panel in.
 """
 
-from palr.ui.panels.bench import Bench, html
+from palr.ui.panels.host import PanelHost, html
 
 _PANEL = """
 <div class="runs">
@@ -14,7 +14,7 @@ _PANEL = """
     <button type="button" class="quiet" data-runs="open" data-runs-open>Open a file</button>
     <input type="file" data-runs-file accept=".json,application/json" hidden>
   </p>
-  <input type="text" class="runs-address" data-runs-address readonly hidden
+  <input type="text" class="text-field" data-runs-address readonly hidden
     aria-label="Link to these picks and settings">
   <p class="muted" role="status" data-runs-said></p>
   <h3>Runs in this browser</h3>
@@ -25,6 +25,6 @@ _PANEL = """
 """
 
 
-def build(bench: Bench) -> None:
+def build(host: PanelHost) -> None:
     """The panel; it needs nothing of the server."""
     html(_PANEL)

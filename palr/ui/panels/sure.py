@@ -4,11 +4,10 @@ from collections.abc import Generator
 
 import gradio as gr
 
-from palr.insight.rerun import Progress
 from palr.insight.stability import SHUFFLES, Stability, measure_stability
 from palr.types import Recommendation
 from palr.ui import render
-from palr.ui.panels.bench import Bench, Step, action, html
+from palr.ui.panels.host import PanelHost, Step, action, html, measured
 from palr.ui.plots import columns, shares, signed
 
 LEDE = (
@@ -17,25 +16,23 @@ LEDE = (
 )
 
 
-def build(bench: Bench) -> None:
+def build(host: PanelHost) -> None:
     html(LEDE)
     above = gr.Column()
 
-    def work(trace: Recommendation) -> Generator[Step]:
-        recommender = bench.recommender(trace)
-        for step in measure_stability(trace, recommender.model_of(trace)):
-            if isinstance(step, Progress):
-                yield Step("Ranking shuffled candidates", step.done, step.total)
-            else:
-                yield Step("Done", page=(measured(step),))
+    def work(trace: Recommendation) -> Generator[Step | None]:
+        recommender = host.recommender(trace)
+        measurement = measure_stability(trace, recommender.model(trace.asked.adapter))
+        found = yield from measured("Ranking shuffled candidates", measurement)
+        yield Step("Done", page=(shown_stability(found),))
 
     shown = html("", elem_id="sure")
     with above:
-        action(bench, "Shuffle", work, outputs=[shown], elem_id="sure-measure")
-    bench.follow(lambda domain, trace: ("",), [shown])
+        action(host, "Shuffle", work, outputs=[shown], elem_id="sure-measure")
+    host.follow(lambda domain, trace: ("",), [shown])
 
 
-def measured(found: Stability) -> str:
+def shown_stability(found: Stability) -> str:
     def times(share: float) -> str:
         return f"{round(share * found.shuffles)} of {found.shuffles}"
 

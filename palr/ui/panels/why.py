@@ -6,11 +6,10 @@ import gradio as gr
 
 from palr.insight.explain import Explanation, explain
 from palr.insight.influence import Influence, measure_influence, mostly_because
-from palr.insight.rerun import Progress
 from palr.ranking import MODES
 from palr.types import Item, Recommendation
 from palr.ui import render
-from palr.ui.panels.bench import Bench, Step, action, html
+from palr.ui.panels.host import PanelHost, Step, action, html, measured
 from palr.ui.plots import heat_map
 from palr.ui.text import escape
 
@@ -21,40 +20,33 @@ LEDE = (
 )
 
 
-def build(bench: Bench) -> None:
+def build(host: PanelHost) -> None:
     html(LEDE)
     above = gr.Column()
 
-    def work(trace: Recommendation) -> Generator[Step]:
-        recommender = bench.recommender(trace)
-        llm, retriever = (
-            recommender.model_of(trace),
-            recommender.retriever(trace.retriever),
+    def work(trace: Recommendation) -> Generator[Step | None]:
+        recommender = host.recommender(trace)
+        llm = recommender.model(trace.asked.adapter)
+        retriever = recommender.retriever(trace.retriever)
+        influence = yield from measured(
+            "Leaving each pick out", measure_influence(trace, llm, retriever)
         )
-        influence: Influence | None = None
-        for step in measure_influence(trace, llm, retriever):
-            if isinstance(step, Progress):
-                yield Step("Leaving each pick out", step.done, step.total)
-            else:
-                influence = step
-        assert influence is not None
-        yield Step("Writing one line each", page=(measured(influence),))
+        yield Step("Writing one line each", page=(shown_influence(influence),))
         because = {
             item.id: mostly_because(influence, at) for at, item in enumerate(influence.items)
         }
-        for written in explain(trace, recommender.catalog, llm, because):
-            if isinstance(written, Progress):
-                yield Step("Writing one line each", written.done, written.total)
-            else:
-                yield Step("Done", page=(measured(influence, written),))
+        written = yield from measured(
+            "Writing one line each", explain(trace, recommender.catalog, llm, because)
+        )
+        yield Step("Done", page=(shown_influence(influence, written),))
 
     shown = html("", elem_id="why")
     with above:
-        action(bench, "Measure", work, outputs=[shown], elem_id="why-measure")
-    bench.follow(lambda domain, trace: ("",), [shown])
+        action(host, "Measure", work, outputs=[shown], elem_id="why-measure")
+    host.follow(lambda domain, trace: ("",), [shown])
 
 
-def measured(influence: Influence, explanations: Sequence[Explanation] = ()) -> str:
+def shown_influence(influence: Influence, explanations: Sequence[Explanation] = ()) -> str:
     """Sentences first, then the heat maps that they were read from."""
     lines = {explanation.item.id: explanation for explanation in explanations}
     rows = "".join(
@@ -66,7 +58,7 @@ def measured(influence: Influence, explanations: Sequence[Explanation] = ()) -> 
     picks = [render.title(pick) for pick in influence.picks]
     heads = [(str(n), item.label) for n, item in enumerate(influence.items, start=1)]
     if influence.llm:
-        by = MODES[influence.mode].name.lower()
+        by = MODES[influence.mode].label.lower()
         parts.append(
             heat_map("Language model: each pick's influence", picks, heads, influence.llm)
             + '<p class="caption">How much each recommendation (columns, by rank) gains on the '

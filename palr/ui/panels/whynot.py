@@ -6,12 +6,11 @@ import gradio as gr
 
 from palr.catalog.search import MAX_QUERY
 from palr.errors import PalrError
-from palr.insight.rerun import Progress
 from palr.insight.whynot import Lift, WhyNot, named, why_not
 from palr.ranking import MODES
 from palr.types import Recommendation
 from palr.ui import render
-from palr.ui.panels.bench import Bench, Step, action, html
+from palr.ui.panels.host import PanelHost, Step, action, html, measured
 from palr.ui.plots import signed
 from palr.ui.text import escape
 
@@ -21,28 +20,26 @@ LEDE = (
 )
 
 
-def build(bench: Bench) -> None:
+def build(host: PanelHost) -> None:
     html(LEDE)
     text = gr.Textbox(label="Title", max_length=MAX_QUERY, max_lines=1, elem_id="whynot-title")
     above = gr.Column()
 
-    def work(trace: Recommendation, title: str) -> Generator[Step]:
-        recommender = bench.recommender(trace)
+    def work(trace: Recommendation, title: str) -> Generator[Step | None]:
+        recommender = host.recommender(trace)
         catalog = recommender.catalog
         if not title.strip():
             raise PalrError(f"Write the title of a {catalog.domain.noun} first.")
         item = named(catalog, title)
         retriever = recommender.retriever(trace.retriever)
-        for step in why_not(trace, item, recommender.model_of(trace), retriever):
-            if isinstance(step, Progress):
-                yield Step("Asking again", step.done, step.total)
-            else:
-                yield Step("Done", page=(explained(step, trace),))
+        llm = recommender.model(trace.asked.adapter)
+        found = yield from measured("Asking again", why_not(trace, item, llm, retriever))
+        yield Step("Done", page=(explained(found, trace),))
 
     shown = html("", elem_id="whynot")
     with above:
-        action(bench, "Why not?", work, [text], [shown], elem_id="whynot-ask")
-    bench.follow(lambda domain, trace: ("",), [shown])
+        action(host, "Why not?", work, [text], [shown], elem_id="whynot-ask")
+    host.follow(lambda domain, trace: ("",), [shown])
 
 
 def explained(found: WhyNot, trace: Recommendation) -> str:
@@ -69,7 +66,7 @@ def _facts(found: WhyNot, trace: Recommendation) -> list[str]:
         facts.append(f"It <strong>is</strong> recommended, in place {found.place}.")
         return facts
     if found.score is not None and found.needed is not None:
-        how = MODES[found.mode].name.lower()
+        how = MODES[found.mode].label.lower()
         whose = "" if found.candidate else "In the place of the last candidate it would get "
         score = f"{signed(found.score)} nats against the mean candidate ({how})"
         gap = found.needed - found.score

@@ -12,16 +12,18 @@ from finetune.data.tasks import Example
 from finetune.training.losses import read_at, relevance_logits
 from palr.domains import DOMAINS
 from palr.errors import DataError
+from palr.llm.base import last
 from palr.llm.grounding import select
 from palr.profile import write_profile
 from palr.prompts import item_names, recommend_prompt
-from palr.ranking import fit_ranking_prompt, rank
-from palr.ranking.modes import labels, verdicts
+from palr.ranking import rank, ranking_job
+from palr.ranking.labels import labels
+from palr.ranking.modes import verdicts
 from palr.types import Candidate, Keyword, Profile
 
 
 def served(listed, catalog, llm, mode, profile=None):
-    """Prompt and names as `Recommender.recommend` makes them."""
+    """The job as `Recommender.recommend` makes it, but for the five that are asked for here."""
     history = [catalog.item(item) for item in listed.history]
     candidates = [
         Candidate(catalog.item(item), rank, score)
@@ -29,8 +31,8 @@ def served(listed, catalog, llm, mode, profile=None):
             zip(listed.candidates, listed.scores, strict=True), start=1
         )
     ]
-    prompt, names = fit_ranking_prompt(catalog.domain, history, profile, candidates, 10, llm, mode)
-    return prompt, names, candidates
+    job = ranking_job(catalog.domain, history, profile, candidates, 10, llm, mode)
+    return replace(job, k=5)
 
 
 class Follower:
@@ -57,16 +59,16 @@ def test_a_labelled_prompt_is_the_served_one(listed, films, tiny_llama, with_pro
     profile = None
     if with_profile:
         history = [films.item(item) for item in listed.history]
-        *_, profile = write_profile(history, films, tiny_llama)
+        profile = last(write_profile(history, films, tiny_llama))
         keywords = tuple(keyword.text for keyword in profile.keywords)
         listed = replace(listed, keywords=keywords, text=profile.text)
-    prompt, names, candidates = served(listed, films, tiny_llama, "labels", profile)
+    job = served(listed, films, tiny_llama, "labels", profile)
     rendered = render(listed, films, tiny_llama, mode="labels")
-    assert list(rendered.prompt) == tiny_llama.encode_prompt(prompt.text)
+    assert list(rendered.prompt) == tiny_llama.encode_prompt(job.prompt.text)
     assert rendered.answer == ()
     # Serving reads the logits of exactly these tokens, in this order.
-    *_, ranking = rank(prompt, names, candidates, tiny_llama, 5, "labels")
-    logprobs = tiny_llama.start(prompt.text).logprobs()
+    ranking = last(rank(job, tiny_llama))
+    logprobs = tiny_llama.start(job.prompt.text).logprobs()
     trained = {
         item: logprobs[t] for item, t in zip(listed.candidates, rendered.choices, strict=True)
     }
@@ -74,13 +76,13 @@ def test_a_labelled_prompt_is_the_served_one(listed, films, tiny_llama, with_pro
 
 
 def test_judged_candidates_are_read_where_serving_reads_them(listed, films, tiny_llama):
-    prompt, names, candidates = served(listed, films, tiny_llama, "relevance")
+    job = served(listed, films, tiny_llama, "relevance")
     rendered = render(listed, films, tiny_llama, mode="relevance")
-    assert list(rendered.prompt) == tiny_llama.encode_prompt(prompt.text)
-    for at, name in zip(rendered.marks, names, strict=True):
+    assert list(rendered.prompt) == tiny_llama.encode_prompt(job.prompt.text)
+    for at, name in zip(rendered.marks, job.names, strict=True):
         read = tiny_llama.tokenizer.decode(rendered.prompt[: at + 1])
         assert read.rstrip(",.").endswith(name)
-    *_, ranking = rank(prompt, names, candidates, tiny_llama, 5, "relevance")
+    ranking = last(rank(job, tiny_llama))
     marks = torch.tensor([rendered.marks])
     with torch.inference_mode(), read_at(tiny_llama.model, marks):
         logits = tiny_llama.model(torch.tensor([rendered.prompt])).logits
@@ -90,11 +92,11 @@ def test_judged_candidates_are_read_where_serving_reads_them(listed, films, tiny
 
 
 def test_a_written_answer_is_what_grounding_writes(listed, films, tiny_llama):
-    prompt, names, _ = served(listed, films, tiny_llama, "titles")
+    job = served(listed, films, tiny_llama, "titles")
     rendered = render(listed, films, tiny_llama, mode="titles")
-    assert list(rendered.prompt) == tiny_llama.encode_prompt(prompt.text)
+    assert list(rendered.prompt) == tiny_llama.encode_prompt(job.prompt.text)
     decoder = Follower(rendered.answer, len(tiny_llama.tokenizer))
-    choices = list(filter(None, select(tiny_llama, decoder, names, k=2)))
+    choices = list(filter(None, select(tiny_llama, decoder, job.names, k=2)))
     assert [listed.candidates[choice.index] for choice in choices] == ["7", "5"]
     assert decoder.fed == list(rendered.answer[:-1])
     assert rendered.answer[-1] == tiny_llama.tokenizer.eos_token_id

@@ -10,19 +10,19 @@ import pytest
 
 from finetune.configs import Config
 from finetune.data.build import build, folder
-from finetune.data.lists import MISS, Kept, Order, cases, served
+from finetune.data.lists import MISS, Kept, Order, served, user_lists
 from finetune.evaluation.calibrate import Weights, calibrate
 from finetune.evaluation.evaluate import evaluate, opened
-from finetune.evaluation.rankers import Contender, Judge, Sampling, contender
+from finetune.evaluation.rankers import Sampling, System, SystemRunner, read_system
 from finetune.evaluation.records import sensitivity
-from finetune.training.adapters import WEIGHTS
 from finetune.training.train import Run, train
 from palr.domains import HISTORY_LIMIT
 from palr.errors import DataError, PalrError
 from palr.evaluation.metrics import summary
-from palr.llm.adapters import read_adapter
-from palr.llm.transformers import TransformersLLM
-from palr.ranking import fit_ranking_prompt, rank
+from palr.llm.adapter_pool import load_adapted
+from palr.llm.adapters import WEIGHTS, read_adapter
+from palr.llm.base import last
+from palr.ranking import ScoreMix, rank, ranking_job
 from palr.retrieval import load_retriever
 from palr.retrieval.splits import training_data
 from palr.retrieval.trainable import Plan
@@ -63,7 +63,7 @@ def test_every_row_is_over_all_sampled_users(films, home, adapter):
     records = evaluate(
         films,
         home,
-        [Contender("zero-shot", mode="titles"), contender(f"palr-v2={adapter}")],
+        [System("zero-shot", mode="titles"), read_system(f"palr-v2={adapter}")],
         sampling=SAMPLING,
         profile="none",
     )
@@ -96,7 +96,7 @@ def test_every_row_is_over_all_sampled_users(films, home, adapter):
 
 def test_rows_can_be_compared_with_one_of_them(films, home, adapter):
     small = replace(SAMPLING, validation=0)
-    rivals = [Contender("zero-shot"), contender(f"palr-v2={adapter}")]
+    rivals = [System("zero-shot"), read_system(f"palr-v2={adapter}")]
     records = evaluate(films, home, rivals, baseline="palr-v2", sampling=small, profile="none")
     found = rows(records)
     assert found["palr-v2", "test"].baseline == "sasrec"
@@ -111,15 +111,15 @@ def test_rows_can_be_compared_with_one_of_them(films, home, adapter):
 def test_a_mode_without_a_prior_ranks_by_its_own_scores(films, home, adapter):
     small = replace(SAMPLING, users=10, validation=0)
     records = evaluate(
-        films, home, [contender(f"x={adapter}:likelihood")], sampling=small, profile="none"
+        films, home, [read_system(f"x={adapter}:likelihood")], sampling=small, profile="none"
     )
     assert {record.model for record in records} == {"sasrec", "x"}
-    judge = Judge(
-        opened(films, home, "sasrec", small, "none"), contender(f"x={adapter}:likelihood")
+    runner = SystemRunner(
+        opened(films, home, "sasrec", small, "none"), read_system(f"x={adapter}:likelihood")
     )
     assert read_adapter(adapter).prior == 1.0
-    assert (judge.prior, judge.spread) == (0.0, 0.0)
-    for order in Kept(judge.folder / "test.jsonl").orders.values():
+    assert not runner.mix
+    for order in Kept(runner.folder / "test.jsonl").orders.values():
         assert max(order.scores) <= 0  # log-probabilities, nothing taken off
 
 
@@ -129,33 +129,34 @@ def test_what_is_measured_is_what_is_served(films, home, adapter, tmp_path, spre
     shutil.copytree(adapter, worn)
     note = worn / "palr.json"
     note.write_text(json.dumps(json.loads(note.read_text()) | {"prior": 0.2, "spread": spread}))
-    judge = Judge(opened(films, home, "sasrec", SAMPLING, "none"), contender(f"palr-v2={worn}"))
-    checked = judge.bench.checked
-    llm = TransformersLLM.load(home.model_copy(update={"adapter": str(worn)}))
-    assert (llm.prior, llm.spread) == (judge.prior, judge.spread) == (0.2, spread)
+    runner = SystemRunner(
+        opened(films, home, "sasrec", SAMPLING, "none"), read_system(f"palr-v2={worn}")
+    )
+    checked = runner.evaluation.checked
+    llm = load_adapted(home.model_copy(update={"adapter": str(worn)}))
+    assert ScoreMix.of(llm.adapter, "sasrec") == runner.mix == ScoreMix(0.2, spread)
 
     changed = 0
-    for case in checked:
-        order = judge.orders([case], "test")[case.user]
-        measured = served(order, case.candidates, judge.prior, judge.spread)
-        *_, ranking = rank(*_asked(films, case, llm, judge), 50, judge.contender.mode)
+    for entry in checked:
+        order = runner.orders([entry], "test")[entry.user]
+        measured = served(order, entry.candidates, runner.mix)
+        ranking = last(rank(_job(films, entry, llm, runner), llm))
         assert measured.places == tuple(item.retriever_rank for item in ranking.items)
         changed += measured.places != order.places
     assert changed
 
 
-def _asked(films, case, llm, judge):
-    history = case.history[-HISTORY_LIMIT:]
-    prompt, names = fit_ranking_prompt(
-        films.domain, history, None, case.candidates, 10, llm, judge.contender.mode
-    )
-    return prompt, names, case.candidates, llm
+def _job(films, entry, llm, runner):
+    history = entry.history[-HISTORY_LIMIT:]
+    mode = runner.system.mode
+    job = ranking_job(films.domain, history, None, entry.candidates, 10, llm, mode)
+    return replace(job, k=50)
 
 
 def test_users_that_were_looked_at_can_be_skipped(films, home):
     def users(**changes) -> list[int]:
         sampling = replace(SAMPLING, **changes)
-        return [case.user for case in opened(films, home, "sasrec", sampling, "none").test]
+        return [entry.user for entry in opened(films, home, "sasrec", sampling, "none").test]
 
     assert users(skip=10, users=20) == users(users=30)[10:]
     assert users(skip=10, users=0) == users(users=0)[10:]
@@ -166,17 +167,19 @@ def test_users_that_were_looked_at_can_be_skipped(films, home):
 def test_calibration_writes_what_the_mix_would_fit(films, home, adapter, tmp_path):
     folder_ = tmp_path / "palr-v2"
     shutil.copytree(adapter, folder_)
-    bench = opened(films, home, "sasrec", SAMPLING, "none")
-    path = Judge(bench, contender(f"calibrated={folder_}")).folder / "validation.jsonl"
+    evaluation = opened(films, home, "sasrec", SAMPLING, "none")
+    path = (
+        SystemRunner(evaluation, read_system(f"calibrated={folder_}")).folder / "validation.jsonl"
+    )
 
     def ranked(sees_the_target: bool) -> None:
         """Kept orders of a model that knows every target, or knows nothing."""
         path.unlink(missing_ok=True)
-        for case in bench.validation:
-            if case.hit:
-                others = [c.rank for c in case.candidates if c.rank != case.rank]
+        for entry in evaluation.validation:
+            if entry.hit:
+                others = [c.rank for c in entry.candidates if c.rank != entry.rank]
                 scores = (float(sees_the_target), *(0.0 for _ in others))
-                Kept(path).add(Order(case.user, (case.rank, *others), scores, True, 0.0))
+                Kept(path).add(Order(entry.user, (entry.rank, *others), scores, True, 0.0))
 
     ranked(sees_the_target=False)
     with pytest.raises(PalrError, match="train it longer"):
@@ -198,23 +201,27 @@ def test_a_model_that_is_loud_where_it_is_wrong_is_standardised(
     shutil.copytree(adapter, folder_)
     sampling = replace(SAMPLING, validation=40)
     # Popularity knows little here, where SASRec knows every target.
-    bench = opened(films, home, "popularity", sampling, "none")
-    path = Judge(bench, contender(f"calibrated={folder_}")).folder / "validation.jsonl"
+    evaluation = opened(films, home, "popularity", sampling, "none")
+    path = (
+        SystemRunner(evaluation, read_system(f"calibrated={folder_}")).folder / "validation.jsonl"
+    )
     path.unlink(missing_ok=True)
-    for n, case in enumerate(case for case in bench.validation if case.hit):
+    for n, entry in enumerate(entry for entry in evaluation.validation if entry.hit):
         right = n % 4 > 0
-        liked = case.rank if right else next(c.rank for c in case.candidates if c.rank != case.rank)
-        others = [c.rank for c in case.candidates if c.rank != liked]
+        liked = (
+            entry.rank if right else next(c.rank for c in entry.candidates if c.rank != entry.rank)
+        )
+        others = [c.rank for c in entry.candidates if c.rank != liked]
         size = 1.0 if right is loud else 9.0
         scores = (size, *(0.0 for _ in others))
-        Kept(path).add(Order(case.user, (liked, *others), scores, True, 0.0))
+        Kept(path).add(Order(entry.user, (liked, *others), scores, True, 0.0))
     weights = calibrate(films, home, folder_, "popularity", sampling)
     assert weights.standardised is loud
     written = read_adapter(folder_)
     assert written.weights("popularity") == (weights.prior, weights.spread)
     assert written.weights("sasrec") == read_adapter(adapter).weights("sasrec")  # as it was
-    judge = Judge(bench, contender(f"calibrated={folder_}"))
-    assert (judge.prior, judge.spread) == (weights.prior, weights.spread)
+    runner = SystemRunner(evaluation, read_system(f"calibrated={folder_}"))
+    assert runner.mix == ScoreMix(weights.prior, weights.spread)
     path.unlink()
 
 
@@ -231,31 +238,31 @@ def test_weights_become_prior_and_spread():
 def test_a_target_is_never_put_into_the_candidates(films, home):
     data = training_data(films)
     retriever = load_retriever("popularity", films, home)
-    found = cases(retriever, data, films, range(40), "test", n_candidates=5)
-    assert all(len(case.candidates) == 5 for case in found)
+    found = user_lists(retriever, data, films, range(40), "test", n_candidates=5)
+    assert all(len(entry.candidates) == 5 for entry in found)
     ids = data.item_ids
-    for case in found:
-        target = ids[data.split.test_targets[case.user]]
-        listed = [candidate.item.id for candidate in case.candidates]
-        assert (target in listed) == (case.rank != MISS)
-        if case.hit:
-            assert listed[case.rank - 1] == target
-    assert any(not case.hit for case in found)
+    for entry in found:
+        target = ids[data.split.test_targets[entry.user]]
+        listed = [candidate.item.id for candidate in entry.candidates]
+        assert (target in listed) == (entry.rank != MISS)
+        if entry.hit:
+            assert listed[entry.rank - 1] == target
+    assert any(not entry.hit for entry in found)
 
 
 def test_the_retrievers_row_is_its_own_order(films, home):
     (record,) = evaluate(films, home, [], sampling=replace(SAMPLING, users=0), profile="none")
     data = training_data(films)
     served = load_retriever("sasrec", films, home)
-    ranks = [case.rank for case in cases(served, data, films, range(40), "test", 50)]
+    ranks = [entry.rank for entry in user_lists(served, data, films, range(40), "test", 50)]
     assert record.n_users == 40
     assert record.measures == summary(np.array(ranks))
 
 
 def test_what_was_ranked_is_not_ranked_again(films, home):
-    one = [Contender("once", mode="labels")]
+    one = [System("once", mode="labels")]
     evaluate(films, home, one, sampling=SAMPLING, profile="none")
-    place = Judge(opened(films, home, "sasrec", SAMPLING, "none"), *one).folder
+    place = SystemRunner(opened(films, home, "sasrec", SAMPLING, "none"), *one).folder
     path = place / "test.jsonl"
     before = path.read_bytes()
     again = evaluate(films, home, one, sampling=SAMPLING, profile="none")
@@ -277,7 +284,7 @@ def _users(content: bytes, place: Path) -> set[int]:
 
 def test_profiles_are_the_base_models_and_kept(films, home, adapter):
     small = replace(SAMPLING, users=3, validation=1, checked=2, shuffled=0)
-    evaluate(films, home, [contender(f"palr-v2={adapter}")], sampling=small, profile="llm")
+    evaluate(films, home, [read_system(f"palr-v2={adapter}")], sampling=small, profile="llm")
     kept = (home.home / "evaluations" / films.dataset / "reranking").glob("profiles-*.jsonl")
     assert all("This viewer" in path.read_text() for path in kept)
 
@@ -289,7 +296,7 @@ def test_an_adapter_of_other_data_is_refused(films, home, adapter, tmp_path):
     checksum = training_data(films).checksum
     record.write_text(record.read_text().replace(checksum, "0" * 64))
     small = replace(SAMPLING, users=10, validation=0, shuffled=0)
-    rivals = [contender(f"x={other}")]
+    rivals = [read_system(f"x={other}")]
     for transfer in (False, True):  # of the same data set, as it was at another time
         with pytest.raises(DataError, match="train it again"):
             evaluate(films, home, rivals, sampling=small, profile="none", transfer=transfer)
@@ -303,13 +310,13 @@ def test_an_adapter_of_other_data_is_refused(films, home, adapter, tmp_path):
 
 def test_rows_are_named_once_and_exist(films, home, tmp_path):
     with pytest.raises(PalrError, match="two rows"):
-        evaluate(films, home, [Contender("sasrec")], sampling=SAMPLING, profile="none")
+        evaluate(films, home, [System("sasrec")], sampling=SAMPLING, profile="none")
     with pytest.raises(PalrError, match=WEIGHTS):
-        contender(f"x={tmp_path}")
+        read_system(f"x={tmp_path}")
     with pytest.raises(PalrError, match="ROW=FOLDER"):
-        contender("palr-v2")
+        read_system("palr-v2")
     with pytest.raises(PalrError, match="unknown ranking mode"):
-        evaluate(films, home, [Contender("x", mode="y")], sampling=SAMPLING, profile="none")
+        evaluate(films, home, [System("x", mode="y")], sampling=SAMPLING, profile="none")
 
 
 def test_sensitivity_is_over_all_pairs_of_orders():

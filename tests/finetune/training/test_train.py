@@ -24,8 +24,8 @@ from finetune.training.train import (
     train,
 )
 from palr.errors import DataError, LLMError, PalrError
-from palr.llm.adapters import read_adapter
-from palr.llm.transformers import TransformersLLM
+from palr.llm.adapter_pool import load_adapted
+from palr.llm.adapters import WEIGHTS, read_adapter
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_it_goes_on_from_an_adapter(run, films, own_settings, tmp_path):
     record = train(further, films, own_settings, quiet=True)
     assert record.start_sha256 == first.weights_sha256
     assert record.parameters == first.parameters  # of the rank that was there
-    before, after = (load_file(place / adapters.WEIGHTS) for place in (run.out, further.out))
+    before, after = (load_file(place / WEIGHTS) for place in (run.out, further.out))
     assert all(torch.allclose(before[name], after[name], atol=1e-4) for name in before)
 
 
@@ -116,8 +116,8 @@ def test_a_run_leaves_an_adapter_that_serves(run, films, own_settings, tiny_llam
     served = own_settings.model_copy(
         update={"llm": run.config.base_model, "adapter": str(run.out), "dtype": "float32"}
     )
-    llm = TransformersLLM.load(served)
-    assert llm.adapter == "adapter"
+    llm = load_adapted(served)
+    assert llm.adapter.name == "adapter"
     assert not (llm.start("x").logprobs() == tiny_llama.start("x").logprobs()).all()
 
 

@@ -29,7 +29,9 @@ def clean(page: str) -> str:
 def test_the_sentences_come_first_and_every_number_is_in_the_table() -> None:
     found = Influence((TOY_STORY, EVIL), (HEAT, EVIL), "labels", ((0.5, -0.2), (0.1, -0.1)), None)
     line = Explanation(EVIL, f"It shares {HOSTILE}.", ("<b>",), generated=False, note=HOSTILE)
-    page = clean(why.measured(found, [Explanation(HEAT, "It shares crime.", ("crime",)), line]))
+    page = clean(
+        why.shown_influence(found, [Explanation(HEAT, "It shares crime.", ("crime",)), line])
+    )
     assert "Mostly because of <cite>Toy Story" in page
     assert "No pick speaks for it" in page
     assert page.count(">Generated<") == 1
@@ -41,7 +43,7 @@ def test_the_sentences_come_first_and_every_number_is_in_the_table() -> None:
 
 def test_what_could_not_be_measured_is_said() -> None:
     found = Influence((TOY_STORY, EVIL), (HEAT,), "labels", None, ((1.0,), (2.0,)), (HOSTILE,))
-    page = clean(why.measured(found))
+    page = clean(why.shown_influence(found))
     assert 'class="gap"' in page
     assert "Language model" not in page
 
@@ -50,7 +52,7 @@ def test_stability_tells_shares_and_bias_in_words_too() -> None:
     found = Stability(
         4, 20, ((HEAT, 0.75), (EVIL, 0.0)), ((TOY_STORY, 0.5),), (0.6, 0.2), 0.1, 0.4, -0.5
     )
-    page = clean(sure.measured(found))
+    page = clean(sure.shown_stability(found))
     assert "3 of 4" in page
     assert "0 of 4" in page
     assert "<strong>38%</strong>" in page  # the mean of 75 and 0

@@ -1,12 +1,12 @@
 """What every panel shares: the page's parts that it may use, and how its long work is done.
 
 A panel looks at the last finished run of the domain that is shown. Quick answers follow it by
-themselves (`Bench.follow`); whatever takes long, or uses the language model, waits for a button
+themselves (`PanelHost.follow`); whatever takes long, or uses the language model, waits for a button
 and for its turn in line (`action`):
 
-    def build(bench: Bench) -> None:
+    def build(host: PanelHost) -> None:
         shown = html("")
-        action(bench, "Measure", measure, outputs=[shown])
+        action(host, "Measure", measure, outputs=[shown])
 
     def measure(trace: Recommendation) -> Generator[Step]:
         for order in range(20):
@@ -19,21 +19,23 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import gradio as gr
 
 from palr.app.runtime import Runtime
 from palr.errors import PalrError
+from palr.insight.rerun import Progress
 from palr.recommender import Recommender
 from palr.types import Recommendation
 from palr.ui import render
-from palr.ui.handlers import Desks, Handlers, finished, known
+from palr.ui.handlers import Handlers, States, finished, known
 from palr.ui.queued_run import Page, Turns
 
 RUN_FIRST = "Run a recommendation first: this looks at its results."
 _FAILED = "This failed for a reason that the server's log tells. Your results are kept."
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Step:
     """Where long work stands: ``words`` say what is being done, ``done`` of ``total`` how far.
 
     ``page`` holds a value for each of the panel's outputs, or nothing where they stay as they are.
-    Yield often, at least between any two runs: work is cancelled between two steps.
+    Work yields None wherever it can be stopped and has nothing to show.
     """
 
     words: str
@@ -50,18 +52,20 @@ class Step:
     page: Page = ()
 
 
-Work = Callable[..., Generator[Step]]
+Work = Callable[..., Generator[Step | None]]
 """Takes the finished run and the values of the inputs; may raise PalrError with what to do."""
 
 
 @dataclass(frozen=True)
-class Bench:
+class PanelHost:
     """What a panel is built with.
 
-    ``outputs`` are the page's own components in the order of `Handlers`' pages. ``quiet`` and
-    ``quick`` are options of events that may and may not wait in Gradio's queue. ``ran``,
-    ``switched`` and ``restored`` are the events after which a run has ended, another domain shows,
-    and a saved run is open.
+    Attributes:
+        quiet: Options of events that may wait in Gradio's queue.
+        quick: Options of events that may not.
+        ran: The event after which a run has ended.
+        switched: The event after which another domain shows.
+        restored: The event after which a saved run is open.
     """
 
     runtime: Runtime
@@ -69,8 +73,7 @@ class Bench:
     turns: Turns
     domain: gr.Radio
     picker: gr.HTML
-    desks: gr.State
-    outputs: tuple[Any, ...]
+    states: gr.State
     quiet: dict[str, Any]
     quick: dict[str, Any]
     ran: Any
@@ -90,12 +93,12 @@ class Bench:
         ``inputs``; it must be quick, and returns a value for each output.
         """
 
-        def shown(domain: str, desks: Desks, *values: Any) -> Any:
-            page = show(known(domain), finished(desks, domain), *values)
+        def shown(domain: str, states: States, *values: Any) -> Any:
+            page = show(known(domain), finished(states, domain), *values)
             return page[0] if len(outputs) == 1 else page  # as Gradio wants it
 
         for event in (self.ran, self.switched, self.restored):
-            given = [self.domain, self.desks, *inputs]
+            given = [self.domain, self.states, *inputs]
             event.then(shown, given, list(outputs), **self.quick)
 
 
@@ -119,7 +122,7 @@ def controls(label: str, elem_id: str | None = None) -> Controls:
 
 
 def action(
-    bench: Bench,
+    host: PanelHost,
     label: str | Controls,
     work: Work,
     inputs: Sequence[Any] = (),
@@ -137,18 +140,21 @@ def action(
 
     nothing = (gr.skip(),) * len(outputs)
 
-    def begin(domain: str, desks: Desks) -> Page:
-        if finished(desks, domain) is None:
+    def begin(domain: str, states: States) -> Page:
+        if finished(states, domain) is None:
             return (None, render.notice(RUN_FIRST), gr.skip(), gr.skip())
         return (_Going(), render.progress("Waiting for a turn"), *_buttons(False))
 
-    def pages(trace: Recommendation, values: Sequence[Any]) -> Generator[Page]:
+    def pages(trace: Recommendation, values: Sequence[Any]) -> Generator[Page | None]:
         message: str = ""
         kind: Literal["info", "error"] = "info"
         page = nothing
         try:
-            with bench.runtime.running, closing(work(trace, *values)) as steps:
+            with host.runtime.running, closing(work(trace, *values)) as steps:
                 for step in steps:
+                    if step is None:
+                        yield None
+                        continue
                     said = render.progress(step.words, step.done, step.total)
                     page = step.page or page
                     yield (said, *_buttons(False), *(step.page or nothing))
@@ -161,18 +167,18 @@ def action(
         yield (render.notice(message, kind), *_buttons(True), *page)
 
     async def run(
-        this: _Going | None, domain: str, desks: Desks, request: gr.Request, *values: Any
+        this: _Going | None, domain: str, states: States, request: gr.Request, *values: Any
     ) -> AsyncGenerator[Page]:
-        trace = finished(desks, domain)
+        trace = finished(states, domain)
         if this is None or trace is None:
             yield (gr.skip(),) * (3 + len(outputs))
             return
-        left = desks[trace.domain].left
+        left = states[trace.domain].left
 
         def stopped() -> bool:
             return this.stop.is_set() or left.is_set()
 
-        turn = bench.turns.work(
+        turn = host.turns.work(
             pages(trace, values),
             lambda words: (render.progress(words), *_buttons(False), *nothing),
             lambda why: (render.notice(f"{why}."), *_buttons(True), *nothing),
@@ -189,29 +195,47 @@ def action(
         if this is not None:
             this.stop.set()
 
-    begun = button.click(begin, [bench.domain, bench.desks], parts, **bench.quick)
+    begun = button.click(begin, [host.domain, host.states], parts, **host.quick)
     ran = begun.then(
         run,
-        [going, bench.domain, bench.desks, *inputs],
+        [going, host.domain, host.states, *inputs],
         [said, button, cancel, *outputs],
         concurrency_limit=None,
-        **bench.quiet,
+        **host.quiet,
         trigger_mode="multiple",
     )
-    cancel.click(stop, going, None, **bench.quick)
+    cancel.click(stop, going, None, **host.quick)
     return ran
 
 
-def whole(run: Generator[Recommendation], step: Step) -> Generator[Step, None, Recommendation]:
-    """The last trace of a run; yields the very same step, which is shown once, to be stopped at."""
+def whole(
+    run: Generator[Recommendation | None], step: Step
+) -> Generator[Step | None, None, Recommendation]:
+    """The last trace of a run; yields the step, then None wherever the run can be stopped."""
     latest: Recommendation | None = None
     yield step
     with closing(run):
         for trace in run:
-            latest = trace
-            yield step
+            latest = trace or latest
+            yield None
     assert latest is not None, "a run yields its trace"
     return latest
+
+
+def measured(
+    words: str, measurement: Generator[Progress | _T | None]
+) -> Generator[Step | None, None, _T]:
+    """The result of a measurement of `palr.insight`; yields its progress in these words."""
+    result: _T | None = None
+    with closing(measurement):
+        for step in measurement:
+            if isinstance(step, Progress):
+                yield Step(words, step.done, step.total)
+            else:
+                result = step if step is not None else result
+                yield None
+    assert result is not None, "a measurement yields its result"
+    return result
 
 
 def html(value: str, elem_id: str | None = None, elem_classes: str | None = None) -> gr.HTML:

@@ -1,0 +1,56 @@
+"""The chart of quality: NDCG@10 of every model, here beside the paper. Plain SVG."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from palr.bench.picture import bar, frame, key, text
+
+LEFT, BAR, VALUE, GAP, ROW, TOP = 170, 210, 60, 20, 32, 74
+OURS, PAPERS = "#2f7d5b", "#b58a2b"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model's figure here and in the paper; None where it was not measured."""
+
+    label: str
+    ours: float | None
+    paper: float | None
+
+
+def quality_chart(heading: str, panels: Mapping[str, Sequence[Row]]) -> str:
+    """Horizontal bars, one panel for each data set, the same models in each.
+
+    Args:
+        heading: What is shown.
+        panels: For each data set its rows, in the same order of models. Each panel has a scale of
+            its own.
+
+    Returns:
+        The text of an SVG file.
+    """
+    labels = [row.label for row in next(iter(panels.values()))]
+    width = LEFT + len(panels) * (BAR + VALUE + GAP)
+    height = TOP + len(labels) * ROW + 50
+    body = text(20, 30, heading, 16)
+    for n, label in enumerate(labels):
+        body += text(LEFT - 10, TOP + n * ROW + 14, label, 13, "end")
+    for n, (name, rows) in enumerate(panels.items()):
+        x = LEFT + n * (BAR + VALUE + GAP)
+        body += text(x, TOP - 14, name, 13) + _bars(x, rows)
+    end = TOP + len(labels) * ROW + 24
+    body += key(20, end, "here", OURS) + key(90, end, "paper (Table 2)", PAPERS)
+    return frame(width, height, heading, body)
+
+
+def _bars(x: float, rows: Sequence[Row]) -> str:
+    figures = [figure for row in rows for figure in (row.ours, row.paper) if figure is not None]
+    scale = BAR / max(figures)
+    out = ""
+    for n, row in enumerate(rows):
+        y = TOP + n * ROW
+        for figure, at, colour in ((row.ours, y, OURS), (row.paper, y + 13, PAPERS)):
+            if figure is not None:
+                out += bar(x, at, figure * scale, 11, colour)
+                out += text(x + figure * scale + 6, at + 10, f"{figure:.4f}", 11)
+    return out
