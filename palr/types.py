@@ -9,7 +9,7 @@ They hold plain values only, so that a whole run can be compared, logged and wri
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -169,6 +169,34 @@ class Edits:
         ('keywords', 'prompt')
         """
         return tuple(f.name for f in fields(self) if getattr(self, f.name) is not None)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for beyond the picks; `palr.wish.check` says what it may hold.
+
+    ``more`` and ``less`` are keywords of the catalog, ``years`` from and to, both included.
+    ``popularity`` runs from -1, little known, to +1, well known, 0 for either; ``variety`` from 0
+    to 1. ``seen``, ``liked`` and ``disliked`` are item ids; ``words`` is the free text as typed.
+    ``strength`` is how much all of it counts, from 0 to 1. An empty wish is false, however strong:
+
+    >>> bool(Wish(strength=1.0)), bool(Wish(less=("horror",)))
+    (False, True)
+    """
+
+    more: tuple[str, ...] = ()
+    less: tuple[str, ...] = ()
+    years: tuple[int, int] | None = None
+    popularity: float = 0.0
+    variety: float = 0.0
+    seen: tuple[str, ...] = ()
+    liked: tuple[str, ...] = ()
+    disliked: tuple[str, ...] = ()
+    words: str = ""
+    strength: float = 0.5
+
+    def __bool__(self) -> bool:
+        return replace(self, strength=0.5, words=self.words.strip()) != Wish()
 
 
 Ranker = Literal["llm", "mix", "retriever"]

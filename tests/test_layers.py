@@ -22,6 +22,7 @@ LAYERS = [
     "llm",
     "prompts",
     "catalog",
+    "wish",
     "retrieval",
     "profile",
     "ranking",
