@@ -13,7 +13,7 @@ from palr.app.runtime import Runtime
 from palr.app.setup import ensure
 from palr.catalog.catalog import CatalogStore
 from palr.data.datasets import DATASETS, get_dataset, read, stats
-from palr.data.progress import Bars
+from palr.data.progress import Bars, silent
 from palr.domains import DOMAINS, get_domain
 from palr.errors import PalrError
 from palr.evaluation.protocol import Part
@@ -33,8 +33,10 @@ from palr.runs.files import (
     resolved,
 )
 from palr.runs.report import markdown
-from palr.settings import load_settings
+from palr.settings import MINILM, load_settings
+from palr.text import visible
 from palr.types import Asked, Recommendation
+from palr.wish import Reading, read_wish
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 data = typer.Typer(no_args_is_help=True, help="Install, list and measure data sets.")
@@ -115,6 +117,26 @@ def recommend(
         typer.echo(saved.to_json())
     else:
         typer.echo(markdown(saved) if as_markdown else report(trace))
+
+
+@app.command("read")
+def read_command(
+    text: Annotated[str, typer.Argument(help="A wish, such as 'less drama, more laughs'.")],
+    domain: Annotated[str, typer.Option(help=f"One of: {', '.join(DOMAINS)}.")] = "movies",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the reading as JSON.")] = False,
+) -> None:
+    """Show how a wish in words is read: keywords wanted more and less, years, what is unread."""
+    from palr.retrieval.semantic import embed
+
+    get_domain(domain)
+    settings = load_settings()
+    ensure(settings, say=lambda text: typer.echo(text, err=True))
+    catalog = CatalogStore(settings.catalog_url).active(get_domain(domain))
+    folder = settings.model_path(MINILM)
+    reading = read_wish(text, catalog, lambda texts: embed(texts, folder, silent))
+    typer.echo(
+        json.dumps(asdict(reading), ensure_ascii=False) if as_json else reading_text(reading)
+    )
 
 
 @app.command("replay")
@@ -355,6 +377,14 @@ def report(trace: Recommendation) -> str:
     noted = [*trace.notes, *trace.profile.repairs, *trace.ranking.repairs]
     noted += trace.prompt.cuts if trace.prompt else ()
     return "\n".join([*lines, *(f"Note: {note}" for note in noted)])
+
+
+def reading_text(reading: Reading) -> str:
+    """How a wish was read, as text for a terminal."""
+    lines = [f"{chip.side:10} {chip.value}: {visible(chip.words)}" for chip in reading.chips]
+    lines += [f"unread     {visible(', '.join(reading.unread))}"] if reading.unread else []
+    lines += [f"Note: {visible(note)}" for note in reading.notes]
+    return "\n".join(lines or ["Nothing was asked for."])
 
 
 def run() -> None:

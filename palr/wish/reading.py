@@ -1,7 +1,8 @@
 """How a wish in words was read, and every word that says so.
 
->>> Reading(more=("comedy",), years=(1980, 1989))
-Reading(more=('comedy',), less=(), years=(1980, 1989), popularity=0, unread=(), notes=(), chips=())
+>>> reading = Reading(more=("comedy",), years=(1980, 1989))
+>>> reading.less, reading.popularity
+((), 0)
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from palr.wish.signs import give_signs
 from palr.wish.tokens import tokenise
 from palr.wish.years import Span, joined
 
-Side = Literal["more", "less", "neutral", "years", "popularity"]
+Side = Literal["more", "less", "neutral", "years", "popularity", "liked", "disliked"]
 _MAX_NEAREST = 3  # unread words for which the nearest keyword is named
 
 
@@ -33,7 +34,8 @@ class Reading:
     """A wish as it was read.
 
     ``more`` and ``less`` are keywords of the catalog, ``years`` from and to, ``popularity`` -1 for
-    little known and +1 for well known, 0 where nothing is said of it. ``unread`` are the words
+    little known and +1 for well known, 0 where nothing is said of it; ``liked`` and ``disliked``
+    are ids of items that the words name, "like The Godfather". ``unread`` are the words
     that nothing was read from. ``notes`` say what was contradictory or is not in the catalog.
     """
 
@@ -41,6 +43,8 @@ class Reading:
     less: tuple[str, ...] = ()
     years: tuple[int, int] | None = None
     popularity: int = 0
+    liked: tuple[str, ...] = ()
+    disliked: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     chips: tuple[Chip, ...] = ()
@@ -89,6 +93,8 @@ class _Gathered:
             less=tuple(key for key, sign in signs.items() if sign < 0),
             years=years,
             popularity=popularity,
+            liked=self._items("liked", 1),
+            disliked=self._items("disliked", -1),
             unread=unread,
             notes=tuple(self.notes),
             chips=tuple(self.chips),
@@ -160,6 +166,12 @@ class _Gathered:
             Chip("popularity", "well known" if value > 0 else "little known", self._words(last))
         )
         return value
+
+    def _items(self, side: Side, sign: int) -> tuple[str, ...]:
+        """Ids of the items named with this sign; the chips show them as they were written."""
+        named = [mark for mark in self.marks if mark.kind == "title" and mark.sign == sign]
+        self.chips += [Chip(side, mark.item, self._words(mark)) for mark in named]
+        return tuple(dict.fromkeys(mark.item for mark in named))
 
     def _name_nearest(self, unread: tuple[str, ...]) -> None:
         noted = 0

@@ -16,6 +16,7 @@ _BREAKS = {".": "stop", "!": "stop", "?": "ask", "\n": "stop", "\u2026": "stop",
 _COMMAS = {",", ":", "(", ")", "-", "--", "\u2013", "\u2014", "|", "+"}
 _JOINS = {"/": "or", "&": "and"}
 _SHIES = {"w/o": "without", "w/": "with"}
+MAX_TITLE = 7  # words
 REACH = 5  # words between an adjective and its noun
 _LONGEST_CUE = max(len(name) for name in cues().kinds)
 
@@ -24,9 +25,10 @@ _LONGEST_CUE = max(len(name) for name in cues().kinds)
 class Mark:
     """One thing said; ``start`` and ``end`` are places in the text.
 
-    ``kind`` is "key", "years", "popularity", "word", "quiet", "comma", "stop", "ask" or that of a
-    cue phrase. ``keys`` are the keywords named, ``without`` is the keyword of what lacks the thing
-    named; ``sign`` is set where the words themselves decide it ("coconut free").
+    ``kind`` is "key", "title", "years", "popularity", "word", "quiet", "comma", "stop", "ask" or
+    that of a cue phrase. ``keys`` are the keywords named, ``without`` is the keyword of what lacks
+    the thing named, ``item`` the id of a title; ``sign`` is set where the words themselves decide
+    it ("coconut free").
     """
 
     kind: str
@@ -37,6 +39,7 @@ class Mark:
     without: str | None = None
     years: Years | None = None
     popularity: int = 0
+    item: str = ""
     sign: int | None = field(default=None)
 
 
@@ -46,7 +49,7 @@ def scan(text: str, lexicon: Lexicon, embed: Embed | None) -> list[Mark]:
     fixed = lexicon.corrected([token.word for token in tokens])
     tokens = [Token(fixed.get(t.word, t.word), t.start, t.end) for t in tokens]
     years = find_years(fold(text), lexicon.years[1]) if lexicon.years else []
-    marks = list(_scanned(tokens, years, lexicon))
+    marks = list(_scanned(text, tokens, years, lexicon))
     return _understood(marks, lexicon, embed) if embed else marks
 
 
@@ -66,6 +69,9 @@ def _words_and_breaks(text: str) -> list[Token]:
         alone = at == 0 or tokens[at - 1].end < token.start
         if word in "-\u2013" and not alone:
             continue  # a hyphen
+        if word in "-+" and at + 1 < len(tokens) and tokens[at + 1].start == token.end:
+            word = "minus" if word == "-" else "more"  # "+comedy -drama"
+        word = "over" if word == ">" else word
         if word in _BREAKS or word in _COMMAS or word in _JOINS or _says_something(word):
             kept.append(Token(word, token.start, token.end))
     return kept
@@ -75,7 +81,9 @@ def _says_something(word: str) -> bool:
     return word[0].isalnum() or unicodedata.category(word[0]) == "So"
 
 
-def _scanned(tokens: Sequence[Token], years: Sequence[Years], lexicon: Lexicon) -> Iterable[Mark]:
+def _scanned(
+    text: str, tokens: Sequence[Token], years: Sequence[Years], lexicon: Lexicon
+) -> Iterable[Mark]:
     paired = _paired(tokens, lexicon)
     spans = {span.start: span for span in years}
     at = 0
@@ -87,13 +95,36 @@ def _scanned(tokens: Sequence[Token], years: Sequence[Years], lexicon: Lexicon) 
                 at += 1
             continue
         limit = min([span.start for span in years if span.start > token.start], default=10**9)
-        mark, length = _longest(tokens, at, limit, lexicon, paired)
+        mark, length = _title(text, tokens, at, lexicon) or _longest(
+            tokens, at, limit, lexicon, paired
+        )
         at += length
         following = tokens[at].word if at < len(tokens) else ""
         if mark.kind == "key" and following == "free" and not mark.keys[0].endswith("-free"):
             mark.sign, mark.end = -1, tokens[at].end
             at += 1
         yield mark
+
+
+def _title(
+    text: str, tokens: Sequence[Token], at: int, lexicon: Lexicon
+) -> tuple[Mark, int] | None:
+    """The title of an item that begins here: written as one, or named after "like"."""
+    compared = at > 0 and tokens[at - 1].word in ("like", "to", "as", "than")
+    for length in range(min(MAX_TITLE, len(tokens) - at), 0, -1):
+        part = tokens[at : at + length]
+        name = tuple(token.word for token in part)
+        item = lexicon.title(name)
+        if item is None or lexicon.look_up(name) or all(word in lexicon.stop for word in name):
+            continue
+        as_title = all(_is_capital(text[token.start], token.word) for token in part)
+        if (as_title and compared) or (length > 1 and (as_title or compared)):
+            return Mark("title", " ".join(name), part[0].start, part[-1].end, item=item), length
+    return None
+
+
+def _is_capital(letter: str, word: str) -> bool:
+    return letter.isupper() or letter.isdigit() or word in ("of", "the", "and", "in", "a", "to")
 
 
 def _around(token: Token, years: Sequence[Years]) -> Years | None:

@@ -25,7 +25,7 @@ _CUES = {
     "swap",
     "flip",
 }
-_THINGS = {"key", "years", "popularity"}
+_THINGS = {"key", "title", "years", "popularity"}
 _ENDS = {"stop", "ask", "comma", "but", "because"}
 
 
@@ -77,10 +77,10 @@ def _thing(state: _State, mark: Mark) -> None:
         return
     if mark.sign is None:
         mark.sign = state.sign
-        if mark.kind != "key" and state.keys_since and state.sign < 0:
+        if mark.kind in ("years", "popularity") and state.keys_since and state.sign < 0:
             # "no horror from the 80s" rules out no decade; "no horror, 80s please" asks for one.
             mark.sign = 1 if state.commas else 0
-    if mark.kind == "key":
+    if mark.kind in ("key", "title"):
         state.part.append(mark)
         state.keys_since += 1
     state.said += 1
@@ -179,8 +179,12 @@ def _small(state: _State, mark: Mark) -> None:
         case "only":
             if state.keys_since and state.sign < 1:
                 state.sign, state.cue = 1, None
+        case "better":
+            state.contrast = "more"
         case "than":
-            if state.contrast and state.keys_since:
+            if state.contrast and (state.keys_since or state.part):
+                if state.contrast == "less" and not state.keys_since:
+                    _give(state.part, -1)
                 _turn(state, mark, 1 if state.contrast == "less" else -1)
         case "to":
             if state.contrast == "prefer" and state.keys_since:
@@ -227,7 +231,7 @@ def _goes_on(state: _State, marks: Sequence[Mark], at: int) -> bool:
     if not state.keys_since and not state.said:
         return False
     part, ended = _next_part(marks, at)
-    if not any(mark.kind == "key" for mark in part) or not all(
+    if not any(mark.kind in ("key", "title") for mark in part) or not all(
         _is_of_a_list(mark) for mark in part
     ):
         return False
@@ -252,7 +256,7 @@ def _next_part(marks: Sequence[Mark], at: int) -> tuple[list[Mark], bool]:
 
 
 def _is_of_a_list(mark: Mark) -> bool:
-    return mark.kind in ("key", "and", "or", "every") or mark.text in cues().list_words
+    return mark.kind in ("key", "title", "and", "or", "every") or mark.text in cues().list_words
 
 
 def _end_part(state: _State) -> None:
@@ -260,7 +264,9 @@ def _end_part(state: _State) -> None:
     cue = state.dangling
     if cue is not None:
         turned = state.sign < 0 or (cue.kind == "more" and cue.text != "more")
-        if state.part and turned and cue.kind != "neutral":
+        if cue.text == "too":
+            pass  # "comedies too"
+        elif state.part and turned and cue.kind != "neutral":
             _give(state.part, state.sign)
         elif not state.part and (state.pronoun or state.asked or (state.sign < 0)):
             _give(state.last, state.sign)

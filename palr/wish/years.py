@@ -68,7 +68,7 @@ _RECENT = (
     r"modern(?:[ -]day)?|contemporary|brand[ -]new|new releases?|up to date|"
     rf"new(?= (?:\w+ )?(?:{_NEW_WHAT}))"
 )
-_AGES = r"(?<!year )(?<!years )(?<!yr )(?<!year-)(?<!fashioned )"
+_AGES = r"(?<!same )(?<!ten )(?<!year )(?<!years )(?<!yr )(?<!year-)(?<!fashioned )"
 
 # In this order: what fits first takes its words.
 _PATTERNS = [
