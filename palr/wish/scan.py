@@ -85,16 +85,18 @@ def _scanned(
     text: str, tokens: Sequence[Token], years: Sequence[Years], lexicon: Lexicon
 ) -> Iterable[Mark]:
     paired = _paired(tokens, lexicon)
-    spans = {span.start: span for span in years}
     at = 0
     while at < len(tokens):
         token = tokens[at]
-        if span := spans.get(token.start) or _around(token, years):
+        while years and years[0].end <= token.start:
+            years = years[1:]
+        if years and years[0].start <= token.start:
+            span = years[0]
             yield Mark("years", "", span.start, span.end, years=span)
             while at < len(tokens) and tokens[at].start < span.end:
                 at += 1
             continue
-        limit = min([span.start for span in years if span.start > token.start], default=10**9)
+        limit = years[0].start if years else len(text)
         mark, length = _title(text, tokens, at, lexicon) or _longest(
             tokens, at, limit, lexicon, paired
         )
@@ -125,10 +127,6 @@ def _title(
 
 def _is_capital(letter: str, word: str) -> bool:
     return letter.isupper() or letter.isdigit() or word in ("of", "the", "and", "in", "a", "to")
-
-
-def _around(token: Token, years: Sequence[Years]) -> Years | None:
-    return next((span for span in years if span.start <= token.start < span.end), None)
 
 
 def _longest(
@@ -197,13 +195,14 @@ def _paired(tokens: Sequence[Token], lexicon: Lexicon) -> dict[int, tuple[str, .
 def _understood(marks: list[Mark], lexicon: Lexicon, embed: Embed) -> list[Mark]:
     """Words that are left, read by the sentence model where it is sure: runs of them first."""
     runs: list[list[Mark]] = []
-    before = ""
+    going = False
     for mark in marks:
-        if mark.kind == "word" and _can_be_asked(mark.text):
-            runs[-1].append(mark) if before == "word" and len(runs[-1]) < LONGEST else runs.append(
-                [mark]
-            )
-        before = mark.kind
+        asked_about = mark.kind == "word" and not mark.without and _can_be_asked(mark.text)
+        if asked_about and going and len(runs[-1]) < LONGEST:
+            runs[-1].append(mark)
+        elif asked_about:
+            runs.append([mark])
+        going = asked_about
     asked = [run for run in runs if len(run) > 1] + [[mark] for run in runs for mark in run]
     asked = asked[:MAX_ASKED]
     texts = [" ".join(mark.text for mark in run) for run in asked]

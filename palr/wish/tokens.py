@@ -7,6 +7,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 _DASHES = "-\u2013\u2014"
 _TOKEN = re.compile(rf"w/o|w/|[^\W_]+(?:'[^\W_]+)*|(?<=\s)[{_DASHES}]+(?=\s)|\S|\n")
@@ -67,6 +68,7 @@ def tokenise(text: str) -> list[Token]:
     ]
 
 
+@lru_cache(maxsize=8192)
 def stem(word: str) -> str:
     """A word without the endings of its inflection; no dictionary, so it may cut too little.
 

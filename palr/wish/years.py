@@ -52,12 +52,14 @@ _AFTER = r"after|post|(?:newer|later|younger|more recent|more modern|made later)
 _BEFORE = r"before|pre|prior to|(?:older|earlier) than|predating"
 _UNTIL = r"until|till|til|up to|up until|through|as late as"
 _AND = "(?:and|to|till|until|through|thru|-|\u2013|\u2014|or|&|/)"
+_NO_YEAR = r"(?! (?:the )?['\d])"  # "1980 and before 1990" is two things
 _ONWARD = (
     r"(?:[ ]*\+|,? (?:and|or) (?:later|newer|after|up|onwards?|younger|more recent|beyond|above)"
+    rf"{_NO_YEAR}"
     r"| onwards?| on(?= |$|[.,!;])| and on\b| upwards"
     r"| (?:to|till|until) (?:now|today|the present|present))"
 )
-_BACK = r",? (?:and|or) (?:earlier|older|before|below)"
+_BACK = rf",? (?:and|or) (?:earlier|older|before|below){_NO_YEAR}"
 _CLASSIC = (
     r"(?:good )?old(?:ie)?s?(?:[ -]?(?:school|timey?|time))?(?= |$|[.,!;?)-])|classics?|vintage|"
     r"golden age|old[ -]hollywood|retro|older(?! than)|silent era"

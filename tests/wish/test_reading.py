@@ -166,12 +166,17 @@ def test_of_a_contradiction_the_later_counts_and_it_is_said(catalogs):
 
 
 def test_a_keyword_that_the_catalog_lacks_names_the_nearest(catalogs):
-    reading = read_wish("more musica, no docudramatics", catalogs["movies"])
+    reading = read_wish("more musicality", catalogs["movies"])
     assert any("the nearest is musical" in note for note in reading.notes)
 
 
 def test_what_is_not_understood_is_named(catalogs):
     assert read_wish("comedies with xylophones", catalogs["movies"]).unread == ("xylophones",)
+
+
+def test_words_that_no_table_holds_are_read_by_their_meaning(catalogs, embed):
+    reading = read_wish("no tv, hauntings please; military invasion", catalogs["movies"], embed)
+    assert (reading.more, reading.unread) == (("horror", "war"), ("tv",))
 
 
 @pytest.mark.parametrize(
