@@ -13,7 +13,7 @@ from palr.app.runtime import Runtime
 from palr.app.setup import ensure
 from palr.catalog.catalog import CatalogStore
 from palr.data.datasets import DATASETS, get_dataset, read, stats
-from palr.data.progress import Bars, bars_on_terminals_only
+from palr.data.progress import Bars, bars_on_terminals_only, silent
 from palr.domains import DOMAINS, get_domain
 from palr.errors import PalrError
 from palr.evaluation.protocol import Part
@@ -34,8 +34,10 @@ from palr.runs.files import (
     resolved,
 )
 from palr.runs.report import markdown
-from palr.settings import Settings, load_settings
-from palr.types import Asked, Recommendation
+from palr.settings import MINILM, Settings, load_settings
+from palr.text import visible
+from palr.types import Asked, Recommendation, Wish
+from palr.wish import Reading, read_wish
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 data = typer.Typer(no_args_is_help=True, help="Install, list and measure data sets.")
@@ -90,7 +92,9 @@ def doctor() -> None:
 
 @app.command()
 def recommend(
-    pick: Annotated[list[str], typer.Option(help="A title; repeat it, oldest first.")],
+    pick: Annotated[
+        list[str] | None, typer.Option(help="A title; repeat it, oldest first.")
+    ] = None,
     domain: Annotated[str, typer.Option(help=f"One of: {', '.join(DOMAINS)}.")] = "movies",
     retriever: Annotated[str | None, typer.Option(help="Retriever; see PALR_RETRIEVER.")] = None,
     mode: Annotated[
@@ -98,6 +102,15 @@ def recommend(
     ] = None,
     candidates: Annotated[int, typer.Option(min=1, help="Candidates to rank.")] = N_CANDIDATES,
     k: Annotated[int, typer.Option("-k", min=1, help="Recommendations to make.")] = 10,
+    wish: Annotated[str, typer.Option(help="What is wanted: 'less drama, more laughs'.")] = "",
+    more: Annotated[list[str] | None, typer.Option(help="A keyword to see more of.")] = None,
+    less: Annotated[list[str] | None, typer.Option(help="A keyword to see less of.")] = None,
+    years: Annotated[str, typer.Option(help="First and last year: 1990-1999.")] = "",
+    seen: Annotated[list[str] | None, typer.Option(help="A title to leave out.")] = None,
+    strength: Annotated[float, typer.Option(help="How much the wish counts, from 0 to 1.")] = 0.5,
+    profile_weight: Annotated[
+        float, typer.Option(min=0, max=1, help="How much the profile moves the candidates.")
+    ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole trace as JSON.")] = False,
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the whole trace as a report.")
@@ -109,13 +122,54 @@ def recommend(
     ensure(settings, say=lambda text: typer.echo(text, err=True))
     runtime = Runtime(settings)
     recommender = runtime.recommender(domain)
-    picks = [recommender.catalog.find(title) for title in pick]
-    trace = recommender.recommend(picks, Asked(retriever, mode, candidates, k))
+    catalog = recommender.catalog
+    picks = [catalog.find(title) for title in pick or []]
+    wished = Wish(
+        tuple(more or ()),
+        tuple(less or ()),
+        _years(years),
+        seen=tuple(catalog.find(title).id for title in seen or []),
+        words=wish,
+        strength=strength,
+    )
+    asked = Asked(retriever, mode, candidates, k, wish=wished, profile_weight=profile_weight)
+    trace = recommender.recommend(picks, asked)
     saved = SavedTrace(runtime.origin(domain), trace)
     if as_json:
         typer.echo(saved.to_json())
     else:
         typer.echo(markdown(saved) if as_markdown else report(trace))
+
+
+def _years(text: str) -> tuple[int, int] | None:
+    """First and last year of "1990-1999" or of "1994"; None for no text."""
+    if not text.strip():
+        return None
+    first, _, last = text.partition("-")
+    try:
+        return int(first), int(last or first)
+    except ValueError as error:
+        raise PalrError(f"{text!r} are no years: write 1990-1999, or 1994") from error
+
+
+@app.command("read")
+def read_command(
+    text: Annotated[str, typer.Argument(help="A wish, such as 'less drama, more laughs'.")],
+    domain: Annotated[str, typer.Option(help=f"One of: {', '.join(DOMAINS)}.")] = "movies",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the reading as JSON.")] = False,
+) -> None:
+    """Show how a wish in words is read: keywords wanted more and less, years, what is unread."""
+    from palr.retrieval.semantic import embed
+
+    get_domain(domain)
+    settings = load_settings()
+    ensure(settings, say=lambda text: typer.echo(text, err=True))
+    catalog = CatalogStore(settings.catalog_url).active(get_domain(domain))
+    folder = settings.model_path(MINILM)
+    reading = read_wish(text, catalog, lambda texts: embed(texts, folder, silent))
+    typer.echo(
+        json.dumps(asdict(reading), ensure_ascii=False) if as_json else reading_text(reading)
+    )
 
 
 @app.command("replay")
@@ -372,6 +426,14 @@ def report(trace: Recommendation) -> str:
     noted = [*trace.notes, *trace.profile.repairs, *trace.ranking.repairs]
     noted += trace.prompt.cuts if trace.prompt else ()
     return "\n".join([*lines, *(f"Note: {note}" for note in noted)])
+
+
+def reading_text(reading: Reading) -> str:
+    """How a wish was read, as text for a terminal."""
+    lines = [f"{chip.side:10} {chip.value}: {visible(chip.words)}" for chip in reading.chips]
+    lines += [f"unread     {visible(', '.join(reading.unread))}"] if reading.unread else []
+    lines += [f"Note: {visible(note)}" for note in reading.notes]
+    return "\n".join(lines or ["Nothing was asked for."])
 
 
 def run() -> None:

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from palr.catalog.catalog import Catalog
@@ -16,6 +16,7 @@ from palr.edits import check, chosen_items, edited_job, edited_profile
 from palr.errors import LLMError, PalrError, RetrieverUnavailableError
 from palr.llm.base import LLM, TokenLLM, last
 from palr.profile import fit_profile_prompt, supported_keywords, write_profile
+from palr.prompts import wish_text
 from palr.ranking import (
     default_mode,
     mixed_ranking,
@@ -26,7 +27,41 @@ from palr.ranking import (
 )
 from palr.retrieval.base import Retriever, retrieve, scored
 from palr.retrieval.own_items import Embed, join
-from palr.types import Asked, Candidate, Item, Profile, RankedItem, Ranking, Recommendation
+from palr.retrieval.popularity import PopularityRetriever
+from palr.retrieval.semantic import SemanticRetriever
+from palr.retrieval.steer import Likeness, retrieve_steered, score_steered
+from palr.steering import Read, Steering, steering
+from palr.types import (
+    Asked,
+    Candidate,
+    Item,
+    Keyword,
+    Profile,
+    RankedItem,
+    Ranking,
+    Recommendation,
+    Shift,
+    Wish,
+)
+from palr.wish import check as check_wish
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """The stage of the candidates.
+
+    Attributes:
+        retriever: Who found them.
+        candidates: Best first.
+        shifts: How far the wish and the profile moved them.
+        notes: Remarks for the visitor.
+    """
+
+    retriever: str
+    candidates: tuple[Candidate, ...]
+    shifts: tuple[Shift, ...] = ()
+    notes: tuple[str, ...] = ()
+
 
 DEFAULT = Asked()
 K, N_CANDIDATES = DEFAULT.k, DEFAULT.n_candidates
@@ -53,6 +88,7 @@ class Recommender:
         running: AbstractContextManager[object] | None = None,
         adapters: Callable[[str], LLM] | None = None,
         embed: Embed | None = None,
+        read: Read | None = None,
     ):
         self.catalog = catalog
         self._retrievers = retrievers
@@ -61,6 +97,7 @@ class Recommender:
         self._running = running or nullcontext()
         self._adapters = adapters
         self._embed = embed
+        self._read = read
 
     def recommend(self, picks: Sequence[Item], asked: Asked = DEFAULT) -> Recommendation:
         """Run every stage and return the complete trace; arguments and errors as in `stream`."""
@@ -92,8 +129,10 @@ class Recommender:
                 or leaves nothing to work with.
             LLMError: the model cannot be loaded, or failed; only where ``patience`` is None.
         """
-        if not picks:
-            raise PalrError(f"pick at least one {self.catalog.domain.noun} first")
+        if not picks and not (asked.wish or asked.wish.words.strip()):
+            raise PalrError(
+                f"pick at least one {self.catalog.domain.noun}, or say what you would like"
+            )
         with self._running:
             yield from self.joined(asked.own_items)._stream(picks, asked, patience, earlier)
 
@@ -121,12 +160,11 @@ class Recommender:
         """A retriever by its name; raises RetrieverUnavailableError."""
         return self._retrievers(name or self._default_retriever)
 
-    def retrieve(
-        self, picks: Sequence[Item], name: str | None = None, n_candidates: int = N_CANDIDATES
-    ) -> tuple[str, tuple[Candidate, ...], tuple[str, ...]]:
-        """The stage of the candidates alone: who found them, they, and notes; raises PalrError."""
-        asked = Asked(name, n_candidates=n_candidates)
-        return self._retrieve(self.catalog.domain.history(picks), asked)
+    def retrieve(self, picks: Sequence[Item], asked: Asked = DEFAULT) -> Retrieved:
+        """The stage of the candidates alone, steered by the wish; raises PalrError."""
+        check_wish(asked.wish)
+        steered = steering(asked, Profile(), 0, self.catalog, self._read)
+        return self._retrieve(self.catalog.domain.history(picks), asked, steered)
 
     def read_ahead(
         self,
@@ -164,6 +202,7 @@ class Recommender:
         clock = _Clock()
         domain, catalog = self.catalog.domain, self.catalog
         check(asked.edits)
+        check_wish(asked.wish)
         history = domain.history(picks)
         shown = history[-min(asked.n_history, HISTORY_LIMIT) :]
         trace = Recommendation(
@@ -201,16 +240,22 @@ class Recommender:
         trace = replace(trace, seconds=clock.stage("profile"))
         yield trace
 
-        used, candidates, notes = self._retrieve(history, asked)
-        trace = replace(trace, retriever=used, candidates=candidates, notes=trace.notes + notes)
+        profile = trace.profile or Profile()
+        steered = steering(asked, profile, len(shown), catalog, self._read)
+        found = self._retrieve(history, asked, steered)
+        candidates = found.candidates
+        trace = replace(trace, retriever=found.retriever, candidates=candidates)
+        trace = replace(trace, wish=steered.wish, shifts=found.shifts)
+        trace = replace(trace, notes=trace.notes + steered.notes + found.notes)
         trace = replace(trace, seconds=clock.stage("candidates"))
         yield trace
 
         if llm is not None:
             job = ranking_job(
                 *(domain, shown, trace.profile, candidates, asked.k, llm, trace.mode),
-                retriever=used,
+                retriever=found.retriever,
                 instruction=asked.edits.instruction,
+                wish=wish_text(domain, steered.wish) if history else "",
             )
             job, notes = edited_job(job, asked.edits, llm)
             trace = replace(trace, prior=job.mix.prior, spread=job.mix.spread)
@@ -261,6 +306,9 @@ class Recommender:
         """The profile as it grows, with the visitor's edits once it is whole; ``earlier`` gives it
         where it was written from the same."""
         edits = asked.edits
+        if not shown:
+            yield self._profile_of_wish(asked)
+            return
         if llm is None or not asked.with_profile:
             yield Profile()
             return
@@ -278,15 +326,26 @@ class Recommender:
             profile = edited_profile(profile, edits, support)
         yield profile
 
-    def _retrieve(
-        self, history: Sequence[Item], asked: Asked
-    ) -> tuple[str, tuple[Candidate, ...], tuple[str, ...]]:
-        """Candidates, who found them, and a note where another retriever had to step in."""
-        retriever = self._retrievers(asked.retriever or self._default_retriever)
+    def _profile_of_wish(self, asked: Asked) -> Profile:
+        """What is known of a visitor who picked nothing: the wish alone."""
+        wish = steering(asked, Profile(), 0, self.catalog, self._read).wish
+        keywords = tuple(Keyword(word, ()) for word in wish.more)
+        return Profile(keywords, wish_text(self.catalog.domain, wish))
+
+    def _retrieve(self, history: Sequence[Item], asked: Asked, steered: Steering) -> Retrieved:
+        """Candidates, with a note where another retriever had to step in.
+
+        Raises:
+            PalrError: the wish leaves nothing to recommend.
+        """
+        retriever: Retriever
+        if history:
+            retriever = self._retrievers(asked.retriever or self._default_retriever)
+        else:
+            items = self.catalog.items
+            retriever = PopularityRetriever(items, [item.popularity for item in items])
         try:
-            candidates, notes = self._found(retriever, history, asked)
-            notes += _on_own_items(retriever, candidates)
-            return retriever.name, candidates, notes
+            found = self._found(retriever, history, asked, steered)
         except RetrieverUnavailableError as error:
             if retriever.name == COLD_START:
                 raise
@@ -294,16 +353,37 @@ class Recommender:
             note = (
                 f"{retriever.name} could not serve these picks ({error}); {COLD_START} stepped in"
             )
-            candidates, notes = self._found(stand_in, history, asked)
-            return stand_in.name, candidates, (note, *notes)
+            found = self._found(stand_in, history, asked, steered)
+            found = replace(found, notes=(note, *found.notes))
+        else:
+            notes = _on_own_items(retriever, found.candidates)
+            found = replace(found, notes=found.notes + notes)
+        return _enough(found, asked, steered, self.catalog)
 
     def _found(
-        self, retriever: Retriever, history: Sequence[Item], asked: Asked
-    ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+        self, retriever: Retriever, history: Sequence[Item], asked: Asked, steered: Steering
+    ) -> Retrieved:
+        wish, taste = steered.wish, steered.taste
+        moved = (wish, taste, self._likeness(wish)) if steered else None
         if asked.edits.candidates is None:
-            return retrieve(retriever, history, asked.n_candidates), ()
+            if moved is None:
+                candidates = retrieve(retriever, history, asked.n_candidates)
+                return Retrieved(retriever.name, candidates)
+            found = retrieve_steered(retriever, history, asked.n_candidates, *moved)
+            return Retrieved(retriever.name, *found)
         items, notes = chosen_items(asked.edits.candidates, history, self.catalog)
-        return scored(retriever, history, items), notes
+        candidates = scored(retriever, history, items)
+        if moved is None:
+            return Retrieved(retriever.name, candidates, notes=notes)
+        found = score_steered(retriever, history, candidates, *moved)
+        return Retrieved(retriever.name, *found, notes)
+
+    def _likeness(self, wish: Wish) -> Likeness | None:
+        """Closeness in meaning, loaded only where the wish needs it."""
+        if not (wish.liked or wish.disliked or wish.variety):
+            return None
+        semantic = self._retrievers(COLD_START)
+        return semantic.likeness if isinstance(semantic, SemanticRetriever) else None
 
 
 def _same_profile(earlier: Recommendation, shown: Sequence[Item], llm: LLM) -> bool:
@@ -356,6 +436,21 @@ def _until(deadline: float, pieces: Iterator[_T]) -> Generator[_T]:
 def _retrievers_order(candidates: Sequence[Candidate], k: int) -> Ranking:
     items = enumerate(candidates[:k], start=1)
     return Ranking(tuple(RankedItem(c.item, place, c.rank) for place, c in items))
+
+
+def _enough(found: Retrieved, asked: Asked, steered: Steering, catalog: Catalog) -> Retrieved:
+    """The candidates, with a note where the wish leaves fewer than are to be recommended."""
+    domain, n = catalog.domain, len(found.candidates)
+    notes = []
+    if steered.wish.years and not any(item.year for item in catalog.items):
+        notes.append(f"these {domain.nouns} have no years, so the years asked for change nothing")
+    if not n:
+        raise PalrError(
+            f"no {domain.noun} is left: widen the years, or take items off those that you have seen"
+        )
+    if n < asked.k and asked.edits.candidates is None:
+        notes.append(f"the wish leaves {n} {domain.nouns}: widen the years for more")
+    return replace(found, notes=found.notes + tuple(notes))
 
 
 class _Clock:

@@ -269,6 +269,7 @@ class Shift:
     logit: float
 
 
+NO_WISH = Wish()
 Ranker = Literal["llm", "mix", "retriever"]
 
 
@@ -301,7 +302,7 @@ class Asked:
     n_history: int = 20
     with_profile: bool = True
     edits: Edits = Edits()
-    wish: Wish = Wish()
+    wish: Wish = NO_WISH
     profile_weight: float = 0.0
     own_items: Annotated[tuple[Item, ...], Field(alias="newcomers")] = ()  # its name in files
 
@@ -357,7 +358,7 @@ class Recommendation:
     run_id: str = ""
     fallback: str = ""
     asked: Asked = Asked()
-    wish: Wish = Wish()
+    wish: Wish = NO_WISH
     shifts: tuple[Shift, ...] = ()
 
     def to_json(self, indent: int | None = 2) -> str:

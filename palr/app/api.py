@@ -11,6 +11,7 @@ None where it can be stopped and has nothing new, and last its answer.
 import inspect
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -24,7 +25,8 @@ from palr.ranking import MODES
 from palr.retrieval import RETRIEVERS
 from palr.runs.files import SavedTrace, named
 from palr.text import visible
-from palr.types import Asked, Candidate, Edits, Item, Keyword, Profile, Recommendation
+from palr.types import Asked, Candidate, Edits, Item, Keyword, Profile, Recommendation, Wish
+from palr.wish.checks import MAX_WORDS
 
 MAX_PICKS = 1000
 MAX_CANDIDATES = 200
@@ -62,6 +64,18 @@ Query = Annotated[str, Field(max_length=200, description="Part of a title, typos
 ProfileText = Annotated[
     str, Field(max_length=MAX_PROFILE, description="A profile in words; empty to rank without one.")
 ]
+WishText = Annotated[
+    str, Field(max_length=MAX_WORDS, description="A wish in words: 'less drama, more laughs'.")
+]
+Keywords = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=64)]],
+    Field(max_length=40, description="Keywords of the catalog."),
+]
+Years = Annotated[
+    list[int], Field(max_length=2, description="First and last year, both included; empty for any.")
+]
+OtherIds = Annotated[Ids, Field(max_length=MAX_PICKS, description="Ids of items.")]
+Strength = Annotated[float, Field(ge=0, le=1, description="How much a wish counts, from 0 to 1.")]
 WithTrace = Annotated[bool, Field(description="Whether to add the whole run, prompts included.")]
 
 Answer = dict[str, Any]
@@ -107,16 +121,29 @@ class Api:
         domain: DomainName = "movies",
         retriever: RetrieverName = AUTOMATIC,
         n_candidates: CandidateCount = 50,
+        wish: WishText = "",
+        more: Keywords = [],  # noqa: B006  # a default of JSON, never changed
+        less: Keywords = [],  # noqa: B006
+        years: Years = [],  # noqa: B006
+        seen: OtherIds = [],  # noqa: B006
+        liked: OtherIds = [],  # noqa: B006
+        disliked: OtherIds = [],  # noqa: B006
+        strength: Strength = 0.5,
     ) -> AnswerStream:
-        """Retrieve the candidates for the picks, best first, without a language model."""
+        """Retrieve the candidates for picks and a wish, best first, without a language model."""
         items = self._items(domain, picks)
         yield "Searching the catalog"
-        recommender = self._runtime.recommender(domain)
-        used, candidates, notes = recommender.retrieve(items, _retriever(retriever), n_candidates)
+        asked = Asked(
+            _retriever(retriever),
+            n_candidates=n_candidates,
+            wish=_wish(wish, more, less, years, seen, liked, disliked, strength),
+        )
+        found = self._runtime.recommender(domain).retrieve(items, asked)
         yield {
-            "retriever": used,
-            "candidates": [_candidate(candidate) for candidate in candidates],
-            "notes": list(notes),
+            "retriever": found.retriever,
+            "candidates": [_candidate(candidate) for candidate in found.candidates],
+            "moved": [asdict(shift) for shift in found.shifts],
+            "notes": list(found.notes),
         }
 
     def rank(
@@ -127,12 +154,17 @@ class Api:
         profile: ProfileText = "",
         mode: ModeName = AUTOMATIC,
         k: K = 10,
+        wish: WishText = "",
+        more: Keywords = [],  # noqa: B006
+        less: Keywords = [],  # noqa: B006
+        strength: Strength = 0.5,
     ) -> AnswerStream:
-        """Let the language model select from candidates of your own."""
+        """Let the language model select from candidates of your own; profile and wish steer it."""
         edits = Edits(
             profile, keywords=(), candidates=tuple(i.id for i in self._items(domain, candidates))
         )
-        asked = Asked(mode=_mode(mode), k=k, with_profile=bool(profile), edits=edits)
+        wished = _wish(wish, more, less, [], [], [], [], strength)
+        asked = Asked(mode=_mode(mode), k=k, with_profile=bool(profile), edits=edits, wish=wished)
         run = yield from self._run(domain, picks, asked)
         answer = _recommendation(run)
         cuts = run.prompt.cuts if run.prompt else ()
@@ -150,10 +182,19 @@ class Api:
         mode: ModeName = AUTOMATIC,
         n_candidates: CandidateCount = 50,
         k: K = 10,
+        wish: WishText = "",
+        more: Keywords = [],  # noqa: B006
+        less: Keywords = [],  # noqa: B006
+        years: Years = [],  # noqa: B006
+        seen: OtherIds = [],  # noqa: B006
+        liked: OtherIds = [],  # noqa: B006
+        disliked: OtherIds = [],  # noqa: B006
+        strength: Strength = 0.5,
         trace: WithTrace = False,
     ) -> AnswerStream:
-        """Recommend from the picks: profile, candidates and the language model's ranking."""
-        asked = Asked(_retriever(retriever), _mode(mode), n_candidates, k)
+        """Recommend from the picks and a wish: profile, candidates and the model's ranking."""
+        wished = _wish(wish, more, less, years, seen, liked, disliked, strength)
+        asked = Asked(_retriever(retriever), _mode(mode), n_candidates, k, wish=wished)
         run = yield from self._run(domain, picks, asked, self._runtime.settings.llm_seconds)
         self._on_recommendation(run)
         answer = _recommendation(run)
@@ -188,6 +229,31 @@ class Api:
         if unknown:
             raise PalrError(f"not in the catalog of {catalog.domain.nouns}: {named(unknown)}")
         return items
+
+
+def _wish(
+    words: str,
+    more: Sequence[str],
+    less: Sequence[str],
+    years: Sequence[int],
+    seen: Sequence[str],
+    liked: Sequence[str],
+    disliked: Sequence[str],
+    strength: float,
+) -> Wish:
+    if len(years) not in (0, 2):
+        raise PalrError("years takes two numbers, the first and the last year, or none")
+    span = (years[0], years[1]) if years else None
+    return Wish(
+        tuple(more),
+        tuple(less),
+        span,
+        seen=tuple(seen),
+        liked=tuple(liked),
+        disliked=tuple(disliked),
+        words=words,
+        strength=strength,
+    )
 
 
 NAMES = ("recommend", "profile", "retrieve", "rank", "search")

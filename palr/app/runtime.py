@@ -16,6 +16,7 @@ from palr.app.own_items import OwnItems
 from palr.app.read_ahead import Prefetcher, Running
 from palr.catalog.catalog import Catalog, CatalogStore
 from palr.catalog.own_items import new_own_item
+from palr.data.progress import silent
 from palr.domains import DOMAINS, Domain, get_domain
 from palr.errors import CatalogError, LLMError, PalrError, RetrieverUnavailableError
 from palr.llm import Pool, get_backend, load_llm
@@ -28,6 +29,7 @@ from palr.retrieval.semantic import embed, item_text
 from palr.runs.files import Origin
 from palr.settings import MINILM, Settings, gpu_is_lent
 from palr.types import Item
+from palr.wish import Reading, read_wish
 
 _log = logging.getLogger(__name__)
 MAX_EMBEDDED = 512  # texts of sessions' own items
@@ -118,6 +120,7 @@ class Runtime:
             self.running,
             adapters=partial(self.llm_with, domain) if self._backend.pool else None,
             embed=lambda item: self.embed(item_text(item)),
+            read=partial(self.read_wish, domain),
         )
 
     def add_own_item(self, session: str, domain: str, title: str, listed: str) -> Item:
@@ -139,6 +142,15 @@ class Runtime:
         self.embed(item_text(item))
         self.own_items.add(session, domain, item)
         return item
+
+    def read_wish(self, domain: str, text: str) -> Reading:
+        """How a wish in words is read, with the catalog's keywords; see `palr.wish`.
+
+        Without the sentence model, only what the tables and the spelling tell is read.
+        """
+        folder = self.settings.model_path(MINILM)
+        embedding = partial(embed, folder=folder, progress=silent) if folder.is_dir() else None
+        return read_wish(text, self.catalog(domain), embedding)
 
     def _embed(self, text: str) -> NDArray[np.float32]:
         folder = self.settings.model_path(MINILM)

@@ -194,10 +194,15 @@ def select(
 
 
 def select_many(
-    llm: TokenLLM, batch: Batch, options: Sequence[Sequence[str]], k: int
+    llm: TokenLLM,
+    batch: Batch,
+    options: Sequence[Sequence[str]],
+    k: int,
+    weights: Sequence[Sequence[float] | None] = (),
 ) -> list[list[Choice]]:
     """`select` for each row of a batch; rows that need a decision take it in one forward pass."""
-    walks = [_walk(llm, names, k) for names in options]
+    given = weights or [None] * len(options)
+    walks = [_walk(llm, names, k, odds) for names, odds in zip(options, given, strict=True)]
     choices: list[list[Choice]] = [[] for _ in walks]
     deciding = [row for row in range(len(walks)) if _advance(row, walks, batch, choices, None)]
     while deciding:

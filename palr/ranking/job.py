@@ -1,9 +1,12 @@
 """A question for the ranking model: which of these candidates, in which order?"""
 
+import math
 from dataclasses import dataclass
 
 from palr.ranking.mix import NO_MIX, ScoreMix
 from palr.types import Candidate, Prompt
+
+_LEAST_ODDS = 1e-6  # whatever was asked for, every candidate can still be written
 
 
 @dataclass(frozen=True)
@@ -30,3 +33,14 @@ class Job:
     def shown(self) -> tuple[Candidate, ...]:
         """The candidates that the prompt shows."""
         return self.candidates[: len(self.names)]
+
+    @property
+    def odds(self) -> list[float] | None:
+        """Prior odds of the candidates where the model writes titles: what steering added to them.
+
+        None without steering: the model alone decides.
+        """
+        steer = [candidate.steer for candidate in self.shown]
+        if not any(steer):
+            return None
+        return [max(math.exp(value - max(steer)), _LEAST_ODDS) for value in steer]

@@ -21,10 +21,11 @@ from palr.types import Candidate, RankedItem, Ranking
 class ScoreMix:
     """A model's scores on top of the retriever's, as its adapter learnt them:
 
-        log softmax_i(own_i + prior * r_i),  r_i = the retriever's score
+        log softmax_i(own_i + prior * r_i + steer_i),  r_i = the retriever's own score
 
     The retriever's scores are log-probabilities but for a constant (`Retriever.score`), which the
-    softmax takes out. A false mix leaves the model's scores as they are.
+    softmax takes out. What a wish and the profile ask for, ``steer``, counts in full, whatever the
+    prior. A false mix leaves the model's scores as they are, but for that.
 
     Attributes:
         prior: The weight of the retriever's scores; 0 where they take no part.
@@ -50,18 +51,22 @@ class ScoreMix:
         return self.prior > 0
 
     def add(self, scores: Sequence[float], candidates: Sequence[Candidate]) -> Sequence[float]:
-        """The model's ``scores`` of ``candidates`` with the retriever's added."""
-        if not self:
+        """The model's ``scores`` of ``candidates`` with the retriever's and the steering added."""
+        steer = np.array([candidate.steer for candidate in candidates], np.float64)
+        if not self and not steer.any():
             return scores
         own = np.array(scores, np.float64)
         if self.spread:
             own = self.spread * standardised(own)
-        retriever = np.array([candidate.score for candidate in candidates], np.float64)
-        return [float(score) for score in log_softmax(own + self.prior * retriever)]
+        retriever = np.array([candidate.score for candidate in candidates], np.float64) - steer
+        return [float(score) for score in log_softmax(own + self.prior * retriever + steer)]
 
     def remove(self, scores: Sequence[float], candidates: Sequence[Candidate]) -> list[float]:
         """What `add` made these scores from, but for a constant."""
-        return [s - self.prior * c.score for s, c in zip(scores, candidates, strict=True)]
+        return [
+            score - self.prior * (c.score - c.steer) - c.steer
+            for score, c in zip(scores, candidates, strict=True)
+        ]
 
 
 NO_MIX = ScoreMix()
@@ -104,14 +109,15 @@ def mixed_ranking(
         return ranking
     place = {candidate.item.id: at for at, candidate in enumerate(candidates, start=1)}
     logprob = {ranked.item.id: ranked.logprob for ranked in ranking.items}
-    retriever = [candidate.score for candidate in candidates]
+    steer = np.array([candidate.steer for candidate in candidates])
+    retriever = [candidate.score - candidate.steer for candidate in candidates]
     places = [place[ranked.item.id] for ranked in ranking.items]
     own = mix.remove(
         [ranked.logprob or 0.0 for ranked in ranking.items],
         [candidates[at - 1] for at in places],
     )
-    features = log_odds(places, own, retriever)
-    weights = np.array([1.0, 1.0 / (float(np.std(retriever)) or 1.0)])
+    features = np.column_stack([log_odds(places, own, retriever), steer])
+    weights = np.array([1.0, 1.0 / (float(np.std(retriever)) or 1.0), 1.0])
     best = [candidates[at] for at in best_first(features, weights)[:k]]
     items = (
         RankedItem(c.item, n, c.rank, logprob.get(c.item.id)) for n, c in enumerate(best, start=1)

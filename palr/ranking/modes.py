@@ -69,7 +69,7 @@ class Titles(Mode):
     def rank(self, job: Job, llm: TokenLLM) -> Iterator[Ranking | None]:
         decoder = llm.start(job.prompt.text, job.prompt.beginning)
         ranking = Ranking()
-        for choice in select(llm, decoder, job.names, job.k):
+        for choice in select(llm, decoder, job.names, job.k, job.odds):
             if choice is None:
                 yield None
                 continue
@@ -81,9 +81,8 @@ class Titles(Mode):
     def rank_batch(self, jobs: Sequence[Job], batch: Batch, llm: TokenLLM) -> list[Ranking]:
         k = max(job.k for job in jobs)
         rankings = []
-        for job, choices in zip(
-            jobs, select_many(llm, batch, [job.names for job in jobs], k), strict=True
-        ):
+        names, odds = [job.names for job in jobs], [job.odds for job in jobs]
+        for job, choices in zip(jobs, select_many(llm, batch, names, k, odds), strict=True):
             chosen = choices[: job.k]
             ranking = Ranking(raw=SEPARATOR.join(job.names[choice.index] for choice in chosen))
             for choice in chosen:
@@ -101,8 +100,7 @@ class ScoredMode(Mode):
         self, job: Job, scores: Sequence[float], answers: Sequence[str], forward_passes: int
     ) -> Ranking:
         """The k best of ``scores`` (candidates,), the retriever's added where the job says so."""
-        if self.mixes:
-            scores = job.mix.add(scores, job.candidates[: len(scores)])
+        scores = job.mix.add(scores, job.candidates[: len(scores)])
         return by_score(scores, answers, job.candidates, job.k, forward_passes)
 
 

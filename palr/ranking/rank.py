@@ -35,6 +35,7 @@ def ranking_job(
     mix: ScoreMix | None = None,
     marks: Sequence[str] = (),
     instruction: str | None = None,
+    wish: str = "",
 ) -> Job:
     """The fullest ranking prompt that leaves room for its answer, ready to be ranked.
 
@@ -50,6 +51,7 @@ def ranking_job(
         mix: Stands in for the adapter's own way to add the retriever's scores.
         marks: The labels of a labelled prompt; the first of `labels` unless given.
         instruction: Stands in for the paper's.
+        wish: A sentence on what is asked for, after the profile.
 
     Raises:
         PalrError: the mode is unknown, or the model cannot be read in it.
@@ -69,7 +71,7 @@ def ranking_job(
         return item_names(domain, [c.item for c in listed[: limits.candidates]], limits.title)
 
     def build(limits: Limits) -> Prompt:
-        return ranking_prompt(domain, history, profile, listed, k, limits, marks, instruction)
+        return ranking_prompt(domain, history, profile, listed, k, limits, marks, instruction, wish)
 
     def fits(prompt: Prompt, limits: Limits) -> bool:
         room = llm.context_length - llm.count_tokens(llm.render(prompt.text))

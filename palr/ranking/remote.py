@@ -23,13 +23,9 @@ def rank_by_label(job: Job, llm: LabelLLM) -> Iterator[Ranking | None]:
             reported = answer or reported
             yield None
     known = [index for index, label in enumerate(used) if label in reported]
-    scored = by_score(
-        [reported[used[index]] for index in known],
-        [used[index] for index in known],
-        [job.candidates[index] for index in known],
-        job.k,
-        None,
-    )
+    candidates = [job.candidates[index] for index in known]
+    scores = job.mix.add([reported[used[index]] for index in known], candidates)
+    scored = by_score(scores, [used[index] for index in known], candidates, job.k, None)
     if len(known) < len(used):
         gap = f"the server reported the log-probabilities of {len(known)} of {len(used)} labels"
         scored = replace(scored, repairs=(gap,))

@@ -19,6 +19,7 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ from palr.settings import MINILM, Settings
 from palr.types import Item
 
 if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
     from palr.catalog.catalog import Catalog
 
 DECAY = 0.8
@@ -173,10 +176,8 @@ def embed(
         RetrieverUnavailableError: the model does not load.
     """
     with LOADING:
-        from sentence_transformers import SentenceTransformer
-
         try:
-            model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+            model = _sentence_model(folder)
         except Exception as error:  # the loader raises whatever its many file formats meet
             raise RetrieverUnavailableError(
                 f"the sentence model in {folder} does not load ({error}); delete the folder and "
@@ -194,6 +195,14 @@ def embed(
     vectors = np.empty((len(texts), parts[0].shape[1]), np.float32)
     vectors[order] = np.concatenate(parts)
     return vectors
+
+
+@lru_cache(maxsize=1)
+def _sentence_model(folder: Path) -> "SentenceTransformer":
+    """Kept once loaded: a wish is read while somebody waits."""
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
 
 
 def _fingerprint(texts: Sequence[str], folder: Path) -> str:

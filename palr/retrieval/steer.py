@@ -15,9 +15,10 @@ where the picks carry it more often than the retriever's own list does (as in St
 recommendations, 2018), the more, the more of them do. Years and items that were seen exclude.
 """
 
+import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from weakref import WeakKeyDictionary
 
@@ -92,6 +93,12 @@ class ItemSets:
     def __init__(self, items: Sequence[Item], likeness: Likeness | None = None) -> None:
         self.items = items
         self.likeness = likeness
+
+    def with_likeness(self, likeness: Likeness | None) -> "ItemSets":
+        """The same sets, with another way to tell how alike items are."""
+        other = copy.copy(self)
+        other.likeness = likeness
+        return other
 
     def steer(
         self,
@@ -240,17 +247,49 @@ def retrieve_steered(
     Raises:
         RetrieverUnavailableError: see `Retriever.score`; also where a score is not finite.
     """
-    scores = finite_scores(retriever, history)
-    sets = _sets.setdefault(retriever, ItemSets(retriever.items, likeness))
-    seen = {item.id for item in history}
-    hidden = np.array([item.id in seen for item in retriever.items], bool)
-    steered = sets.steer(scores, wish, taste, hidden)
+    steered = _steered(retriever, history, wish, taste, likeness)
     best = [at for at in top_k(steered.scores, k).tolist() if steered.scores[at] > -np.inf]
     candidates = tuple(
         Candidate(retriever.items[at], rank, float(steered.scores[at]), float(steered.added[at]))
         for rank, at in enumerate(best, 1)
     )
     return candidates, steered.shifts
+
+
+def score_steered(
+    retriever: Retriever,
+    history: Sequence[Item],
+    candidates: Sequence[Candidate],
+    wish: Wish,
+    taste: Taste = NO_TASTE,
+    likeness: Likeness | None = None,
+) -> tuple[tuple[Candidate, ...], tuple[Shift, ...]]:
+    """Given candidates in their order, with what steering adds to their scores; none is left out.
+
+    Args and errors are those of `retrieve_steered`.
+    """
+    steered = _steered(retriever, history, wish, taste, likeness)
+    ids = (item.id for item in retriever.items)
+    added = dict(zip(ids, map(float, steered.added), strict=True))
+    moved = []
+    for candidate in candidates:
+        more = added.get(candidate.item.id, 0.0)
+        moved.append(replace(candidate, score=candidate.score + more, steer=more))
+    return tuple(moved), steered.shifts
+
+
+def _steered(
+    retriever: Retriever,
+    history: Sequence[Item],
+    wish: Wish,
+    taste: Taste,
+    likeness: Likeness | None,
+) -> Steered:
+    scores = finite_scores(retriever, history)
+    sets = _sets.setdefault(retriever, ItemSets(retriever.items)).with_likeness(likeness)
+    seen = {item.id for item in history}
+    hidden = np.array([item.id in seen for item in retriever.items], bool)
+    return sets.steer(scores, wish, taste, hidden)
 
 
 _sets: WeakKeyDictionary[Retriever, ItemSets] = WeakKeyDictionary()

@@ -1,0 +1,98 @@
+"""What steers a run: the wish of a visitor, their own words in the profile, and the profile itself.
+
+The paper filters candidates "based on the user profile" (section 1) and lets the LLM select those
+that fit it best (section 2.1). `palr.retrieval.steer` moves the scores; here it is decided by what.
+"""
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from palr.catalog.catalog import Catalog
+from palr.profile import taste_of
+from palr.retrieval.steer import NO_TASTE, Taste
+from palr.types import NO_WISH, Asked, Profile, Wish
+from palr.wish import Reading, read_wish
+
+Read = Callable[[str], Reading]
+
+
+@dataclass(frozen=True)
+class Steering:
+    """What moves the candidates of a run.
+
+    Attributes:
+        wish: What is asked for, words read.
+        taste: What the profile says.
+        notes: How words were read, where that needs saying.
+    """
+
+    wish: Wish = NO_WISH
+    taste: Taste = NO_TASTE
+    notes: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.wish or self.taste)
+
+
+def steering(
+    asked: Asked, profile: Profile, n_picks: int, catalog: Catalog, read: Read | None = None
+) -> Steering:
+    """What a run is steered by.
+
+    Args:
+        asked: With the wish, and with the visitor's edits of the profile: keywords that no pick
+            carries, and text, are read as wishes.
+        profile: As the ranking prompt will show it.
+        n_picks: How many picks it was written from.
+        catalog: Whose keywords are meant.
+        read: Reads words; without it, they are read without the sentence model.
+    """
+    wish, notes = _known(asked.wish, catalog)
+    added = [k.text for k in profile.keywords if not k.support] if asked.edits.keywords else []
+    known = [word for word in added if word in catalog.keyword_counts and word not in wish.less]
+    wish = replace(wish, more=_union(wish.more, known))
+    for text in (asked.wish.words, asked.edits.profile or ""):
+        if text.strip():
+            reading = read(text) if read else read_wish(text, catalog)
+            wish = with_reading(wish, reading)
+            notes += reading.notes
+            if reading.unread:
+                notes.append(f"not understood in the wish: {', '.join(reading.unread[:8])}")
+    return Steering(wish, taste_of(profile, n_picks, asked.profile_weight), tuple(notes))
+
+
+def _known(wish: Wish, catalog: Catalog) -> tuple[Wish, list[str]]:
+    """The wish with keywords as the catalog spells them, and notes on those that it lacks."""
+    spelt = {keyword.casefold(): keyword for keyword in catalog.keyword_counts}
+    notes: list[str] = []
+
+    def found(words: Sequence[str]) -> tuple[str, ...]:
+        names = []
+        for word in words:
+            if (name := spelt.get(word.casefold().strip())) is not None:
+                names.append(name)
+                continue
+            near = difflib.get_close_matches(word.casefold(), spelt, n=1, cutoff=0.5)
+            hint = f"; the nearest is {spelt[near[0]]!r}" if near else ""
+            notes.append(f"the catalog has no keyword {word!r}{hint}")
+        return tuple(names)
+
+    return replace(wish, more=found(wish.more), less=found(wish.less)), notes
+
+
+def with_reading(wish: Wish, reading: Reading) -> Wish:
+    """The wish with what its words say; what was chosen without words comes first."""
+    return replace(
+        wish,
+        more=_union(wish.more, [k for k in reading.more if k not in wish.less]),
+        less=_union(wish.less, [k for k in reading.less if k not in wish.more]),
+        years=wish.years or reading.years,
+        popularity=wish.popularity or float(reading.popularity),
+        liked=_union(wish.liked, [i for i in reading.liked if i not in wish.disliked]),
+        disliked=_union(wish.disliked, [i for i in reading.disliked if i not in wish.liked]),
+    )
+
+
+def _union(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
