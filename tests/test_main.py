@@ -53,6 +53,30 @@ def test_json_is_the_trace_of_the_default_model(palr_home):
     }
 
 
+def test_read_prints_how_a_wish_was_read(palr_home):
+    wish = "funny films from the forties, but no musicals"
+    result = palr(palr_home, "read", wish, "--domain", "movies", "--json")
+    assert result.returncode == 0, result.stderr
+    read = json.loads(result.stdout)
+    assert list(read)[:4] == ["more", "less", "years", "unread"]
+    assert [read[name] for name in list(read)[:4]] == [["comedy"], ["musical"], [1940, 1949], []]
+
+    result = palr(palr_home, "read", wish)
+    assert result.returncode == 0, result.stderr
+    for line in (
+        "more       comedy: funny",
+        "less       musical: musicals",
+        "years      1940-1949",
+    ):
+        assert line in result.stdout
+
+
+def test_a_wish_that_is_too_long_is_one_line(palr_home):
+    result = palr(palr_home, "read", "a" * 5001)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "palr: the wish has 5,001 characters: shorten it to 5,000\n" in result.stderr
+
+
 def test_a_saved_trace_is_replayed_and_what_differs_is_said(palr_home, tmp_path):
     file = tmp_path / "run.json"
     picks = ["--pick", "Toy Story (1995)", "--pick", "Aladdin"]

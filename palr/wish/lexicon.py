@@ -49,6 +49,10 @@ class Lexicon:
         self._forms: list[tuple[str, str]] = []  # what the sentence model compares: form, keyword
         for key in self.keywords:
             self._name(phrase(key), (key,))
+        for key in self.keywords:  # before a synonym or a part of another keyword takes it
+            joined = _joined(phrase(key))
+            for form in (joined.removesuffix("s"), f"{joined}s"):
+                self._exact.setdefault(form, (key,))
         for alternatives, phrases in table.synonyms:
             target = next((key for key in alternatives if key in present), None)
             for name in phrases:
@@ -68,11 +72,12 @@ class Lexicon:
         for key in self.keywords:
             if key.endswith("-free"):
                 self._free.setdefault(_stemmed(phrase(key)[:-1]), key)
-        self._known = self._known_words(catalog, table.stop)
+        titles = [(tuple(title_words(item.title)), item) for item in catalog.items]
+        self._known = self._known_words(title for title, _ in titles)
         self._spellings = sorted(
             {word for form, _ in self._forms for word in phrase(form) if len(word) > 4}
         )
-        self._titles = _titles(catalog.items)
+        self._titles = _titles(titles)
         self._vectors: NDArray[np.float32] | None = None
         self.stop = cues().stop | table.stop
 
@@ -82,15 +87,13 @@ class Lexicon:
             self._stems.setdefault(_stemmed(name), keys)
             self._forms.append((" ".join(name), keys[0]))
 
-    def _known_words(self, catalog: Catalog, stop: Iterable[str]) -> frozenset[str]:
+    def _known_words(self, titles: Iterable[Phrase]) -> frozenset[str]:
         """Words that are no slips of the pen: all of the tables and of the titles."""
         table = names(self.domain.key)
         known = {word for form, _ in self._forms for word in phrase(form)}
         known |= {word for name in (*table.free, *table.unless) for word in name}
-        known |= cues().words | cues().stop | set(stop)
-        for item in catalog.items:
-            known.update(title_words(item.title))
-        return frozenset(known)
+        known |= cues().words | cues().stop | table.stop
+        return frozenset(known.union(*titles))
 
     def look_up(self, name: Phrase) -> tuple[str, ...]:
         """The keywords that a phrase names; () where it names none."""
@@ -154,13 +157,11 @@ def lexicon(catalog: Catalog) -> Lexicon:
     return Lexicon(catalog)
 
 
-def _titles(items: Iterable[Item]) -> dict[Phrase, str]:
-    """Ids by the words of titles, with and without a subtitle."""
+def _titles(titles: Iterable[tuple[Phrase, Item]]) -> dict[Phrase, str]:
+    """Ids of items by the words of their titles; of items that share one, the most popular."""
     found: dict[Phrase, str] = {}
-    for item in sorted(items, key=lambda item: -item.popularity):
-        for text in (item.title, item.title.partition(":")[0]):
-            if name := phrase(text):
-                found.setdefault(name, item.id)
+    for name, item in sorted(titles, key=lambda pair: -pair[1].popularity):
+        found.setdefault(name, item.id)
     return found
 
 

@@ -42,10 +42,10 @@ class Reading:
     more: tuple[str, ...] = ()
     less: tuple[str, ...] = ()
     years: tuple[int, int] | None = None
+    unread: tuple[str, ...] = ()
     popularity: int = 0
     liked: tuple[str, ...] = ()
     disliked: tuple[str, ...] = ()
-    unread: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     chips: tuple[Chip, ...] = ()
 

@@ -1,7 +1,7 @@
 """Text as words that remember where they stood.
 
 >>> [token.word for token in tokenise("I don't like Sci-Fi!")]
-['i', 'dont', 'like', 'sci', 'fi', '!']
+['i', 'dont', 'like', 'sci', '-', 'fi', '!']
 """
 
 import re

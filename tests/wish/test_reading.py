@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from palr.catalog.catalog import Catalog
+from palr.types import Item
 from palr.wish import Chip, WishError, read_wish
 from palr.wish.checks import MAX_WORDS
 
@@ -172,6 +174,40 @@ def test_a_keyword_that_the_catalog_lacks_names_the_nearest(catalogs):
 
 def test_what_is_not_understood_is_named(catalogs):
     assert read_wish("comedies with xylophones", catalogs["movies"]).unread == ("xylophones",)
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "less"),
+    [
+        ("+comedy -drama", ["comedy"], ["drama"]),
+        ("comedy > drama", ["comedy"], ["drama"]),
+        ("I like comedies better than dramas", ["comedy"], ["drama"]),
+        ("you keep showing me dramas, I want comedies", ["comedy"], ["drama"]),
+        ("musicals are the worst", [], ["musical"]),
+        ("there is too little comedy here", ["comedy"], []),
+        ("bored of the same old westerns", [], ["western"]),
+    ],
+)
+def test_signs_without_a_sentence(catalogs, text, more, less):
+    reading = read_wish(text, catalogs["movies"])
+    assert (list(reading.more), list(reading.less), reading.years) == (more, less, None)
+
+
+def test_a_title_is_no_keyword(catalogs):
+    movies = catalogs["movies"]
+    star_wars = movies.find("Star Wars (1977)").id
+    reading = read_wish("something like Star Wars but funnier", movies)
+    assert (reading.more, reading.liked) == (("comedy",), (star_wars,))
+    assert Chip("liked", star_wars, "Star Wars") in reading.chips
+    assert read_wish("no movies like star wars", movies).disliked == (star_wars,)
+
+
+def test_a_plural_keyword_comes_before_a_part_of_another(catalogs):
+    listed = (("shampoo & conditioner sets", "night creams"), ("shampoos", "moisturizers"))
+    items = tuple(Item(str(n), "x", keywords=keys) for n, keys in enumerate(listed * 2))
+    catalog = Catalog("beauty", catalogs["beauty"].domain, items)
+    assert read_wish("shampoo and night cream", catalog).more == ("shampoos", "night creams")
+    assert read_wish("a conditioner", catalog).more == ("shampoo & conditioner sets",)
 
 
 def test_words_that_no_table_holds_are_read_by_their_meaning(catalogs, embed):
