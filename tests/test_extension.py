@@ -7,7 +7,7 @@ what programs call.
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,18 +26,18 @@ from palr.domains import BEAUTY, DOMAINS
 from palr.errors import PalrError, SettingsError
 from palr.llm import BACKENDS, Backend
 from palr.llm.adapters import Adapter
-from palr.llm.base import LLM, Batch, TokenLLM
+from palr.llm.base import LLM, Batch, TokenLLM, last
 from palr.llm.scripted import ScriptedLLM
-from palr.ranking import MODES
+from palr.ranking import MODES, Job
 from palr.ranking.modes import Mode, by_score
 from palr.recommender import ZERO_SHOT
-from palr.retrieval import RETRIEVERS, Entry
+from palr.retrieval import RETRIEVERS, Entry, NoInteractions
 from palr.settings import Settings
-from palr.types import Candidate, Item, Prompt, Ranking, Recommendation
+from palr.types import Item, Ranking, Recommendation
 from palr.ui.handlers import Handlers, finished
 from palr.ui.page import build_page
 from palr.ui.queued_run import Turns
-from palr.ui.render import AUTOMATIC
+from palr.ui.request import AUTOMATIC, Choices, PageRequest
 
 T = TypeVar("T")
 FILMS = ["1", "588"]  # Toy Story, Aladdin
@@ -73,11 +73,12 @@ def on_page(
     """The finished run after a press of Recommend."""
     handlers = Handlers(runtime)
     picked = {"domain": domain, "picks": picks}
-    desks = handlers.begin(picked, retriever, mode, AUTOMATIC, {})[0]
-    for page in handlers.run(picked, desks):
-        desks = page[0] if domain in page[0] else desks
-    run = finished(desks, domain)
-    assert run is not None, page
+    request = PageRequest.parse(picked, *asdict(Choices(retriever, mode)).values())
+    states = handlers.begin(request, {}).states
+    for update in handlers.run(request, states):
+        states = update.parts.get("states", states) if update else states
+    run = finished(states, domain)
+    assert run is not None, states
     return run
 
 
@@ -204,9 +205,8 @@ def test_a_backend(settings: Settings) -> None:
         assert run.ranking is not None
         assert [place.retriever_rank for place in run.ranking.items] == [*range(1, 11)]
         assert by_api(runtime, FILMS)["llm"] == "echo"
-        handlers = Handlers(runtime)
-        assert handlers.adapter_choices("movies") == [("Automatic", AUTOMATIC)]
-        assert Turns(handlers, settings).places == settings.queue + 3
+        assert Choices.offered(runtime, "movies")["adapter"] == [("Automatic", AUTOMATIC)]
+        assert Turns(Handlers(runtime), settings).places == settings.queue + 3
         findings = {finding.about: finding for finding in examine(settings)}
     assert findings["backend"].found == "echo: an echo"
     assert findings["language model"].remedy == "shout louder"
@@ -219,7 +219,7 @@ def test_a_backend_that_switches_adapters(settings: Settings) -> None:
     echo = Backend("an echo", lambda settings: Echo(), lambda settings: ("", ""), lambda _: pool)
     with added(BACKENDS, "echo", echo):
         runtime = ready(settings.model_copy(update={"llm_backend": "echo"}))
-        names = [name for _, name in Handlers(runtime).adapter_choices("movies")]
+        names = [name for _, name in Choices.offered(runtime, "movies")["adapter"]]
         assert names == [AUTOMATIC, "ml-1m-v2", "ml-1m-v1", ZERO_SHOT]
         on_page(runtime, FILMS)
     assert pool.asked == [None, "ml-1m-v2"]
@@ -249,12 +249,13 @@ def test_a_retriever(settings: Settings) -> None:
     entry = Entry(
         label="Alphabet",
         meaning="the first titles of the alphabet",
+        learns=NoInteractions(),
         load=alphabet,
         missing=lambda catalog, settings: None,
     )
     with added(RETRIEVERS, "alphabet", entry):
         runtime = ready(settings)
-        offered = Handlers(runtime).retriever_choices("movies")
+        offered = Choices.offered(runtime, "movies")["retriever"]
         assert ("Alphabet", "alphabet") in offered
         run = on_page(runtime, FILMS, retriever="alphabet")
         answer = by_api(runtime, FILMS, retriever="alphabet")
@@ -269,26 +270,22 @@ def test_a_retriever(settings: Settings) -> None:
 # A ranking mode: an entry of MODES.
 
 
-def shortest(
-    prompt: Prompt, names: Sequence[str], candidates: Sequence[Candidate], llm: TokenLLM, k: int
-) -> Iterator[Ranking]:
-    yield by_score([-len(name) for name in names], names, candidates, k, 0)
+class Shortest(Mode):
+    label = "Shortest"
+    explanation = "the shortest title first"
 
+    def rank(self, job: Job, llm: TokenLLM) -> Iterator[Ranking]:
+        scores = [-len(name) for name in job.names]
+        yield by_score(scores, job.names, job.candidates, job.k, 0)
 
-def shortest_of_many(
-    batch: Batch,
-    names: Sequence[Sequence[str]],
-    candidates: Sequence[Sequence[Candidate]],
-    llm: TokenLLM,
-    k: int,
-) -> list[Ranking]:
-    raise NotImplementedError("one run at a time is enough here")
+    def rank_batch(self, jobs: Sequence[Job], batch: Batch, llm: TokenLLM) -> list[Ranking]:
+        return [last(self.rank(job, llm)) for job in jobs]
 
 
 def test_a_mode(settings: Settings) -> None:
-    mode = Mode("Shortest", "the shortest title first", shortest, shortest_of_many)
-    with added(MODES, "shortest", mode):
+    with added(MODES, "shortest", Shortest()):
         runtime = ready(settings)
+        assert ("Shortest", "shortest") in Choices.offered(runtime, "movies")["mode"]
         run = on_page(runtime, FILMS, mode="shortest")
         answer = by_api(runtime, FILMS, mode="shortest")
     lengths = [len(candidate.item.label) for candidate in run.candidates or ()]

@@ -60,7 +60,7 @@ def test_progress_ends_with_every_user():
     said = []
     model = Fixed(dict.fromkeys("abcdef", 1.0))
     evaluate(model, SPLIT, ITEMS, batch_size=2, progress=lambda *step: said.append(step))
-    assert said == [("fixed", 2, 3, "user"), ("fixed", 3, 3, "user")]
+    assert said == [("fixed", 2, 3, "users"), ("fixed", 3, 3, "users")]
 
 
 def test_the_test_history_ends_with_the_validation_item():

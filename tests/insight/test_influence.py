@@ -1,6 +1,7 @@
 """Influence against a recomputation that shares nothing with it but the prompt's wording."""
 
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -96,7 +97,8 @@ def test_batches_measure_the_same(tiny_llama, run, catalog, retriever, monkeypat
 def test_progress_comes_between_prompts_and_closing_stops(tiny_llama, run, catalog, retriever):
     trace = run(tiny_llama, list(catalog.items[:3]))
     steps = measure_influence(trace, tiny_llama, retriever)
-    seen = [next(steps), next(steps)]
+    seen = [step for step in islice(steps, 8) if step]
+    assert len(seen) >= 2
     assert all(isinstance(step, Progress) and step.total == 4 for step in seen)
     steps.close()
     with pytest.raises(StopIteration):
@@ -114,7 +116,7 @@ def test_a_model_behind_http_leaves_the_retrievers_part(run, catalog, retriever)
     trace = run(llm, list(catalog.items[:3]), mode="titles")
     found = last(measure_influence(trace, llm, retriever))
     assert found.llm is None
-    assert "behind HTTP" in found.gaps[0]
+    assert "does not show its score of every candidate" in found.gaps[0]
     assert len(found.retriever) == 3
     assert mostly_because(found, 0)
 

@@ -70,7 +70,7 @@ def test_a_model_behind_http_tells_no_score(run, catalog, retriever):
     wanted = retrieve(retriever, trace.history, 60)[25].item
     found = last(why_not(trace, wanted, llm, retriever))
     assert found.score is None
-    assert "behind HTTP" in found.gap
+    assert "does not show its score of every candidate" in found.gap
     assert found.lifts
 
 

@@ -141,4 +141,4 @@ def connect(to: Server, time: Time | None = None, **patience: float) -> HTTPLLM:
 
 
 def ask(llm: HTTPLLM) -> str:
-    return "".join(llm.generate("What is the capital of France?", max_tokens=5))
+    return "".join(filter(None, llm.generate("What is the capital of France?", max_tokens=5)))

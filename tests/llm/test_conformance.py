@@ -30,8 +30,8 @@ def test_it_answers_in_pieces(llm):
 
 
 def test_it_is_deterministic(llm):
-    first = "".join(llm.generate(QUESTION, max_tokens=24))
-    assert first == "".join(llm.generate(QUESTION, max_tokens=24))
+    first = "".join(filter(None, llm.generate(QUESTION, max_tokens=24)))
+    assert first == "".join(filter(None, llm.generate(QUESTION, max_tokens=24)))
 
 
 def test_max_tokens_bounds_the_answer(llm):
@@ -43,7 +43,7 @@ def test_it_can_be_stopped_and_used_again(llm):
     pieces = llm.generate(QUESTION, max_tokens=40)
     next(pieces)
     pieces.close()
-    assert "".join(llm.generate(QUESTION, max_tokens=24))
+    assert "".join(filter(None, llm.generate(QUESTION, max_tokens=24)))
 
 
 def test_token_counts_are_enough_for_the_text(llm):

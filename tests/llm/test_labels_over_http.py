@@ -71,7 +71,7 @@ def test_the_labels_that_are_told_rank_and_the_rest_is_completed_and_reported():
     assert [r.item.id for r in ranking.items] == ["2", "0", "5", "1", "4", "3"]
     assert [r.logprob for r in ranking.items] == [-0.1, -1.0, -2.0, -4.0, -5.0, None]
     assert ranking.repairs == (
-        "the server told the log-probabilities of 5 of 6 labels",
+        "the server reported the log-probabilities of 5 of 6 labels",
         "completed 1 of 6 places in the retriever's order",
     )
 

@@ -74,7 +74,7 @@ def test_no_piece_of_an_answer_is_lost(smollm2, text):
 
 
 def test_generation_stops_at_the_end_of_the_turn(smollm2):
-    text = "".join(smollm2.generate("Say only the word yes.", max_tokens=200))
+    text = "".join(filter(None, smollm2.generate("Say only the word yes.", max_tokens=200)))
     assert "<|im_end|>" not in text
     assert len(text) < 600
 

@@ -141,7 +141,7 @@ def test_a_cache_that_cannot_be_written_is_read(bare_catalog, fresh_settings, em
 def test_progress_is_reported_to_the_end(bare_catalog, fresh_settings):
     seen = []
     semantic.load(bare_catalog, fresh_settings, lambda *report: seen.append(report))
-    assert seen[-1] == ("Embedding the catalog", 27, 27, "item")
+    assert seen[-1] == ("Embedding the catalog", 27, 27, "items")
 
 
 def test_a_missing_model_names_the_remedy(bare_catalog, fresh_settings):
