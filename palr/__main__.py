@@ -11,6 +11,7 @@ import typer
 
 from palr.app.runtime import Runtime
 from palr.app.setup import ensure
+from palr.candidates import COLD_START
 from palr.catalog.catalog import CatalogStore
 from palr.data.datasets import DATASETS, get_dataset, read, stats
 from palr.data.progress import Bars, bars_on_terminals_only, silent
@@ -21,7 +22,7 @@ from palr.evaluation.records import to_json
 from palr.evaluation.report import comparison_table, table
 from palr.llm import get_backend
 from palr.ranking import MODES
-from palr.recommender import COLD_START, N_CANDIDATES
+from palr.recommender import N_CANDIDATES
 from palr.retrieval import RETRIEVERS
 from palr.retrieval.splits import LEAVE_ONE_OUT, PROTOCOLS, check_protocol
 from palr.runs.files import (

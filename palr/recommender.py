@@ -6,14 +6,14 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
+from palr.candidates import COLD_START, CandidateStage, Retrieved
 from palr.catalog.catalog import Catalog
-from palr.catalog.own_items import is_own
 from palr.domains import HISTORY_LIMIT
-from palr.edits import check, chosen_items, edited_job, edited_profile
-from palr.errors import LLMError, PalrError, RetrieverUnavailableError
+from palr.edits import check, edited_job, edited_profile
+from palr.errors import LLMError, PalrError
 from palr.llm.base import LLM, TokenLLM, last
 from palr.profile import fit_profile_prompt, supported_keywords, write_profile
 from palr.prompts import wish_text
@@ -25,12 +25,9 @@ from palr.ranking import (
     ranking_job,
     scored_mode,
 )
-from palr.retrieval.base import Retriever, retrieve, scored
+from palr.retrieval.base import Retriever
 from palr.retrieval.own_items import Embed, join
-from palr.retrieval.popularity import PopularityRetriever
-from palr.retrieval.semantic import SemanticRetriever
-from palr.retrieval.steer import Likeness, retrieve_steered, score_steered
-from palr.steering import Read, Steering, steering
+from palr.steering import Read, steering
 from palr.types import (
     Asked,
     Candidate,
@@ -40,32 +37,11 @@ from palr.types import (
     RankedItem,
     Ranking,
     Recommendation,
-    Shift,
-    Wish,
 )
 from palr.wish import check as check_wish
 
-
-@dataclass(frozen=True)
-class Retrieved:
-    """The stage of the candidates.
-
-    Attributes:
-        retriever: Who found them.
-        candidates: Best first.
-        shifts: How far the wish and the profile moved them.
-        notes: Remarks for the visitor.
-    """
-
-    retriever: str
-    candidates: tuple[Candidate, ...]
-    shifts: tuple[Shift, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
 DEFAULT = Asked()
 K, N_CANDIDATES = DEFAULT.k, DEFAULT.n_candidates
-COLD_START = "semantic"
 ZERO_SHOT = "zero-shot"  # the name by which no adapter is asked for
 _T = TypeVar("_T")
 
@@ -98,6 +74,10 @@ class Recommender:
         self._adapters = adapters
         self._embed = embed
         self._read = read
+
+    @property
+    def _candidates(self) -> CandidateStage:
+        return CandidateStage(self.catalog, self._retrievers, self._default_retriever)
 
     def recommend(self, picks: Sequence[Item], asked: Asked = DEFAULT) -> Recommendation:
         """Run every stage and return the complete trace; arguments and errors as in `stream`."""
@@ -164,7 +144,7 @@ class Recommender:
         """The stage of the candidates alone, steered by the wish; raises PalrError."""
         check_wish(asked.wish)
         steered = steering(asked, Profile(), 0, self.catalog, self._read)
-        return self._retrieve(self.catalog.domain.history(picks), asked, steered)
+        return self._candidates.find(self.catalog.domain.history(picks), asked, steered)
 
     def read_ahead(
         self,
@@ -242,7 +222,7 @@ class Recommender:
 
         profile = trace.profile or Profile()
         steered = steering(asked, profile, len(shown), catalog, self._read)
-        found = self._retrieve(history, asked, steered)
+        found = self._candidates.find(history, asked, steered)
         candidates = found.candidates
         trace = replace(trace, retriever=found.retriever, candidates=candidates)
         trace = replace(trace, wish=steered.wish, shifts=found.shifts)
@@ -332,59 +312,6 @@ class Recommender:
         keywords = tuple(Keyword(word, ()) for word in wish.more)
         return Profile(keywords, wish_text(self.catalog.domain, wish))
 
-    def _retrieve(self, history: Sequence[Item], asked: Asked, steered: Steering) -> Retrieved:
-        """Candidates, with a note where another retriever had to step in.
-
-        Raises:
-            PalrError: the wish leaves nothing to recommend.
-        """
-        retriever: Retriever
-        if history:
-            retriever = self._retrievers(asked.retriever or self._default_retriever)
-        else:
-            items = self.catalog.items
-            retriever = PopularityRetriever(items, [item.popularity for item in items])
-        try:
-            found = self._found(retriever, history, asked, steered)
-        except RetrieverUnavailableError as error:
-            if retriever.name == COLD_START:
-                raise
-            stand_in = self._retrievers(COLD_START)
-            note = (
-                f"{retriever.name} could not serve these picks ({error}); {COLD_START} stepped in"
-            )
-            found = self._found(stand_in, history, asked, steered)
-            found = replace(found, notes=(note, *found.notes))
-        else:
-            notes = _on_own_items(retriever, found.candidates)
-            found = replace(found, notes=found.notes + notes)
-        return _enough(found, asked, steered, self.catalog)
-
-    def _found(
-        self, retriever: Retriever, history: Sequence[Item], asked: Asked, steered: Steering
-    ) -> Retrieved:
-        wish, taste = steered.wish, steered.taste
-        moved = (wish, taste, self._likeness(wish)) if steered else None
-        if asked.edits.candidates is None:
-            if moved is None:
-                candidates = retrieve(retriever, history, asked.n_candidates)
-                return Retrieved(retriever.name, candidates)
-            found = retrieve_steered(retriever, history, asked.n_candidates, *moved)
-            return Retrieved(retriever.name, *found)
-        items, notes = chosen_items(asked.edits.candidates, history, self.catalog)
-        candidates = scored(retriever, history, items)
-        if moved is None:
-            return Retrieved(retriever.name, candidates, notes=notes)
-        found = score_steered(retriever, history, candidates, *moved)
-        return Retrieved(retriever.name, *found, notes)
-
-    def _likeness(self, wish: Wish) -> Likeness | None:
-        """Closeness in meaning, loaded only where the wish needs it."""
-        if not (wish.liked or wish.disliked or wish.variety):
-            return None
-        semantic = self._retrievers(COLD_START)
-        return semantic.likeness if isinstance(semantic, SemanticRetriever) else None
-
 
 def _same_profile(earlier: Recommendation, shown: Sequence[Item], llm: LLM) -> bool:
     """Whether an earlier run's model wrote its profile of the same picks, and nobody edited it."""
@@ -408,18 +335,6 @@ def _untrained_mode(llm: LLM, mode: str) -> tuple[str, ...]:
     return (f"the adapter {adapter.name} was trained for {trained}, not for {mode!r}",)
 
 
-def _on_own_items(retriever: Retriever, candidates: Sequence[Candidate]) -> tuple[str, ...]:
-    """Notes on the visitor's own items among the candidates, which the retriever never learnt."""
-    if retriever.name == COLD_START:
-        return ()
-    return tuple(
-        f"{c.item.label} is the visitor's own, which {retriever.name} cannot know: among the "
-        f"candidates it stands where the {COLD_START} retriever ranks it"
-        for c in candidates
-        if is_own(c.item)
-    )
-
-
 def _until(deadline: float, pieces: Iterator[_T]) -> Generator[_T]:
     """What ``pieces`` yields; LLMError where it goes on after ``deadline`` (`time.monotonic`)."""
     late = False
@@ -436,21 +351,6 @@ def _until(deadline: float, pieces: Iterator[_T]) -> Generator[_T]:
 def _retrievers_order(candidates: Sequence[Candidate], k: int) -> Ranking:
     items = enumerate(candidates[:k], start=1)
     return Ranking(tuple(RankedItem(c.item, place, c.rank) for place, c in items))
-
-
-def _enough(found: Retrieved, asked: Asked, steered: Steering, catalog: Catalog) -> Retrieved:
-    """The candidates, with a note where the wish leaves fewer than are to be recommended."""
-    domain, n = catalog.domain, len(found.candidates)
-    notes = []
-    if steered.wish.years and not any(item.year for item in catalog.items):
-        notes.append(f"these {domain.nouns} have no years, so the years asked for change nothing")
-    if not n:
-        raise PalrError(
-            f"no {domain.noun} is left: widen the years, or take items off those that you have seen"
-        )
-    if n < asked.k and asked.edits.candidates is None:
-        notes.append(f"the wish leaves {n} {domain.nouns}: widen the years for more")
-    return replace(found, notes=found.notes + tuple(notes))
 
 
 class _Clock:

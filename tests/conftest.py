@@ -17,8 +17,8 @@ from filelock import FileLock
 
 from palr.app.runtime import Runtime
 from palr.app.setup import ensure
+from palr.candidates import COLD_START
 from palr.domains import DOMAINS
-from palr.recommender import COLD_START
 from palr.settings import PREFIX, Settings
 
 from .load.app import RunningApp

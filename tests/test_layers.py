@@ -29,6 +29,7 @@ LAYERS = [
     "ranking",
     "edits",
     "steering",
+    "candidates",
     "recommender",
     "evaluation",
     "training",

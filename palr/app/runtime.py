@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from palr import __version__
 from palr.app.own_items import OwnItems
 from palr.app.read_ahead import Prefetcher, Running
+from palr.candidates import COLD_START
 from palr.catalog.catalog import Catalog, CatalogStore
 from palr.catalog.own_items import new_own_item
 from palr.data.progress import silent
@@ -22,7 +23,7 @@ from palr.errors import CatalogError, LLMError, PalrError, RetrieverUnavailableE
 from palr.llm import Pool, get_backend, load_llm
 from palr.llm.adapters import Adapter, absent, adapters, configured, preferred
 from palr.llm.base import LLM
-from palr.recommender import COLD_START, ZERO_SHOT, Recommender
+from palr.recommender import ZERO_SHOT, Recommender
 from palr.retrieval import available, load_retriever
 from palr.retrieval.base import Retriever
 from palr.retrieval.semantic import embed, item_text

@@ -273,7 +273,10 @@ def score_steered(
     added = dict(zip(ids, map(float, steered.added), strict=True))
     moved = []
     for candidate in candidates:
-        more = added.get(candidate.item.id, 0.0)
+        # An item that the retriever does not know is moved by its keywords.
+        by_keyword = (s.logit for s in steered.shifts if s.name in candidate.item.keywords)
+        known = added.get(candidate.item.id)
+        more = sum(by_keyword) if known is None else known
         moved.append(replace(candidate, score=candidate.score + more, steer=more))
     return tuple(moved), steered.shifts
 

@@ -4,10 +4,10 @@ from collections.abc import Generator, Sequence
 
 import gradio as gr
 
+from palr.candidates import COLD_START
 from palr.errors import PalrError, RetrieverUnavailableError
 from palr.insight.floor import Floor, measure_floor
 from palr.insight.projection import background, nearest, plane
-from palr.recommender import COLD_START
 from palr.retrieval.base import Retriever
 from palr.retrieval.semantic import SemanticRetriever
 from palr.types import Item, Recommendation

@@ -1,0 +1,137 @@
+"""The stage of the candidates: retrieved, steered by a wish and the profile, noted where it matters
+(paper, sections 2.1 and 3.2)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from palr.catalog.catalog import Catalog
+from palr.catalog.own_items import is_own
+from palr.edits import chosen_items
+from palr.errors import PalrError, RetrieverUnavailableError
+from palr.retrieval.base import Retriever, retrieve, scored
+from palr.retrieval.popularity import PopularityRetriever
+from palr.retrieval.semantic import SemanticRetriever
+from palr.retrieval.steer import Likeness, retrieve_steered, score_steered
+from palr.steering import Steering
+from palr.types import Asked, Candidate, Item, Shift, Wish
+
+COLD_START = "semantic"
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """The stage of the candidates.
+
+    Attributes:
+        retriever: Who found them.
+        candidates: Best first.
+        shifts: How far the wish and the profile moved them.
+        notes: Remarks for the visitor.
+    """
+
+    retriever: str
+    candidates: tuple[Candidate, ...]
+    shifts: tuple[Shift, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class CandidateStage:
+    """Finds the candidates of a run.
+
+    Args:
+        catalog: Whose items are recommended.
+        retrievers: Loads a retriever by its name.
+        default_retriever: The one that serves unless another is asked for.
+    """
+
+    def __init__(
+        self, catalog: Catalog, retrievers: Callable[[str], Retriever], default_retriever: str
+    ) -> None:
+        self._catalog = catalog
+        self._retrievers = retrievers
+        self._default = default_retriever
+
+    def find(self, history: Sequence[Item], asked: Asked, steered: Steering) -> Retrieved:
+        """Candidates, with a note where another retriever had to step in.
+
+        Args:
+            history: Oldest first; without any, the popular items are steered.
+            asked: How many, by whom, and which, where the visitor chose them.
+            steered: What moves them.
+
+        Raises:
+            PalrError: the wish leaves nothing to recommend.
+        """
+        retriever: Retriever
+        if history:
+            retriever = self._retrievers(asked.retriever or self._default)
+        else:
+            items = self._catalog.items
+            retriever = PopularityRetriever(items, [item.popularity for item in items])
+        try:
+            found = self._found(retriever, history, asked, steered)
+        except RetrieverUnavailableError as error:
+            if retriever.name == COLD_START:
+                raise
+            stand_in = self._retrievers(COLD_START)
+            note = (
+                f"{retriever.name} could not serve these picks ({error}); {COLD_START} stepped in"
+            )
+            found = self._found(stand_in, history, asked, steered)
+            found = replace(found, notes=(note, *found.notes))
+        else:
+            notes = _on_own_items(retriever, found.candidates)
+            found = replace(found, notes=found.notes + notes)
+        return _enough(found, asked, steered, self._catalog)
+
+    def _found(
+        self, retriever: Retriever, history: Sequence[Item], asked: Asked, steered: Steering
+    ) -> Retrieved:
+        wish, taste = steered.wish, steered.taste
+        moved = (wish, taste, self._likeness(wish)) if steered else None
+        if asked.edits.candidates is None:
+            if moved is None:
+                candidates = retrieve(retriever, history, asked.n_candidates)
+                return Retrieved(retriever.name, candidates)
+            found = retrieve_steered(retriever, history, asked.n_candidates, *moved)
+            return Retrieved(retriever.name, *found)
+        items, notes = chosen_items(asked.edits.candidates, history, self._catalog)
+        candidates = scored(retriever, history, items)
+        if moved is None:
+            return Retrieved(retriever.name, candidates, notes=notes)
+        found = score_steered(retriever, history, candidates, *moved)
+        return Retrieved(retriever.name, *found, notes)
+
+    def _likeness(self, wish: Wish) -> Likeness | None:
+        """Closeness in meaning, loaded only where the wish needs it."""
+        if not (wish.liked or wish.disliked or wish.variety):
+            return None
+        semantic = self._retrievers(COLD_START)
+        return semantic.likeness if isinstance(semantic, SemanticRetriever) else None
+
+
+def _on_own_items(retriever: Retriever, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """Notes on the visitor's own items among the candidates, which the retriever never learnt."""
+    if retriever.name == COLD_START:
+        return ()
+    return tuple(
+        f"{c.item.label} is the visitor's own, which {retriever.name} cannot know: among the "
+        f"candidates it stands where the {COLD_START} retriever ranks it"
+        for c in candidates
+        if is_own(c.item)
+    )
+
+
+def _enough(found: Retrieved, asked: Asked, steered: Steering, catalog: Catalog) -> Retrieved:
+    """The candidates, with a note where the wish leaves fewer than are to be recommended."""
+    domain, n = catalog.domain, len(found.candidates)
+    notes = []
+    if steered.wish.years and not any(item.year for item in catalog.items):
+        notes.append(f"these {domain.nouns} have no years, so the years asked for change nothing")
+    if not n:
+        raise PalrError(
+            f"no {domain.noun} is left: widen the years, or take items off those that you have seen"
+        )
+    if n < asked.k and asked.edits.candidates is None:
+        notes.append(f"the wish leaves {n} {domain.nouns}: widen the years for more")
+    return replace(found, notes=found.notes + tuple(notes))
