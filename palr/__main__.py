@@ -245,6 +245,26 @@ def bench_ranking_command(
     typer.echo(json.dumps(result, indent=2))
 
 
+@bench.command("steer")
+def bench_steer_command(
+    domain: Annotated[str, typer.Option(help=f"One of: {', '.join(DOMAINS)}.")] = "movies",
+    users: Annotated[int, typer.Option(min=1, help="Test users, in the retriever's order.")] = 500,
+    ranked: Annotated[int, typer.Option(min=0, help="Of these, as the model ranks them.")] = 0,
+    json_file: JsonFile = None,
+) -> None:
+    """Measure how well recommendations follow a wish and the profile."""
+    from palr.bench.steer import bench_steer
+
+    settings = _settings()
+    ensure(settings, say=lambda text: typer.echo(text, err=True))
+    with Bars() as bars:
+        result = bench_steer(Runtime(settings), get_domain(domain).key, users, ranked, bars)
+    text = json.dumps(result, indent=2)
+    typer.echo(text)
+    if json_file and json_file != Path("-"):
+        json_file.write_text(f"{text}\n")
+
+
 @bench.command("retrieval")
 def bench_retrieval_command(
     dataset: Annotated[

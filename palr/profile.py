@@ -115,6 +115,13 @@ def _weights(support: dict[str, tuple[str, ...]], catalog: Catalog) -> dict[str,
     }
 
 
+def best_keywords(history: Sequence[Item], catalog: Catalog) -> tuple[str, ...]:
+    """The `N_THEMES` keywords, decades aside, for which a history has the strongest evidence."""
+    weights = _weights(supported_keywords(history, catalog), catalog)
+    themes = [keyword for keyword in weights if not _DECADE.fullmatch(keyword)]
+    return tuple(sorted(themes, key=lambda keyword: -weights[keyword])[:N_THEMES])
+
+
 def taste_of(profile: Profile, n_picks: int, weight: float) -> Taste:
     """What a profile says to the retriever: its first keywords, decades aside, with the share of
     the picks that carry each.

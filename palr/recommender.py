@@ -289,11 +289,12 @@ class Recommender:
         if not shown:
             yield self._profile_of_wish(asked)
             return
-        if llm is None or not asked.with_profile:
+        written = edits.profile is not None and edits.keywords is not None
+        if not asked.with_profile or (llm is None and not written):
             yield Profile()
             return
         profile = Profile()
-        if edits.profile is None or edits.keywords is None:
+        if llm is not None and not written:
             known = earlier.profile if earlier and _same_profile(earlier, shown, llm) else None
             if known is not None:
                 profile = known

@@ -263,6 +263,47 @@ def load_table() -> str:
     return "\n".join(f"| {check} | {found} |" for check, found in table.items())
 
 
+def steer_table() -> str:
+    lines = [
+        "| Data set | Order | Users | asked for K, strength .5 | 1 | no K, .5 | 1 | one sentence: HR@10"
+        " | words alone: HR@10 | random wish: NDCG@10 at .25, .5, .75, 1 |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for path in results_of("steer"):
+        report = json.loads(path.read_text())
+        label = DATASETS[report["dataset"]].label
+        for key, name in (("retriever_order", report["retriever"]), ("llm_order", "PALR_v2")):
+            if key not in report:
+                continue
+            m = report[key]
+            cost = ", ".join(f"{m[f'cost_ndcg_{s}']:.3f}" for s in ("0.25", "0.5", "0.75", "1"))
+            lines.append(
+                f"| {label} | {name} | {m['users']:,} | {m['ask_before']:.2f} -> {m['ask_0.5']:.2f} "
+                f"| {m['ask_1']:.2f} | {m['no_before']:.2f} -> {m['no_0.5']:.2f} | {m['no_1']:.2f} "
+                f"| {m['hr']:.3f} -> {m['sentence_hr']:.3f} | {m['alone_hr']:.3f} "
+                f"| {m['ndcg']:.3f} -> {cost} |"
+            )
+    return "\n".join(lines)
+
+
+def profile_weight_table() -> str:
+    lines = [
+        "| Data set | Order | Weight of the profile | Top 10 with one of its three keywords | NDCG@10 |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for path in results_of("steer"):
+        report = json.loads(path.read_text())
+        for key, name in (("retriever_order", report["retriever"]), ("llm_order", "PALR_v2")):
+            found = report.get(key, {})
+            weights = [n.removeprefix("profile_share_") for n in found if "profile_share" in n]
+            lines += [
+                f"| {DATASETS[report['dataset']].label} | {name} | {weight} "
+                f"| {found[f'profile_share_{weight}']:.3f} | {found[f'profile_ndcg_{weight}']:.4f} |"
+                for weight in weights
+            ]
+    return "\n".join(lines)
+
+
 def quality() -> str:
     ours = {dataset: measured(dataset) for dataset in COMPARED}
     models = [model for model in LABELS if any(model in runs for runs in ours.values())]
@@ -294,6 +335,8 @@ TABLES = {
     "teacher": teacher_table,
     "training": training_table,
     "load": load_table,
+    "steer": steer_table,
+    "profile-weight": profile_weight_table,
 }
 CHARTS = {"quality.svg": quality, "ranking.svg": speed}
 
