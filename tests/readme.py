@@ -265,8 +265,8 @@ def load_table() -> str:
 
 def steer_table() -> str:
     lines = [
-        "| Data set | Order | Users | asked for K, strength .5 | 1 | no K, .5 | 1 | one sentence: HR@10"
-        " | words alone: HR@10 | random wish: NDCG@10 at .25, .5, .75, 1 |",
+        "| Data set | Order | Users | asked for K, strength .5 | 1 | no K, .5 | 1 "
+        "| one sentence: HR@10 | words alone: HR@10 | random wish: NDCG@10 at .25, .5, .75, 1 |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for path in results_of("steer"):
@@ -278,8 +278,8 @@ def steer_table() -> str:
             m = report[key]
             cost = ", ".join(f"{m[f'cost_ndcg_{s}']:.3f}" for s in ("0.25", "0.5", "0.75", "1"))
             lines.append(
-                f"| {label} | {name} | {m['users']:,} | {m['ask_before']:.2f} -> {m['ask_0.5']:.2f} "
-                f"| {m['ask_1']:.2f} | {m['no_before']:.2f} -> {m['no_0.5']:.2f} | {m['no_1']:.2f} "
+                f"| {label} | {name} | {m['users']:,} "
+                f"| {m['ask_before']:.2f} -> {m['ask_0.5']:.2f} | {m['ask_1']:.2f} | {m['no_before']:.2f} -> {m['no_0.5']:.2f} | {m['no_1']:.2f} "
                 f"| {m['hr']:.3f} -> {m['sentence_hr']:.3f} | {m['alone_hr']:.3f} "
                 f"| {m['ndcg']:.3f} -> {cost} |"
             )
@@ -288,7 +288,7 @@ def steer_table() -> str:
 
 def profile_weight_table() -> str:
     lines = [
-        "| Data set | Order | Weight of the profile | Top 10 with one of its three keywords | NDCG@10 |",
+        "| Data set | Order | Weight of the profile | Top 10 with one of its keywords | NDCG@10 |",
         "| --- | --- | --- | --- | --- |",
     ]
     for path in results_of("steer"):
@@ -296,11 +296,10 @@ def profile_weight_table() -> str:
         for key, name in (("retriever_order", report["retriever"]), ("llm_order", "PALR_v2")):
             found = report.get(key, {})
             weights = [n.removeprefix("profile_share_") for n in found if "profile_share" in n]
-            lines += [
-                f"| {DATASETS[report['dataset']].label} | {name} | {weight} "
-                f"| {found[f'profile_share_{weight}']:.3f} | {found[f'profile_ndcg_{weight}']:.4f} |"
-                for weight in weights
-            ]
+            for weight in weights:
+                share, ndcg = found[f"profile_share_{weight}"], found[f"profile_ndcg_{weight}"]
+                label = DATASETS[report["dataset"]].label
+                lines.append(f"| {label} | {name} | {weight} | {share:.3f} | {ndcg:.4f} |")
     return "\n".join(lines)
 
 

@@ -1,0 +1,46 @@
+"""Steering, measured on a few users: the figures are there, and point the right way."""
+
+import pytest
+
+from palr.app.runtime import Runtime
+from palr.bench.steer import bench_steer, common_keywords, described, held_out_users
+from palr.errors import PalrError
+from palr.types import Item, Wish
+
+
+@pytest.fixture(scope="module")
+def runtime(settings):
+    return Runtime(settings.model_copy(update={"llm_backend": "scripted"}))
+
+
+def test_what_is_asked_for_comes(runtime):
+    seen = []
+    report = bench_steer(runtime, "movies", 6, 1, lambda *said: seen.append(said))
+    found = report["retriever_order"]
+    assert report["dataset"] == "ml-100k"
+    assert found["users"] == 6
+    assert report["llm_order"]["users"] == 1
+    assert found["ask_before"] < 0.5 <= found["ask_0.5"] <= found["ask_1"]
+    assert found["no_before"] > found["no_0.5"] >= found["no_1"] == 0
+    assert found["years_broken"] == 0
+    assert found["profile_share_0"] <= found["profile_share_0.6"]
+    assert report["steering_ms"] < 1000
+    assert [said[1:3] for said in seen] == [(n, 6) for n in range(1, 7)] + [(1, 1)]
+
+
+def test_users_are_a_fixed_sample_with_their_held_out_item(runtime):
+    catalog = runtime.catalog("movies")
+    users = held_out_users(catalog, 5)
+    assert users == held_out_users(catalog, 9)[:5]
+    assert all(user.target not in user.history for user in users)
+    with pytest.raises(PalrError, match="no users to ask"):
+        held_out_users(runtime.catalog("beauty"), 5)
+
+
+def test_a_sentence_tells_keywords_and_decade(runtime):
+    item = Item("1", "A", year=1994, keywords=("crime", "1990s", "war"))
+    assert described(item) == Wish(more=("crime", "war"), years=(1990, 1999))
+    assert described(Item("2", "B", keywords=("gel",))) == Wish(more=("gel",))
+    common = common_keywords(runtime.catalog("movies"))
+    assert common[:2] == ("drama", "comedy")
+    assert not any(keyword.endswith("0s") for keyword in common)
