@@ -279,7 +279,8 @@ def steer_table() -> str:
             cost = ", ".join(f"{m[f'cost_ndcg_{s}']:.3f}" for s in ("0.25", "0.5", "0.75", "1"))
             lines.append(
                 f"| {label} | {name} | {m['users']:,} "
-                f"| {m['ask_before']:.2f} -> {m['ask_0.5']:.2f} | {m['ask_1']:.2f} | {m['no_before']:.2f} -> {m['no_0.5']:.2f} | {m['no_1']:.2f} "
+                f"| {m['ask_before']:.2f} -> {m['ask_0.5']:.2f} | {m['ask_1']:.2f} "
+                f"| {m['no_before']:.2f} -> {m['no_0.5']:.2f} | {m['no_1']:.2f} "
                 f"| {m['hr']:.3f} -> {m['sentence_hr']:.3f} | {m['alone_hr']:.3f} "
                 f"| {m['ndcg']:.3f} -> {cost} |"
             )
