@@ -23,7 +23,7 @@ from palr.text import visible
 from palr.types import Recommendation
 from palr.ui.queued_run import Page, Turns, in_threads
 
-_FAILED = "this failed for a reason that the server's log tells"
+_FAILED = "this failed; the reason is in the server's log"
 _log = logging.getLogger(__name__)
 
 

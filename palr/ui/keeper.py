@@ -25,7 +25,7 @@ from palr.ui.text import escape, visible
 
 LIMIT = 200_000  # characters; the body of a request is bounded at the gate
 LINK = "palr-link"
-OPENED = "opened from a file: profile, prompts and order are as the file tells them"
+OPENED = "opened from a file: profile, prompts and order are those of the file"
 _SCRIPT = Path(__file__).parent / "keeper.js"
 
 
@@ -78,7 +78,7 @@ def opened(text: str, runtime: Runtime) -> tuple[str, DomainState, str]:
     ids = _ids(runtime.catalog(trace.domain).domain.history(trace.picks))
     view = View(trace, "done" if trace.ranking else "cancelled")
     state = DomainState(ids, view, ids, Choices.of_run(trace.asked))
-    told = f"Run {visible(trace.run_id[:40])} is open, as its file tells it."
+    told = f"Run {visible(trace.run_id[:40])} is open, as it was saved."
     told += f" Not in this catalog, and left out: {named(unknown)}." if unknown else ""
     return trace.domain, state, f"{told} Press Recommend to run it here."
 

@@ -218,11 +218,11 @@ def ranking_stage(view: View) -> str:
 def _model_note(trace: Recommendation) -> str:
     """Who ranked, and what else has a say in it."""
     if trace.asked.ranker == "retriever":
-        return "The retriever's own order: no language model is at work."
+        return "The retriever's own order, without a language model."
     note = (
-        f"Fine-tuned: the adapter {escape(trace.adapter)} is at work"
+        f"Fine-tuned: ranked with the adapter {escape(trace.adapter)}"
         if trace.adapter
-        else "Zero-shot: no fine-tuned adapter is at work"
+        else "Zero-shot: ranked without a fine-tuned adapter"
     )
     if trace.asked.ranker == "mix":
         note += ", mixed evenly with the retriever"

@@ -145,7 +145,7 @@ def test_runs_are_kept_in_the_browser_until_they_are_deleted(visit_scripted: Vis
     rows = page.locator(".runs-list li")
     expect(rows).to_have_count(2)
     rows.nth(1).get_by_role("button", name="Open").click()
-    expect(page.locator(".notice")).to_contain_text("is open, as its file tells it")
+    expect(page.locator(".notice")).to_contain_text("is open, as it was saved")
     assert page.locator(".card h3").all_inner_texts() == first
     assert picks(page) == chosen
     page.reload()

@@ -159,21 +159,21 @@ def test_candidates_past_the_tenth_are_folded_and_the_retriever_is_named() -> No
 def test_zero_shot_is_said_plainly_and_only_where_it_is_true() -> None:
     trace = full_trace()
     said = words(render.ranking_stage(View(trace, "done")))
-    assert "Zero-shot: no fine-tuned adapter is at work." in said
+    assert "Zero-shot: ranked without a fine-tuned adapter." in said
     tuned = replace(trace, adapter="palr-v2")
     said = words(render.ranking_stage(View(tuned, "done")))
     assert "Zero-shot" not in said
-    assert "Fine-tuned: the adapter palr-v2 is at work." in said
+    assert "Fine-tuned: ranked with the adapter palr-v2." in said
 
 
 def test_the_retrievers_say_in_the_ranking_is_told() -> None:
     trace = replace(full_trace(), adapter="palr-v2", prior=1.8)
     said = words(render.ranking_stage(View(trace, "done")))
-    assert "palr-v2 is at work, on top of the retriever's scores." in said
+    assert "palr-v2, on top of the retriever's scores." in said
     mixed = replace(trace, asked=Asked(ranker="mix"))
     assert "mixed evenly with the retriever." in words(render.ranking_stage(View(mixed, "done")))
     alone = replace(trace, adapter=None, asked=Asked(ranker="retriever"))
-    assert "no language model is at work" in words(render.ranking_stage(View(alone, "done")))
+    assert "without a language model" in words(render.ranking_stage(View(alone, "done")))
 
 
 def test_a_catalog_without_purchases_says_so() -> None:

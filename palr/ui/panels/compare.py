@@ -51,7 +51,7 @@ class _Panel:
             raise PalrError("choose what to compare in both columns")
         chosen = known[first], known[second]
         if first == second:
-            raise PalrError("both columns say the same: choose another in one of them")
+            raise PalrError("both sides are the same: choose another one")
         done: list[Recommendation] = []
         for number, variant in enumerate(chosen):
             step = Step(variant.label, number, len(chosen))

@@ -24,8 +24,9 @@ from palr.ui.sides import side_by_side
 MAX_OFFERED = 40  # keywords of the picks that can be chosen; any other can be written
 MAX_RUNS = 10  # that can be gone back to; the first one always stays
 _INTRO = (
-    '<p class="lede">Change any of these and run again: what you did not touch is kept. Only '
-    "candidates of the list can be recommended, whatever the prompt says.</p>"
+    '<p class="lede">Change any of these and run again: what you did not touch is kept. What you '
+    "write into the profile counts as a wish, such as “no crime, more westerns”: candidates and "
+    "ranking follow it. Only candidates of the list can be recommended, whatever the prompt says.</p>"
 )
 
 
@@ -184,12 +185,12 @@ def build(host: PanelHost) -> None:
         label="Keywords: choose or write one and press Enter",
         elem_id="edit-keywords",
     )
-    instruction = _box("Instruction; empty is the paper's", MAX_INSTRUCTION, 2, "edit-instruction")
+    instruction = _box("Instruction (empty: the paper's)", MAX_INSTRUCTION, 2, "edit-instruction")
     words = Words("candidate", "In this order, best first.", MAX_CANDIDATES, personas=False)
     first = host.runtime.domains[0].key
     candidates = picker(host.runtime, first, "edit-candidates", words)
     prompt = _box(
-        "The whole prompt; empty has it built from the boxes above", MAX_PROMPT, 6, "edit-prompt"
+        "The whole prompt (empty: built from the boxes above)", MAX_PROMPT, 6, "edit-prompt"
     )
     boxes: Sequence[Any] = (profile, keywords, instruction, candidates, prompt)
     visits = gr.State({})

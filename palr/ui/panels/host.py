@@ -33,7 +33,7 @@ from palr.ui.handlers import Handlers, States, finished, known
 from palr.ui.queued_run import Page, Turns
 
 RUN_FIRST = "Run a recommendation first: this looks at its results."
-_FAILED = "This failed for a reason that the server's log tells. Your results are kept."
+_FAILED = "This failed. The reason is in the server's log. Your results are kept."
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 

@@ -75,7 +75,7 @@ def brought(items: Sequence[Item]) -> str:
         "</li>"
         for item in items
     )
-    full = " No more fit." if len(items) == MAX_ITEMS else ""
+    full = " The list is full." if len(items) == MAX_ITEMS else ""
     return (
         f'<h3>Yours</h3><ul class="lines">{rows}</ul><p class="caption">A model that learnt items '
         "one by one cannot score these: among its candidates each takes the rank that the semantic "

@@ -36,7 +36,7 @@ def build(host: PanelHost) -> None:
             parts = catalog_map(trace, recommender.retriever(COLD_START))
         except RetrieverUnavailableError as error:
             parts = f'<p class="gap">There is no map: {escape(str(error))}.</p>'
-        yield Step("Spreading the scores", 1, 3)
+        yield Step("Plotting the scores", 1, 3)
         parts += score_spread(trace, recommender.retriever(trace.retriever))
         yield Step("Measuring the floor", 2, 3, page=(parts + stage_times(trace),))
         floor: Floor | None = None

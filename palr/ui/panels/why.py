@@ -79,7 +79,7 @@ def _because(item: Item, picks: Sequence[Item], line: Explanation | None) -> str
     why = (
         f"Mostly because of {names}."
         if names
-        else "No pick speaks for it: leaving out any one of them does it no harm."
+        else "No single pick brought it in: leaving out any one of them does not hurt it."
     )
     return f"<li><h3>{render.title(item)}</h3><p>{why}</p>{_line(line)}</li>"
 

@@ -33,7 +33,7 @@ def test_the_sentences_come_first_and_every_number_is_in_the_table() -> None:
         why.shown_influence(found, [Explanation(HEAT, "It shares crime.", ("crime",)), line])
     )
     assert "Mostly because of <cite>Toy Story" in page
-    assert "No pick speaks for it" in page
+    assert "No single pick brought it in" in page
     assert page.count(">Generated<") == 1
     assert page.count(">Not generated<") == 1
     cells = re.findall(r"%, transparent\)\">([^<]*)</td>", page)
