@@ -31,7 +31,7 @@ ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "d
 
 @dataclass(frozen=True)
 class Recipe:
-    """How instruction data are made (paper, section 3.3).
+    """How instruction data are made (paper, section 2.2).
 
     ``user_share`` of the users are drawn with ``seed``. ``negatives`` says where the candidates of
     Recommend_Retrieval come from: ``similar`` is the paper's way, ``per_user`` random cuts of each

@@ -60,7 +60,7 @@ def reproduce(
     say(f"{config} on {catalog.dataset}: {EXPECTED[config]}")
     rows = [System("zero-shot")]
     for name, recipe, changes in STEPS:
-        # 1. Instruction data out of the training part (section 3.3 of the paper).
+        # 1. Instruction data out of the training part (section 2.2 of the paper).
         with Bars() as bars:
             _built(catalog, settings, recipe, named(RECIPES, recipe), bars)
         # 2. A LoRA adapter over the base model.

@@ -1,4 +1,4 @@
-"""The natural-language user profile (paper, section 3.1): keywords, then two sentences.
+"""The natural-language user profile (paper, section 2.1): keywords, then two sentences.
 
 A small model asked freely for a profile invents one. Here every decision stays the model's, but
 only among what the picks support: which keywords (`supported_keywords`), how the first sentence

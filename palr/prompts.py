@@ -1,4 +1,4 @@
-"""The paper's prompt templates (figures 2 and 3) as pure functions.
+"""The paper's prompt templates (Figure 2, section 2.2) as pure functions.
 
 Serving and training render prompts here and nowhere else. A ranking prompt for movies reads:
 
@@ -55,7 +55,7 @@ def item_names(domain: Domain, items: Sequence[Item], limit: int = TITLE_LIMIT) 
 def profile_prompt(
     domain: Domain, history: Sequence[Item], n_keywords: int, limits: Limits | None = None
 ) -> Prompt:
-    """Ask for a natural-language profile of the history (paper, section 3.1 and figure 2)."""
+    """Ask for a natural-language profile of the history (paper, section 2.1 and Figure 2)."""
     limits = limits or Limits()
     shown = history[-limits.history :]
     listed = ", ".join(
@@ -93,7 +93,7 @@ def recommend_prompt(
     k: int,
     limits: Limits | None = None,
 ) -> Prompt:
-    """The task Recommend, without candidates, which fine-tuning teaches (paper, figure 3)."""
+    """The task Recommend, without candidates, which fine-tuning teaches (paper, section 2.2)."""
     limits = limits or Limits()
     return Prompt(
         (
@@ -116,7 +116,7 @@ def ranking_prompt(
     instruction: str | None = None,
     wish: str = "",
 ) -> Prompt:
-    """History, profile and candidates in one prompt (paper, figure 2 below).
+    """History, profile and candidates in one prompt (paper, Figure 2 below).
 
     With ``labels``, one for each candidate, they are listed as ``A: "Heat (1995)"``, and the
     instruction asks for a label in place of names. ``instruction`` stands in for the paper's.

@@ -1,4 +1,4 @@
-"""The paper's two augmentations (section 3.3): enriched short lists and swapped items."""
+"""The paper's two augmentations (section 2.2): enriched short lists and swapped items."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

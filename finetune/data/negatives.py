@@ -1,4 +1,4 @@
-"""Negatives like the targets (paper, section 3.3): of the same genre or category, or chosen by the
+"""Negatives like the targets (paper, section 2.2): of the same genre or category, or chosen by the
 same users. What a retriever would propose instead is drawn in `finetune.data.drawn_lists`."""
 
 from collections import defaultdict

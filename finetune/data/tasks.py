@@ -1,4 +1,4 @@
-"""The paper's two instruction tasks (section 3.3) as pure functions over item ids.
+"""The paper's two instruction tasks (section 2.2) as pure functions over item ids.
 
 `Recommend` shows a history and asks for what the user turned to next. `Recommend_Retrieval` asks
 for the same, out of a list of candidates that holds every item of the answer and negatives that

@@ -11,7 +11,7 @@ over a handful of features notices at once, and has something to say about every
            log(LEAST + how much the history's items go together with i))
 
 What the language model is to learn is w . x_i, which the retriever lacks. Closeness is the cosine
-of all-MiniLM-L6-v2 vectors, and what goes together is told by EASE (`palr.retrieval.ease`). Recent
+of all-MiniLM-L6-v2 vectors, and what goes together comes from EASE (`palr.retrieval.ease`). Recent
 is what is among the last `RECENT` items of a user. Features and fit know the training part alone,
 and what is counted there not even the targets.
 """

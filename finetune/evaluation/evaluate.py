@@ -138,14 +138,16 @@ def _measured(
     runner = SystemRunner(evaluation, system)
     asked = evaluation.asked
     own = runner.orders(asked, "test")
-    worn = sha256(system.adapter / WEIGHTS) if system.adapter else None
+    checksum = sha256(system.adapter / WEIGHTS) if system.adapter else None
     valid = float(np.mean([order.valid for order in own.values()]))
     shuffled = evaluation.checked[: evaluation.sampling.shuffled]
     ways = [runner.orders(shuffled, "test", n) for n in range(evaluation.sampling.shuffles)]
 
     def rows(name: str, orders: dict[int, Order], more: dict[str, float]) -> list[Record]:
         record = system_row(evaluation, name, orders, baseline)
-        record = replace(record, base_model=runner.llm.name, adapter_sha256=worn, valid_share=valid)
+        record = replace(
+            record, base_model=runner.llm.name, adapter_sha256=checksum, valid_share=valid
+        )
         record = replace(record, measures=record.measures | more)
         return [record, *apart(evaluation, record, orders, baseline, seen)]
 

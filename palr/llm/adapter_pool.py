@@ -1,4 +1,4 @@
-"""One base model that wears any of the adapters made for it.
+"""One base model with any of the adapters made for it.
 
 All share the base model's weights: what is asked of one only switches which low-rank matrices run.
 """
@@ -13,7 +13,7 @@ from palr.llm.adapters import WEIGHTS, Adapter, configured
 from palr.llm.transformers import TransformersLLM
 from palr.settings import Settings
 
-_UNKNOWN = ""  # no adapter is called so
+_UNKNOWN = ""  # the name of no adapter
 
 
 class AdapterPool:
@@ -27,7 +27,7 @@ class AdapterPool:
         self._plain, self._peft = base.model, None
         self._lock = threading.RLock()
         self._views: dict[str | None, TransformersLLM] = {}
-        self._worn: str | None = None
+        self._active: str | None = None
 
     @classmethod
     def load(cls, settings: Settings) -> "AdapterPool":
@@ -56,10 +56,10 @@ class AdapterPool:
             return self._views[key]
 
     @contextmanager
-    def wearing(self, key: str | None) -> Iterator[Any]:
+    def with_adapter(self, key: str | None) -> Iterator[Any]:
         """The model with the adapter on; others wait until it is given back."""
         with self._lock:
-            self._wear(key)
+            self._activate(key)
             yield self._peft or self._plain
 
     def _load(self, adapter: Adapter) -> None:
@@ -85,12 +85,12 @@ class AdapterPool:
                 f"Train {folder} again or remove it; PALR_ADAPTER must name a folder or hub id "
                 "of an adapter for this PALR_LLM"
             ) from error
-        self._worn = _UNKNOWN
+        self._active = _UNKNOWN
         probe = torch.arange(5, 13, device=self._plain.device)[None]
         with torch.inference_mode():
-            with self.wearing(adapter.name) as model:
+            with self.with_adapter(adapter.name) as model:
                 changed = model(probe).logits
-            with self.wearing(None) as model:
+            with self.with_adapter(None) as model:
                 plain = model(probe).logits
         if torch.equal(changed, plain):
             raise LLMError(
@@ -98,15 +98,15 @@ class AdapterPool:
                 f"untrained, or made for another model. Remove {folder}"
             )
 
-    def _wear(self, key: str | None) -> None:
-        if self._peft is None or self._worn == key:
+    def _activate(self, key: str | None) -> None:
+        if self._peft is None or self._active == key:
             return
         if key is None:
             self._peft.base_model.disable_adapter_layers()
         else:
             self._peft.base_model.enable_adapter_layers()
             self._peft.set_adapter(key, inference_mode=True)
-        self._worn = key
+        self._active = key
 
 
 def load_adapted(settings: Settings) -> TransformersLLM:
@@ -127,12 +127,12 @@ class _View:
         self._pool, self._key, self._model = pool, key, model
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        with self._pool.wearing(self._key) as model:
+        with self._pool.with_adapter(self._key) as model:
             return model(*arguments, **options)
 
     def generate(self, *arguments: Any, **options: Any) -> Any:
         """transformers' own loop, which the bench compares with; others wait for all of it."""
-        with self._pool.wearing(self._key) as model:
+        with self._pool.with_adapter(self._key) as model:
             return model.generate(*arguments, **options)
 
     @property

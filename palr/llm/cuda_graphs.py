@@ -1,7 +1,7 @@
 """Decisions on a GPU, where a pass of a few tokens costs what launching its kernels costs.
 
 Keys and values lie in tensors that never move, and a pass has one of few widths, so that each width
-is recorded once as a CUDA graph and replayed. What fills a width up stands behind the real tokens:
+is recorded once as a CUDA graph and replayed. Padding comes after the real tokens:
 none of them sees it, and the next pass writes over it.
 """
 

@@ -107,7 +107,7 @@ class OptionTrie:
             index = self._ends[node].pop(0)
             self._add(node, -self._prior[index])
             self._left -= 1
-            # Before the choice, so that whoever stops at it stands behind the whole option.
+            # Before the choice, so that whoever stops at it has the whole option written.
             yield Run(tuple(pending), decide=False)
             pending = []
             yield Choice(index, logprob)

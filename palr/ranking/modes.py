@@ -40,6 +40,7 @@ class Mode(ABC):
         by_label: Whether the answer is a label too, which a `LabelLLM` can report.
         scores_all: Whether every candidate gets a score.
         mixes: Whether the scores can lie on top of the retriever's (`ScoreMix`).
+        passes: Forward passes of a whole run, the profile's included, about.
     """
 
     label: ClassVar[str]
@@ -48,6 +49,7 @@ class Mode(ABC):
     by_label: ClassVar[bool] = False
     scores_all: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
+    passes: ClassVar[int] = 160
 
     def marks(self, prompt: Prompt, names: Sequence[str]) -> list[int]:
         """Ascending places in the prompt's text, in characters, whose next token is read."""
@@ -108,6 +110,7 @@ class OnePass(ScoredMode):
     """A mode that reads all scores out of what one pass over the prompt gives."""
 
     mixes = True
+    passes = 40
 
     @abstractmethod
     def read(self, decoder: Decoder) -> NDArray[np.float32]:
@@ -194,6 +197,7 @@ class Relevance(OnePass):
 class Likelihood(ScoredMode):
     label = "Title likelihood"
     explanation = "how likely each whole title is"
+    passes = 60
 
     def rank(self, job: Job, llm: TokenLLM) -> Iterator[Ranking | None]:
         decoder = llm.start(job.prompt.text, job.prompt.beginning)

@@ -8,14 +8,13 @@ import os
 from collections.abc import Callable, Generator, Sequence
 
 from palr.domains import HISTORY_LIMIT
+from palr.ranking import MODES
 from palr.settings import gpu_is_lent
 from palr.types import Asked, Item, Recommendation
 
 FRAMES = ("https://huggingface.co",)
 _SHORTEST, _LONGEST = 15, 120  # seconds
 _START = 10.0  # seconds to move a model of a few billion parameters to the GPU that was lent
-# Forward passes by mode, the profile's included.
-_PASSES = {"titles": 160, "labels": 40, "likelihood": 60, "relevance": 40}
 _PASS = 0.12  # seconds, a 7B model over a prompt of 1,500 tokens
 _PICK = 0.2  # seconds that each pick in the prompt adds
 
@@ -37,7 +36,8 @@ def gpu_seconds(
     >>> [gpu_seconds("movies", (), Asked(mode=mode)) for mode in ("labels", "titles")]
     [15, 29]
     """
-    passes = _PASSES.get(asked.mode or "", max(_PASSES.values()))
+    modes = [MODES[asked.mode]] if asked.mode in MODES else MODES.values()
+    passes = max(mode.passes for mode in modes)
     seconds = _START + passes * _PASS + min(len(picks), HISTORY_LIMIT) * _PICK
     return round(min(max(seconds, _SHORTEST), _LONGEST))
 

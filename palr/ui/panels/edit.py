@@ -26,7 +26,8 @@ MAX_RUNS = 10  # that can be gone back to; the first one always stays
 _INTRO = (
     '<p class="lede">Change any of these and run again: what you did not touch is kept. What you '
     "write into the profile counts as a wish, such as “no crime, more westerns”: candidates and "
-    "ranking follow it. Only candidates of the list can be recommended, whatever the prompt says.</p>"
+    "ranking follow it. Only candidates of the list can be recommended, whatever the prompt "
+    "says.</p>"
 )
 
 

@@ -87,7 +87,7 @@ class PanelHost:
     def follow(
         self, show: Callable[..., Page], outputs: Sequence[Any], inputs: Sequence[Any] = ()
     ) -> None:
-        """Lay ``outputs`` out anew whenever a run has ended or other results are shown.
+        """Show new ``outputs`` whenever a run has ended or other results are shown.
 
         ``show`` gets the domain, its finished run, None where there is none, and the values of
         ``inputs``; it must be quick, and returns a value for each output.
@@ -114,7 +114,7 @@ Controls = tuple[Any, Any, Any]
 
 
 def controls(label: str, elem_id: str | None = None) -> Controls:
-    """Lay the controls of an `action` out by themselves, where outputs are to stand below them."""
+    """The controls of an `action` alone, for outputs that come below them."""
     with gr.Row(elem_classes="panel-action"):
         button = gr.Button(label, elem_id=elem_id, scale=0)
         cancel = gr.Button("Cancel", visible=False, scale=0, elem_classes="panel-cancel")
