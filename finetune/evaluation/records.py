@@ -1,5 +1,4 @@
-"""Rows of the evaluation: what a system's orders are worth over all test users, and what is told
-of them."""
+"""Rows of the evaluation: the measures of a system's orders over all test users."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,8 +1,8 @@
 """How fast candidates are found: in the catalog as it is, and in ones 10 and 100 times larger.
 
-At each size two costs of one visitor are reported apart: the model, which reads the history, and
-the search for the best of its scores over all items. An approximate index (faiss, inverted lists) is
-measured against the exact search with the fewest lists that still find `ENOUGH` of the true top 50.
+Two costs of one visitor are reported apart: the model, which reads the history, and the search for
+the best of its scores over all items. An approximate index (faiss, inverted lists) is measured
+against the exact search, with the fewest lists that still find `ENOUGH` of the true top 50.
 
 The larger catalogs are synthetic: rows of the real embeddings, drawn with replacement and moved by
 noise of half their spread, so that they lie about as real items do.
