@@ -164,3 +164,33 @@ def test_the_list_works_where_storage_is_refused(visit_scripted: Visit) -> None:
     run(page)
     open_panel(page)
     expect(page.locator(".runs-list li")).to_have_count(1)
+
+
+def test_kept_runs_are_read_when_a_run_comes_and_not_at_every_change(
+    visit_scripted: Visit,
+) -> None:
+    page = visit_scripted()
+    run(page)
+    page.evaluate(
+        """() => {
+            window.reads = 0;
+            const read = Storage.prototype.getItem;
+            Storage.prototype.getItem = function (key) {
+                window.reads += key === "palr-runs";
+                return read.call(this, key);
+            };
+        }"""
+    )
+    for _ in range(20):
+        page.evaluate("() => document.body.append(document.createElement('span'))")
+    page.locator("#picker input").fill("toy story")
+    expect(page.locator("[role=option]").first).to_be_visible()
+    assert page.evaluate("() => window.reads") == 0
+    # A run that was deleted while it is shown does not come back.
+    open_panel(page)
+    page.get_by_role("button", name="Delete all").click()
+    page.evaluate("() => document.body.append(document.createElement('span'))")
+    expect(page.locator("[data-runs-none]")).to_be_visible()
+    expect(page.locator("[data-runs-list] li")).to_have_count(0)
+    run(page, visitor=2)
+    expect(page.locator("[data-runs-list] li")).to_have_count(1)
