@@ -19,6 +19,7 @@ from palr.llm.base import LLM, TokenLLM
 from palr.llm.grounding import select
 from palr.prompts import as_sent, fit, profile_prompt, shorten
 from palr.retrieval.steer import Taste
+from palr.text import spoken_list
 from palr.types import Item, Keyword, Profile, Prompt
 
 N_KEYWORDS = 5
@@ -185,7 +186,7 @@ def _taste_sentences(
     told = keywords[:4]
     decades = [keyword.text for keyword in told if _DECADE.fullmatch(keyword.text)]
     themes = [keyword.text for keyword in told if keyword.text not in decades][:3]
-    taste = domain.taste.format(keywords=_listed(themes)) if themes else domain.nouns
+    taste = domain.taste.format(keywords=spoken_list(themes)) if themes else domain.nouns
     taste += f" from the {decades[0]}" if decades else ""
     carriers = {pick for keyword in told for pick in keyword.support}
     names = [_short_name(item) for item in history if item.id in carriers][-5:]
@@ -221,7 +222,9 @@ def _observations(
     latest = history[-1]
     kept = [_spoken(k.text) for k in keywords if latest.id in k.support and len(k.support) > 1]
     if kept:
-        said.append(f"The latest choice, {_short_name(latest)}, stays with {_listed(kept[:2])}.")
+        said.append(
+            f"The latest choice, {_short_name(latest)}, stays with {spoken_list(kept[:2])}."
+        )
     years = sorted(item.year for item in history if item.year)
     if years and years[-1] - years[0] >= 10:
         said.append(f"The choices reach from {years[0]} to {years[-1]}.")
@@ -273,7 +276,3 @@ def _short_name(item: Item) -> str:
 
 def _spoken(keyword: str) -> str:
     return f"the {keyword}" if _DECADE.fullmatch(keyword) else keyword
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

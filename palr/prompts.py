@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from palr.domains import HISTORY_LIMIT, Domain
 from palr.llm.base import LLM
+from palr.text import spoken_list
 from palr.types import Candidate, Item, Keyword, Profile, Prompt, Segment, Wish
 
 ELLIPSIS = "…"
@@ -191,9 +192,9 @@ def wish_text(domain: Domain, wish: Wish) -> str:
     """
     parts = []
     if wish.more:
-        parts.append(f"more {_listed(wish.more)}")
+        parts.append(f"more {spoken_list(wish.more)}")
     if wish.less:
-        parts.append(f"less {_listed(wish.less)}")
+        parts.append(f"less {spoken_list(wish.less)}")
     asked = [" and ".join(parts)] if parts else []
     kinds = []
     if wish.popularity:
@@ -204,10 +205,6 @@ def wish_text(domain: Domain, wish: Wish) -> str:
     if not parts and asked:
         asked[0] = asked[0].removeprefix("for ")
     return f"User asks for {', '.join(asked)}." if asked else ""
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def fit(

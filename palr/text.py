@@ -10,6 +10,7 @@ words that follow it.
 """
 
 import re
+from collections.abc import Sequence
 
 # C0 but tab and line feed, C1, and what Unicode has to steer the direction of text.
 _CONTROLS = re.compile(
@@ -37,3 +38,12 @@ def fenced(text: str) -> str:
     longest = max((len(ticks) for ticks in _TICKS.findall(text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{visible(text)}\n{fence}"
+
+
+def spoken_list(words: Sequence[str]) -> str:
+    """Words as a sentence lists them.
+
+    >>> spoken_list(["war"]), spoken_list(["crime", "drama", "war"])
+    ('war', 'crime, drama and war')
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

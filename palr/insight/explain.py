@@ -18,6 +18,7 @@ from palr.llm.base import LLM, TokenLLM
 from palr.llm.grounding import select
 from palr.profile import unsupported_keywords
 from palr.prompts import explanation_prompt, shorten
+from palr.text import spoken_list
 from palr.types import Item, Recommendation
 
 _TELLING = 4  # shared keywords that a sentence may draw on, the rarest in the catalog first
@@ -88,10 +89,10 @@ def sentences(
     for size in (2, 1):
         for chosen in combinations(keywords, size):
             carriers = [pick for pick in picks if set(chosen) <= set(pick.keywords)]
-            names = _listed([shorten(pick.label, _NAME_LIMIT) for pick in carriers[:_EXAMPLES]])
+            names = spoken_list([shorten(pick.label, _NAME_LIMIT) for pick in carriers[:_EXAMPLES]])
             if not names:
                 continue
-            words = _listed(chosen)
+            words = spoken_list(chosen)
             said += [
                 f"It shares {words} with {names}.",
                 f"What ties it to {names} is {words}.",
@@ -136,7 +137,3 @@ def _written(
         yield Explanation(item, text, keywords)
         return
     yield Explanation(item, options[0], keywords, generated=False, note=why)
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
