@@ -177,6 +177,7 @@ def test_every_visitor_query_finds_its_item_in_the_embedded_catalogs(
                 assert item.label == query
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", ["ml-1m", "beauty"])
 def test_every_visitor_has_picks_in_the_full_data(key: str, official_data: Path) -> None:
     raw = read(key, official_data, Settings())

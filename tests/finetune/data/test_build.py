@@ -108,6 +108,7 @@ def test_no_held_out_item_enters_synthetic_data(films, own_settings, small_recip
     assert_nothing_is_held_out(examples_of(films, own_settings, "drawn"), data)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", ["ml-1m", "beauty"])
 def test_no_held_out_item_enters_real_data(key, official_data, tmp_path):
     settings = Settings(home=tmp_path, data=official_data)
