@@ -109,7 +109,7 @@ class Recommender:
                 or leaves nothing to work with.
             LLMError: the model cannot be loaded, or failed; only where ``patience`` is None.
         """
-        if not picks and not (asked.wish or asked.wish.words.strip()):
+        if not picks and not asked.wish:
             raise PalrError(
                 f"pick at least one {self.catalog.domain.noun}, or say what you would like"
             )

@@ -247,7 +247,7 @@ class Wish:
     strength: float = 0.5
 
     def __bool__(self) -> bool:
-        return replace(self, words="", strength=Wish.strength) != Wish()
+        return replace(self, words=self.words.strip(), strength=Wish.strength) != Wish()
 
 
 @dataclass(frozen=True)

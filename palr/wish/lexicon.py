@@ -66,6 +66,7 @@ class Lexicon:
         for key in self.keywords:  # "toners & essences" is found by either
             for part in key.replace("&", ",").split(","):
                 self._name(phrase(part), (key,))
+                self._name(phrase(part.strip().removesuffix(" sets")), (key,))
         self._free = {
             _stemmed(name): keys[0] for name, keys in table.free.items() if keys[0] in present
         }

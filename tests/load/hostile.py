@@ -136,6 +136,7 @@ _ARGUMENTS = {
     "array": st.lists(st.sampled_from(["1", "50", "588", "nobody"]), min_size=1, max_size=4),
     "string": st.sampled_from(["movies", "auto", "titles", "labels"]) | _words,
     "integer": st.integers(0, 60),
+    "number": st.floats(0, 1),
     "boolean": st.booleans(),
 }
 
