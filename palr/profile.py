@@ -37,6 +37,11 @@ def write_profile(history: Sequence[Item], catalog: Catalog, llm: LLM) -> Genera
     None comes wherever the work can be stopped; closing the iterator stops the model within one
     forward pass.
 
+    Args:
+        history: The picks that the prompt shows, oldest first.
+        catalog: Whose keywords can be chosen.
+        llm: The model that writes.
+
     Raises:
         LLMError: the model failed.
     """
@@ -55,7 +60,13 @@ def write_profile(history: Sequence[Item], catalog: Catalog, llm: LLM) -> Genera
 
 
 def fit_profile_prompt(history: Sequence[Item], catalog: Catalog, llm: LLM) -> Prompt:
-    """The fullest profile prompt that leaves room for its answer."""
+    """The fullest profile prompt that leaves room for its answer.
+
+    Args:
+        history: The picks, oldest first.
+        catalog: Whose keywords can be chosen.
+        llm: The model that will write.
+    """
     n_keywords = min(N_KEYWORDS, len(supported_keywords(history, catalog)))
     room = llm.context_length - _ANSWER_TOKENS
     domain = catalog.domain
@@ -94,7 +105,13 @@ def supported_keywords(history: Sequence[Item], catalog: Catalog) -> dict[str, t
 def unsupported_keywords(
     text: str, support: dict[str, tuple[str, ...]], catalog: Catalog
 ) -> list[str]:
-    """Keywords of the catalog that ``text`` mentions although no pick carries them."""
+    """Keywords of the catalog that ``text`` mentions although no pick carries them.
+
+    Args:
+        text: A sentence on the picks.
+        support: The keywords that picks carry, with the ids of the picks.
+        catalog: Whose keywords are looked for.
+    """
     supported = " ".join(support).casefold()
     words = " ".join(["", *_WORD.findall(text.casefold()), ""])
     return sorted(

@@ -48,7 +48,11 @@ def explain(
 ) -> Generator[Progress | tuple[Explanation, ...] | None]:
     """Yield progress, then an `Explanation` of each recommendation.
 
-    ``because`` names the picks to prefer in the sentences on an item, by its id.
+    Args:
+        trace: A finished run.
+        catalog: Whose keywords are meant.
+        llm: The model that chooses or writes the sentences.
+        because: The picks to prefer in the sentences on an item, by its id.
 
     Raises:
         LLMError: the model failed.
@@ -84,7 +88,14 @@ def shared_keywords(item: Item, picks: Sequence[Item], catalog: Catalog) -> tupl
 def sentences(
     item: Item, picks: Sequence[Item], keywords: Sequence[str], domain: Domain
 ) -> list[str]:
-    """True sentences on what the item shares with picks; the first ``picks`` are preferred."""
+    """True sentences on what the item shares with picks.
+
+    Args:
+        item: The recommendation.
+        picks: The picks, those to prefer first.
+        keywords: Keywords that it shares with picks.
+        domain: Whose wording the sentences have.
+    """
     said = []
     for size in (2, 1):
         for chosen in combinations(keywords, size):

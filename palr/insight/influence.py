@@ -49,7 +49,12 @@ class Influence:
 def measure_influence(
     trace: Recommendation, llm: LLM, retriever: Retriever
 ) -> Generator[Progress | Influence | None]:
-    """Yield progress, then the `Influence`. ``retriever`` is the run's own.
+    """Yield progress, then the `Influence`.
+
+    Args:
+        trace: A finished run of two picks or more.
+        llm: The model that ranked it.
+        retriever: The run's own.
 
     Raises:
         PalrError: the run has fewer than two picks, or no recommendations.
@@ -82,9 +87,14 @@ def measure_influence(
 
 
 def mostly_because(influence: Influence, item: int) -> tuple[Item, ...]:
-    """The one or two picks that speak most for a recommendation; none where no pick does.
+    """The one or two picks that raise a recommendation most, by the model or else by the retriever.
 
-    By the model's influences, or the retriever's where those are missing.
+    Args:
+        influence: What was measured.
+        item: The position of the recommendation.
+
+    Returns:
+        The picks; none where no pick raises it.
     """
     table = influence.llm or influence.retriever or ()
     column = [row[item] for row in table]

@@ -68,7 +68,13 @@ def question(
 ) -> Job:
     """The run's ranking prompt with another history, other candidates or another mode.
 
-    The profile stays the run's own.
+    Args:
+        trace: A finished run, whose profile stays as it is.
+        llm: The model that will rank.
+        k: How many recommendations the prompt asks for.
+        history: Stands in for the run's own.
+        candidates: Stand in for the run's own.
+        mode: Stands in for the run's own.
     """
     history = shown_history(trace) if history is None else history
     candidates = tuple((trace.candidates or ()) if candidates is None else candidates)
@@ -81,7 +87,11 @@ def question(
 
 
 def answers(jobs: Sequence[Job], llm: LLM) -> Generator[Progress | None, None, list[Ranking]]:
-    """The ranking of each job, in their order.
+    """Yield progress; return the ranking of each job, in their order.
+
+    Args:
+        jobs: Prompts of one mode.
+        llm: The model that ranks them.
 
     Raises:
         LLMError: the model failed.
@@ -101,7 +111,13 @@ def answers(jobs: Sequence[Job], llm: LLM) -> Generator[Progress | None, None, l
 def rankings(
     trace: Recommendation, jobs: Sequence[Job], llm: LLM, k: int
 ) -> Generator[Progress | None, None, list[Ranking]]:
-    """The top ``k`` of each job, ranked as the run was: by the model, or mixed with the retriever.
+    """Yield progress; return the top ``k`` of each job, by the model or mixed as in the run.
+
+    Args:
+        trace: The run that the jobs repeat.
+        jobs: Prompts like its own.
+        llm: The model that ranks them.
+        k: How many recommendations are wanted.
 
     Raises:
         LLMError: the model failed.

@@ -45,7 +45,13 @@ class Stability:
 def measure_stability(
     trace: Recommendation, llm: LLM, shuffles: int = SHUFFLES, seed: int = 0
 ) -> Generator[Progress | Stability | None]:
-    """Yield progress, then the `Stability`; any language model will do, in the run's own mode.
+    """Yield progress, then the `Stability`.
+
+    Args:
+        trace: A finished run.
+        llm: Any model; it ranks in the run's own mode.
+        shuffles: How many orders of the candidates are asked.
+        seed: Names the orders.
 
     Raises:
         PalrError: the model did not rank this run, or had nothing to choose from.
@@ -83,7 +89,16 @@ def measure_stability(
 def shuffled(
     candidates: Sequence[Candidate], shuffles: int, seed: int
 ) -> list[tuple[Candidate, ...]]:
-    """The candidates in ``shuffles`` orders, the same for the same seed."""
+    """The candidates in random orders, the same for the same seed.
+
+    Args:
+        candidates: n of them.
+        shuffles: How many orders are wanted.
+        seed: Names the orders.
+
+    Returns:
+        ``shuffles`` lists of n.
+    """
     generator = np.random.default_rng(seed)
     orders = [generator.permutation(len(candidates)) for _ in range(shuffles)]
     return [tuple(candidates[at] for at in order) for order in orders]
@@ -92,7 +107,16 @@ def shuffled(
 def position_bias(
     lists: Sequence[Sequence[Candidate]], tops: Sequence[Sequence[str]], parts: int = PARTS
 ) -> tuple[float, ...]:
-    """For each part of the lists, the share of the candidates shown there that reached the top."""
+    """For each part of the lists, the share of the candidates shown there that reached the top.
+
+    Args:
+        lists: The candidates as each shuffle showed them.
+        tops: The ids that each shuffle brought into the top k.
+        parts: Into how many parts a list is cut.
+
+    Returns:
+        A share from 0 to 1 for each part.
+    """
     chosen = np.array(
         [[c.item.id in set(top) for c in shown] for shown, top in zip(lists, tops, strict=True)]
     )

@@ -85,7 +85,13 @@ def named(catalog: Catalog, text: str) -> Item:
 def why_not(
     trace: Recommendation, item: Item, llm: LLM, retriever: Retriever
 ) -> Generator[Progress | WhyNot | None]:
-    """Yield progress, then the `WhyNot`. ``retriever`` is the run's own.
+    """Yield progress, then the `WhyNot`.
+
+    Args:
+        trace: A finished run.
+        item: The item that is missing.
+        llm: The model that ranked the run.
+        retriever: The run's own.
 
     Raises:
         RetrieverUnavailableError: the retriever cannot score the picks any more.
