@@ -95,7 +95,13 @@ def bench(
 
 def random_llm(config: Any, settings: Settings, name: str) -> TransformersLLM:
     """A LLaMA of this shape with the embedded model's tokenizer, in bfloat16 on the device of the
-    settings."""
+    settings.
+
+    Args:
+        config: The shape.
+        settings: The settings, for the home and the models.
+        name: What the model is called.
+    """
     from transformers import AutoTokenizer, LlamaForCausalLM
 
     folder = settings.model_path(SMOLLM2)

@@ -54,7 +54,14 @@ def reproduce(
 ) -> None:
     """Run all steps; see `STEPS` and `EXPECTED`. Errors are those of the steps.
 
-    ``sampling`` says who is asked in the end, and on which validation lists PALR_v2 is calibrated.
+    Args:
+        catalog: Whose items are meant.
+        settings: The settings, for the home and the models.
+        config: Name of the training configuration.
+        json_file: Where the records are written.
+        say: Prints a line.
+        sampling: Who is asked in the end, and on which validation lists PALR_v2 is calibrated.
+        command: The command that a record names.
     """
     named(CONFIGS, config)  # before an hour is spent on data
     say(f"{config} on {catalog.dataset}: {EXPECTED[config]}")

@@ -49,14 +49,30 @@ def quoted(text: str) -> str:
 
 
 def item_names(domain: Domain, items: Sequence[Item], limit: int = TITLE_LIMIT) -> tuple[str, ...]:
-    """The quoted names by which prompts and answers call the items."""
+    """The quoted names by which prompts and answers call the items.
+
+    Args:
+        domain: Whose way to name items is used.
+        items: The items, n of them.
+        limit: Characters of a name at most.
+
+    Returns:
+        n names in quotes.
+    """
     return tuple(quoted(shorten(domain.name(item), limit)) for item in items)
 
 
 def profile_prompt(
     domain: Domain, history: Sequence[Item], n_keywords: int, limits: Limits | None = None
 ) -> Prompt:
-    """Ask for a natural-language profile of the history (paper, section 2.1 and Figure 2)."""
+    """Ask for a natural-language profile of the history (paper, section 2.1 and Figure 2).
+
+    Args:
+        domain: Whose wording is used.
+        history: The picks, oldest first.
+        n_keywords: How many keywords are asked for.
+        limits: How much of the input is shown; all by default.
+    """
     limits = limits or Limits()
     shown = history[-limits.history :]
     listed = ", ".join(
@@ -94,7 +110,15 @@ def recommend_prompt(
     k: int,
     limits: Limits | None = None,
 ) -> Prompt:
-    """The task Recommend, without candidates, which fine-tuning teaches (paper, section 2.2)."""
+    """The task Recommend, without candidates, which fine-tuning teaches (paper, section 2.2).
+
+    Args:
+        domain: Whose wording is used.
+        history: The picks, oldest first.
+        profile: None for a prompt without one.
+        k: How many items are asked for.
+        limits: How much of the input is shown; all by default.
+    """
     limits = limits or Limits()
     return Prompt(
         (
@@ -119,9 +143,17 @@ def ranking_prompt(
 ) -> Prompt:
     """History, profile and candidates in one prompt (paper, Figure 2 below).
 
-    With ``labels``, one for each candidate, they are listed as ``A: "Heat (1995)"``, and the
-    instruction asks for a label in place of names. ``instruction`` stands in for the paper's.
-    ``wish`` is a sentence that follows the profile.
+    Args:
+        domain: Whose wording is used.
+        history: The picks, oldest first.
+        profile: None for a prompt without one.
+        candidates: In the order in which they are listed.
+        k: How many recommendations are asked for.
+        limits: How much of the input is shown; all by default.
+        labels: One for each candidate: they are listed as ``A: "Heat (1995)"``, and the
+            instruction asks for a label in place of names.
+        instruction: Stands in for the paper's.
+        wish: A sentence that follows the profile.
     """
     limits = limits or Limits()
     listed = item_names(domain, [c.item for c in candidates[: limits.candidates]], limits.title)
@@ -146,7 +178,14 @@ def ranking_prompt(
 def explanation_prompt(
     domain: Domain, history: Sequence[Item], item: Item, keywords: Sequence[str]
 ) -> Prompt:
-    """Ask why an item suits the history, in one sentence about the keywords that they share."""
+    """Ask why an item suits the history, in one sentence about the keywords that they share.
+
+    Args:
+        domain: Whose wording is used.
+        history: The picks, oldest first.
+        item: The recommendation.
+        keywords: Those that it shares with picks.
+    """
     names = ", ".join(item_names(domain, history, _SHORTER_TITLES[1]))
     (name,) = item_names(domain, [item], _SHORTER_TITLES[1])
     return Prompt(
@@ -216,7 +255,16 @@ def fit(
 ) -> tuple[Prompt, Limits]:
     """The fullest prompt that fits: shorter titles first, then less history, then fewer candidates.
 
-    Every cut is named in ``Prompt.cuts``. The last attempt is returned even where it does not fit.
+    Args:
+        build: Makes the prompt within given limits.
+        fits: Whether a prompt leaves room for its answer.
+        longest_title: Characters of the longest name.
+        n_history: Picks that could be shown.
+        n_candidates: Candidates that could be shown.
+
+    Returns:
+        The prompt, with every cut named in ``Prompt.cuts``, and the limits that it was made
+        within. The last attempt comes back even where it does not fit.
     """
     attempts = [Limits(candidates=n_candidates, history=min(n_history, HISTORY_LIMIT))]
     attempts += [_with(attempts[0], title=title) for title in _SHORTER_TITLES]

@@ -41,6 +41,11 @@ def three_hop(graph: Graph, user: int, limit: int) -> list[int]:
     """The user's 3-hop affinity: user - item - user - item.
 
     Items reached over the most paths come first, equal ones by index; the user's own are left out.
+
+    Args:
+        graph: Which user chose which item.
+        user: The position of the user.
+        limit: How many items are wanted.
     """
     own = graph.train[user]
     paths = np.zeros(graph.n_items, np.int64)
@@ -66,7 +71,13 @@ def enrich(sequence: Sequence[str], affinity: Sequence[str], length: int) -> tup
 
 
 def swap(cut: Cut, rate: float, rng: np.random.Generator) -> Cut:
-    """Let each item of the answer change places with a random one of the history, at ``rate``."""
+    """Let items of the answer change places with random ones of the history (paper, section 2.2).
+
+    Args:
+        cut: History and answer.
+        rate: The probability of each item of the answer to change places.
+        rng: Draws them.
+    """
     history, answer = list(cut.history), list(cut.answer)
     for at in range(len(answer)):
         if history and rng.random() < rate:

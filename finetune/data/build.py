@@ -28,12 +28,27 @@ SHORTEST = 2  # training items that a user must have: one to show, one to ask fo
 
 
 def folder(settings: Settings, dataset: str, name: str) -> Path:
-    """Where the instruction data of a name lie."""
+    """Where the instruction data of a name lie.
+
+    Args:
+        settings: The settings, for the home and the models.
+        dataset: Key of the data set.
+        name: Name of the instruction data.
+    """
     return settings.home / "finetune" / dataset / name
 
 
 def chosen_users(data: TrainingData, share: float, seed: int) -> list[int]:
-    """A ``share`` of the users, drawn with ``seed``; ascending positions in the split."""
+    """Users whose sequences become instructions (paper, section 2.2: 20% of them).
+
+    Args:
+        data: The training data.
+        share: From 0 to 1: how many of the users are drawn.
+        seed: Names the draw.
+
+    Returns:
+        Ascending positions in the split.
+    """
     n = len(data.split.train)
     drawn = np.random.default_rng(seed).permutation(n)[: round(n * share)]
     return sorted(int(user) for user in drawn)
@@ -47,9 +62,15 @@ def build(
     llm: Callable[[], LLM] | None = None,
     progress: Progress = silent,
 ) -> Manifest:
-    """Write the instruction data of ``recipe`` into `folder`; see `Recipe` for what is made.
+    """Write the instruction data of a recipe into `folder`.
 
-    ``llm`` gives the model for ``profile="llm"``.
+    Args:
+        catalog: Whose items are meant.
+        settings: The settings, for the home and the models.
+        name: Name of the instruction data.
+        recipe: What is made.
+        llm: Gives the model for ``profile="llm"``.
+        progress: Told how far the work is.
 
     Raises:
         DataError: no example is left.
@@ -89,7 +110,13 @@ def build(
 
 
 def with_profile(example: Example, catalog: "Catalog", llm: LLM | None) -> Example:
-    """The example with a profile of its history: by ``llm``, or of its best keywords alone."""
+    """The example with a profile of its history.
+
+    Args:
+        example: An instruction without a profile.
+        catalog: Whose items are meant.
+        llm: The model that writes it; None for the best keywords alone.
+    """
     history = [catalog.item(item) for item in example.history]
     if llm is None:
         return replace(example, keywords=tuple(supported_keywords(history, catalog))[:N_KEYWORDS])
@@ -152,7 +179,14 @@ class Material:
 def paper_examples(
     material: Material, users: Sequence[int], recipe: Recipe, progress: Progress = silent
 ) -> Iterator[Example]:
-    """The paper's recipe: random cuts, similar negatives."""
+    """The paper's recipe: random cuts, similar negatives.
+
+    Args:
+        material: The users and the items to draw from.
+        users: Positions of the users.
+        recipe: What is made.
+        progress: Told how far the work is.
+    """
     for done, user in enumerate(users, start=1):
         rng = np.random.default_rng([recipe.seed, 2, user])
         for cut in cuts(material, user, recipe, rng):
@@ -165,9 +199,18 @@ def paper_examples(
 
 
 def cuts(material: Material, user: int, recipe: Recipe, rng: np.random.Generator) -> list[Cut]:
-    """``per_user`` random cuts of the user's training sequence, augmented; fewer of short ones.
+    """Random cuts of a user's training sequence, augmented.
 
     The user's held-out items take no part, nor do they come in by enrichment.
+
+    Args:
+        material: The users and the items to draw from.
+        user: The position of the user.
+        recipe: How many cuts, and how they are augmented.
+        rng: Draws them.
+
+    Returns:
+        ``per_user`` of them; fewer of short sequences.
     """
     ids = material.ids
     own = [ids[item] for item in material.split.train[user]]

@@ -67,6 +67,13 @@ def prefix_retriever(
     """The SASRec for these users: trained, or loaded where it was trained before.
 
     A killed training resumes.
+
+    Args:
+        data: The training data.
+        users: Whose targets are left out.
+        recipe: How it is trained.
+        settings: The settings, for the home and the models.
+        quiet: Whether no progress is shown.
     """
     config, plan = sasrec.TUNED.get(data.dataset, sasrec.TUNED["default"])
     if recipe.retriever_epochs is not None:

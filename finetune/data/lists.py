@@ -61,7 +61,16 @@ _ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
 
 def sample(n_users: int, wanted: int, seed: int) -> list[int]:
-    """A fixed random sample of users in random order; all of them where fewer are there."""
+    """A fixed random sample of users.
+
+    Args:
+        n_users: How many there are.
+        wanted: How many are drawn; all where fewer are there.
+        seed: Names the draw.
+
+    Returns:
+        Positions of users in random order.
+    """
     return [int(user) for user in np.random.default_rng([seed, 17]).permutation(n_users)[:wanted]]
 
 
@@ -73,7 +82,16 @@ def user_lists(
     part: Part,
     n_candidates: int,
 ) -> list[UserList]:
-    """Retrieve for each user as the app does; nothing is added to what comes out."""
+    """Retrieve for each user as the app does; nothing is added to what comes out.
+
+    Args:
+        retriever: That finds the candidates.
+        data: The users and what was held out.
+        catalog: Whose items are meant.
+        users: Positions of the users.
+        part: Validation or test.
+        n_candidates: Candidates a user.
+    """
     items = [catalog.item(item) for item in data.item_ids]
     histories, targets = part_of(data.split, part)
     found = []
@@ -179,7 +197,14 @@ def mixed(
     weights: NDArray[np.float64],
     standardise: bool = False,
 ) -> Order:
-    """The candidates by the weighted sum of `order_log_odds`."""
+    """The candidates by the weighted sum of `order_log_odds`.
+
+    Args:
+        order: The model's order.
+        candidates: In the retriever's order.
+        weights: (2,) of the model and of the retriever.
+        standardise: Whether the model's scores are standardised first.
+    """
     best = best_first(order_log_odds(order, candidates, standardise), weights)
     return Order(order.user, tuple(at + 1 for at in best), (), order.valid, order.seconds)
 
@@ -187,8 +212,16 @@ def mixed(
 def order_log_odds(
     order: Order, candidates: Sequence[Candidate], standardise: bool = False
 ) -> NDArray[np.float64]:
-    """`palr.ranking.mix.log_odds` of an order, in the retriever's order; with ``standardise`` the
-    model's scores are given a standard deviation of 1 before."""
+    """`palr.ranking.mix.log_odds` of an order.
+
+    Args:
+        order: The model's order.
+        candidates: In the retriever's order.
+        standardise: Whether the model's scores get a standard deviation of 1 first.
+
+    Returns:
+        (candidates, 2), in the retriever's order.
+    """
     scores = standardised(np.array(order.scores)).tolist() if standardise else order.scores
     return log_odds(order.places, scores, [candidate.score for candidate in candidates])
 

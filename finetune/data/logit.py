@@ -16,10 +16,16 @@ _HALVINGS = 60
 def fit_logit(
     features: Sequence[NDArray[np.float64]], targets: Sequence[int], start: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Weights (n,) under which the targets are likeliest, by Newton's method from ``start``.
+    """Weights under which the targets are likeliest, by Newton's method.
 
-    ``features[k]`` is (candidates, n), ``targets[k]`` the position of the target among them. A step
-    that would overshoot is halved, so any start and any scale of the features will do.
+    Args:
+        features: For each list (candidates, n).
+        targets: The position of the target in each list.
+        start: (n,) weights to begin with; any will do, since a step that would overshoot
+            is halved.
+
+    Returns:
+        (n,) weights.
     """
 
     def worth(weights: NDArray[np.float64]) -> float:

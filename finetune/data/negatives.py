@@ -47,10 +47,16 @@ def similar_negatives(
     n: int,
     rng: np.random.Generator,
 ) -> list[int]:
-    """``n`` distinct negatives, in turn of the same kind as a target and chosen with one.
+    """Distinct negatives, in turn of the same kind as a target and chosen with one.
 
-    None is a target or in ``without``. Where the pools run dry, other items are drawn at random;
-    fewer come back only when the catalog has no more.
+    Where these run out, other items are drawn at random.
+
+    Args:
+        similar: Items of one kind, and items chosen together.
+        targets: Items whose like is wanted.
+        without: Items that must not come.
+        n: How many are wanted; fewer come only when the catalog has no more.
+        rng: Draws them.
     """
     taken = {*targets, *without}
     pools = [pool(t) for t in targets for pool in (similar.same_kind, similar.co_chosen)]

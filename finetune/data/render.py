@@ -40,13 +40,18 @@ def render(
     shown: Sequence[int] = (),
     k: int = ANSWER_LIMIT,
 ) -> Rendered:
-    """Render an example as the ranking mode ``mode`` reads it; ``shown`` are the positions of the
-    candidates to show, all by default.
+    """Render an example as the app renders a prompt.
 
     Where the prompt is labelled, a candidate that is shown keeps the label of its position in the
-    whole list.
+    whole list. Candidates that do not fit are left out, the answer's last.
 
-    Candidates that do not fit are left out, the answer's last.
+    Args:
+        example: The instruction.
+        catalog: Whose items are meant.
+        llm: Whose tokens are wanted.
+        mode: The ranking mode that reads it.
+        shown: Positions of the candidates to show; all by default.
+        k: How many items the prompt asks for.
 
     Raises:
         DataError: not even the answer's candidates fit.
@@ -86,7 +91,12 @@ def render(
 
 
 def keep(example: Example, shown: Sequence[int], n: int) -> list[int]:
-    """The first ``n`` positions of ``shown``, the answer's before all others, in their order.
+    """The first positions that there is room for, the answer's before all others, in their order.
+
+    Args:
+        example: The instruction.
+        shown: Positions of candidates.
+        n: How many there is room for.
 
     Raises:
         DataError: there is not even room for the answer.

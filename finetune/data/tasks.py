@@ -84,7 +84,14 @@ def recommend(user: int, cut: Cut) -> Example:
 def recommend_retrieval(
     user: int, cut: Cut, negatives: Sequence[str], rng: np.random.Generator
 ) -> Example:
-    """The task Recommend_Retrieval: answer and negatives in one list, in random order."""
+    """The task Recommend_Retrieval: answer and negatives in one list, in random order.
+
+    Args:
+        user: The position of the user.
+        cut: History and answer.
+        negatives: What is listed beside the answer.
+        rng: Draws the order of the list.
+    """
     listed = [*cut.answer, *negatives]
     candidates = tuple(listed[at] for at in rng.permutation(len(listed)))
     return Example("Recommend_Retrieval", user, cut.history, cut.answer, candidates)

@@ -62,8 +62,18 @@ def calibrate(
     sampling: Sampling | None = None,
     progress: Progress = silent,
 ) -> Weights:
-    """Fit prior and spread of the adapter in ``folder`` for a retriever's lists and write them into
-    its ``palr.json``; prompts are without a profile.
+    """Fit an adapter's prior and spread for a retriever's lists; prompts are without a profile.
+
+    Args:
+        catalog: Whose items are meant.
+        settings: The settings, for the home and the models.
+        folder: The adapter's.
+        retriever: Whose lists it is fitted for.
+        sampling: Which validation users are asked.
+        progress: Told how far the work is.
+
+    Returns:
+        The weights that were fitted, and written into ``palr.json``.
 
     Raises:
         PalrError: the adapter gives no scores, no validation list holds its target, or the model

@@ -45,8 +45,15 @@ def ceiling(
     progress: Progress = silent,
     command: str = "",
 ) -> list[Record]:
-    """Records of the retriever alone and of each teacher of `ROWS`, which no language model is part
-    of, over the users of an evaluation with the same sampling.
+    """Records of the retriever alone and of each teacher of `ROWS`, without a language model.
+
+    Args:
+        catalog: Whose items are meant.
+        settings: The settings, for the home and the models.
+        retriever: Whose lists are ordered.
+        sampling: Which users are asked.
+        progress: Told how far the work is.
+        command: The command that a record names.
 
     Raises:
         PalrError: no validation list holds its target, or no test user is left.

@@ -64,14 +64,28 @@ def evaluate(
     progress: Progress = silent,
     command: str = "",
 ) -> list[Record]:
-    """Records of the retriever alone and of every system; of one that scores all candidates,
-    also mixed with the retriever (``<name>-mix``), and of one that adds the retriever's scores to
-    its own, also without them (``<name>-alone``). Rows are compared with the retriever; where
-    ``baseline`` names a system, all but its own with that one.
+    """Measure how systems rank the lists of test users.
 
-    Rows of users seen and unseen in fine-tuning have the parts ``test-seen`` and ``test-unseen``.
-    ``transfer`` admits adapters of other data sets, whose users are taken to be others.
     What was ranked before is taken from the home, so a killed run goes on where it stopped.
+
+    Args:
+        catalog: Whose items are meant.
+        settings: The settings, for the home and the models.
+        systems: The rows: models with or without an adapter.
+        retriever: Whose lists they rank.
+        baseline: The row that all others are compared with; the retriever by default.
+        sampling: Which users are asked.
+        profile: Whether the prompts show a profile that the base model writes.
+        transfer: Whether adapters of other data sets are admitted; their users are taken to be
+            others.
+        progress: Told how far the work is.
+        command: The command that a record names.
+
+    Returns:
+        Records of the retriever alone and of every system; of one that scores all candidates,
+        also mixed with the retriever (``<name>-mix``), and of one that adds the retriever's scores,
+        also without them (``<name>-alone``). Rows of users seen and unseen in fine-tuning have the
+        parts ``test-seen`` and ``test-unseen``.
 
     Raises:
         PalrError: an adapter is damaged or made from other data, two rows have one name, or none
@@ -104,6 +118,15 @@ def opened(
     command: str = "",
 ) -> Evaluation:
     """What all rows share, with the lists of the sampled users.
+
+    Args:
+        catalog: Whose items are meant.
+        settings: The settings, for the home and the models.
+        retriever: Whose lists are ranked.
+        sampling: Which users are asked.
+        profile: Whether the prompts show a profile.
+        progress: Told how far the work is.
+        command: The command that a record names.
 
     Raises:
         PalrError: no test user is left behind those that are skipped.

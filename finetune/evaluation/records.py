@@ -31,8 +31,14 @@ class Baseline:
 def system_row(
     evaluation: Evaluation, name: str, orders: dict[int, Order], baseline: Baseline
 ) -> Record:
-    """The row over all test users, whose ranks are kept; popularity is that of the lists that are
-    checked."""
+    """The row over all test users, whose ranks are kept.
+
+    Args:
+        evaluation: What all rows share.
+        name: The name of the row.
+        orders: The order of each list, by user.
+        baseline: What the row is compared with.
+    """
     ranks = _ranks(evaluation.test, orders)
     lists = {
         entry.user: [
@@ -59,7 +65,15 @@ def apart(
     baseline: Baseline,
     seen: set[int],
 ) -> list[Record]:
-    """The same row over the users that were in the instructions, and over all others."""
+    """The same row over the users that were in the instructions, and over all others.
+
+    Args:
+        evaluation: What all rows share.
+        record: The row over all users.
+        orders: The order of each list, by user.
+        baseline: What the row is compared with.
+        seen: Users that were in the instructions.
+    """
     if not seen:
         return []
     ranks = _ranks(evaluation.test, orders)
@@ -166,7 +180,13 @@ def _ranks(test: Sequence[UserList], orders: dict[int, Order]) -> NDArray[np.int
 def report(
     records: Sequence[Record], say: Callable[[str], None], json_file: Path | None = None
 ) -> None:
-    """The rows as a table for a terminal, and as records in ``json_file``."""
+    """Print the rows as a table, and write them as records.
+
+    Args:
+        records: The rows.
+        say: Prints a line.
+        json_file: Where the records are written; None for nowhere.
+    """
     head = f"{'model':20} {'part':12} {'users':>6}  {'HR@10':>7} {'NDCG@10':>8}  gain (p)"
     say(head)
     for record in records:

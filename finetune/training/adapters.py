@@ -64,10 +64,19 @@ def _continued(model: Any, folder: str) -> Any:
 
 
 def save(model: Any, record: TrainingRecord, domain: str, folder: Path) -> TrainingRecord:
-    """Write the adapter's folder and return the record with the checksum of its weights.
+    """Write the adapter's folder.
 
     Weights are stored in half precision. The base is named by its hub id where it has one: a path
     would hold on this machine only.
+
+    Args:
+        model: A PEFT model.
+        record: How it was trained.
+        domain: Key of the domain.
+        folder: Where the adapter is written.
+
+    Returns:
+        The record with the checksum of the weights.
     """
     import torch
     from peft import get_peft_model_state_dict

@@ -101,10 +101,17 @@ class Instructions(Dataset):
 def arranged(
     example: Example, config: Config, rng: np.random.Generator
 ) -> tuple[Example, list[int]]:
-    """The example with its history cut and its list in the wanted order, and the positions to show.
+    """Cut the history of an example and order its list.
 
-    All of the answer is shown, and a random part of the rest; as many as ``config.candidates``
-    allows, in the order of the list.
+    All of the answer is shown, and a random part of the rest, in the order of the list.
+
+    Args:
+        example: The instruction.
+        config: How many picks and candidates are shown, and in which order.
+        rng: Draws them.
+
+    Returns:
+        The example, and the positions of the candidates to show.
     """
     example = replace(example, history=example.history[-config.history :])
     n = len(example.candidates)

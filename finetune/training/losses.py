@@ -50,10 +50,15 @@ def choice_logits(logits: Tensor, choices: Tensor) -> Tensor:
 
 
 def relevance_logits(logits: Tensor, marks: Tensor, verdicts: Tensor) -> Tensor:
-    """How much rather yes than no is said behind each mark: (rows, choices).
+    """How much rather the model says yes than no after each mark.
 
-    ``logits`` is (rows, choices, vocabulary) at ``marks`` (rows, choices); ``verdicts`` are the
-    tokens of yes and no. Padding of ``marks`` gets minus infinity.
+    Args:
+        logits: (rows, choices, vocabulary) at the marks.
+        marks: (rows, choices); `NOWHERE` for padding.
+        verdicts: (2,) the tokens of yes and no.
+
+    Returns:
+        (rows, choices), minus infinity for padding.
     """
     yes, no = (logits[:, :, token].float() for token in verdicts)
     return (yes - no).masked_fill(marks == NOWHERE, float("-inf"))

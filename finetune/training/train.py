@@ -57,9 +57,17 @@ def train(
     quiet: bool = False,
     llm: TransformersLLM | None = None,
 ) -> TrainingRecord:
-    """Train, save the adapter with record, picture and card, and return the record.
+    """Train an adapter and save it with its record, picture and card.
 
-    ``llm`` stands in for the configuration's base model.
+    Args:
+        run: What is trained, and where it is written.
+        catalog: Whose items are meant.
+        settings: The settings, for the home and the models.
+        quiet: Whether no progress is shown.
+        llm: Stands in for the configuration's base model.
+
+    Returns:
+        The record, which lies in the folder too.
 
     Raises:
         DataError: the instructions are missing or broken, or belong to other data.
@@ -175,7 +183,15 @@ def pad_token(tokenizer: Any) -> int:
 def arguments(
     config: Config, out: Path, device: torch.device, dtype: torch.dtype, quiet: bool
 ) -> dict[str, Any]:
-    """The configuration in the words of the transformers Trainer."""
+    """The configuration in the words of the transformers Trainer.
+
+    Args:
+        config: The configuration.
+        out: Where checkpoints go.
+        device: Where it trains.
+        dtype: The type of the computation.
+        quiet: Whether no progress is shown.
+    """
     wrapped = {"transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"], "fsdp_version": 2}
     return {
         "output_dir": str(out),
