@@ -1,5 +1,6 @@
 """A visitor's edits on their way into a run: bounded, and never outside the catalog."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from palr.errors import PalrError, UnknownItemError
 from palr.llm.base import LLM
 from palr.prompts import as_sent
 from palr.ranking import Job, answer_tokens
+from palr.text import sentences
 from palr.types import Edits, Item, Keyword, Profile, Prompt, Segment
 
 MAX_KEYWORDS, MAX_KEYWORD, MAX_PROFILE, MAX_INSTRUCTION, MAX_PROMPT = 12, 60, 1000, 600, 16_000
@@ -72,10 +74,17 @@ def edited_profile(
     if edits.keywords is not None:
         words = dict.fromkeys(" ".join(word.split()) for word in edits.keywords)
         keywords = tuple(Keyword(word, support.get(word, ())) for word in words if word)
-        profile = replace(profile, keywords=keywords)
+        gone = [k.text for k in profile.keywords if k.text not in words]
+        profile = replace(profile, keywords=keywords, text=_without(profile.text, gone))
     if edits.profile is not None:
         profile = replace(profile, text=" ".join(edits.profile.split()))
     return profile
+
+
+def _without(text: str, keywords: Sequence[str]) -> str:
+    """The sentences that name none of the keywords."""
+    names = [re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE) for word in keywords]
+    return " ".join(s for s in sentences(text) if not any(name.search(s) for name in names))
 
 
 def edited_job(job: Job, edits: Edits, llm: LLM) -> tuple[Job, tuple[str, ...]]:

@@ -19,7 +19,7 @@ from palr.llm.base import LLM, TokenLLM
 from palr.llm.grounding import select
 from palr.prompts import as_sent, fit, profile_prompt, shorten
 from palr.retrieval.steer import Taste
-from palr.text import spoken_list
+from palr.text import is_decade, spoken_list
 from palr.types import Item, Keyword, Profile, Prompt
 
 N_KEYWORDS = 5
@@ -27,7 +27,6 @@ N_THEMES = 3  # keywords of a profile that move candidates: more of them overlap
 _POOL = 12
 _ANSWER_TOKENS = 160
 _NAME_LIMIT = 48
-_DECADE = re.compile(r"\d{4}s")
 _WORD = re.compile(r"[\w'&-]+")
 
 
@@ -95,7 +94,7 @@ def supported_keywords(history: Sequence[Item], catalog: Catalog) -> dict[str, t
     ranked = [
         keyword
         for keyword in ranked
-        if not _DECADE.fullmatch(keyword) or 2 * len(support[keyword]) > len(history)
+        if not is_decade(keyword) or 2 * len(support[keyword]) > len(history)
     ]
     shared = [keyword for keyword in ranked if len(support[keyword]) > 1]
     pool = shared if len(shared) >= N_KEYWORDS else ranked
@@ -136,7 +135,7 @@ def _weights(support: dict[str, tuple[str, ...]], catalog: Catalog) -> dict[str,
 def best_keywords(history: Sequence[Item], catalog: Catalog) -> tuple[str, ...]:
     """The `N_THEMES` keywords, decades aside, for which a history has the strongest evidence."""
     weights = _weights(supported_keywords(history, catalog), catalog)
-    themes = [keyword for keyword in weights if not _DECADE.fullmatch(keyword)]
+    themes = [keyword for keyword in weights if not is_decade(keyword)]
     return tuple(sorted(themes, key=lambda keyword: -weights[keyword])[:N_THEMES])
 
 
@@ -149,7 +148,7 @@ def taste_of(profile: Profile, n_picks: int, weight: float) -> Taste:
         n_picks: How many picks the profile was written from.
         weight: From 0, the profile does not count, to 1.
     """
-    themes = [k for k in profile.keywords if k.support and not _DECADE.fullmatch(k.text)]
+    themes = [k for k in profile.keywords if k.support and not is_decade(k.text)]
     shares = ((k.text, min(len(k.support) / max(n_picks, 1), 1.0)) for k in themes[:N_THEMES])
     return Taste(tuple(shares), weight)
 
@@ -201,7 +200,7 @@ def _taste_sentences(
     """Ways to say what the picks share, each naming one or two picks that carry a keyword."""
     domain = catalog.domain
     told = keywords[:4]
-    decades = [keyword.text for keyword in told if _DECADE.fullmatch(keyword.text)]
+    decades = [keyword.text for keyword in told if is_decade(keyword.text)]
     themes = [keyword.text for keyword in told if keyword.text not in decades][:3]
     taste = domain.taste.format(keywords=spoken_list(themes)) if themes else domain.nouns
     taste += f" from the {decades[0]}" if decades else ""
@@ -292,4 +291,4 @@ def _short_name(item: Item) -> str:
 
 
 def _spoken(keyword: str) -> str:
-    return f"the {keyword}" if _DECADE.fullmatch(keyword) else keyword
+    return f"the {keyword}" if is_decade(keyword) else keyword

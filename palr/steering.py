@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from palr.catalog.catalog import Catalog
 from palr.profile import taste_of
 from palr.retrieval.steer import NO_TASTE, Taste
+from palr.text import sentences
 from palr.types import NO_WISH, Asked, Profile, Wish
 from palr.wish import Reading, read_wish
 
@@ -42,7 +43,7 @@ def steering(
 
     Args:
         asked: With the wish, and with the visitor's edits of the profile: keywords that no pick
-            carries, and text, are read as wishes.
+            carries, and sentences that the model did not write, are read as wishes.
         profile: As the ranking prompt will show it.
         n_picks: How many picks it was written from.
         catalog: Whose keywords are meant.
@@ -52,7 +53,7 @@ def steering(
     added = [k.text for k in profile.keywords if not k.support] if asked.edits.keywords else []
     known = [word for word in added if word in catalog.keyword_counts and word not in wish.less]
     wish = replace(wish, more=_union(wish.more, known))
-    for text in (asked.wish.words, asked.edits.profile or ""):
+    for text in (asked.wish.words, _own_words(asked.edits.profile or "", profile)):
         if text.strip():
             reading = read(text) if read else read_wish(text, catalog)
             wish = with_reading(wish, reading)
@@ -60,6 +61,11 @@ def steering(
             if reading.unread:
                 notes.append(f"not understood in the wish: {', '.join(reading.unread[:8])}")
     return Steering(wish, taste_of(profile, n_picks, asked.profile_weight), tuple(notes))
+
+
+def _own_words(text: str, profile: Profile) -> str:
+    """The sentences that the visitor wrote: what the model had written is its profile, no wish."""
+    return " ".join(s for s in sentences(text) if s not in profile.raw)
 
 
 def _known(wish: Wish, catalog: Catalog) -> tuple[Wish, list[str]]:

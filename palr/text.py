@@ -19,6 +19,8 @@ _CONTROLS = re.compile(
 # ":" and "@" begin links and names where Markdown is shown by a forge; "." does so after "www".
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#|~&$!^:@]|(?<=www)\.", re.IGNORECASE)
 _BULLET = re.compile(r"^(\d*)([-+=.)])")
+_SENTENCE_END = re.compile(r"(?<=[\w)\"'][.!?])(?<!\b\w\.)(?<!\b\w\w\.)\s+(?=[A-Z\"'])")
+_DECADE = re.compile(r"\d{4}s")
 _TICKS = re.compile("`+")
 
 
@@ -38,6 +40,20 @@ def fenced(text: str) -> str:
     longest = max((len(ticks) for ticks in _TICKS.findall(text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{visible(text)}\n{fence}"
+
+
+def is_decade(keyword: str) -> bool:
+    """Whether a keyword names a decade, such as "1990s", and no theme."""
+    return bool(_DECADE.fullmatch(keyword))
+
+
+def sentences(text: str) -> list[str]:
+    """A text, sentence by sentence; what ends in a short word before the full stop goes on.
+
+    >>> sentences("L.A. Confidential (1997) won. No crime! Mr. Smith came.")
+    ['L.A. Confidential (1997) won.', 'No crime!', 'Mr. Smith came.']
+    """
+    return [part for part in _SENTENCE_END.split(text.strip()) if part]
 
 
 def spoken_list(words: Sequence[str]) -> str:

@@ -68,7 +68,9 @@ def test_what_an_edit_does_not_touch_is_taken_over(recommender, llm):
     assert after.profile == before.profile
     assert after.prompt.text.startswith("Task Instruction: Recommend 10 trains.\nInput:")
     words = rerun(recommender, before, keywords=("noir",))
-    assert words.profile.text == before.profile.text
+    assert words.profile.text == ""  # every sentence named a keyword that is gone
+    less = rerun(recommender, before, keywords=[k.text for k in before.profile.keywords[:-1]])
+    assert less.profile.text == before.profile.text  # no sentence names the last one
     # An edited profile is no profile that the model wrote.
     again = rerun(recommender, words)
     assert again.profile == before.profile

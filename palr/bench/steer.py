@@ -15,7 +15,6 @@ All of it through `Recommender.recommend`: once in the retriever's order, for al
 the language model ranks, for the first ``ranked`` of them.
 """
 
-import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -32,12 +31,12 @@ from palr.evaluation.protocol import part_of
 from palr.profile import best_keywords
 from palr.recommender import Recommender
 from palr.retrieval.splits import training_data
+from palr.text import is_decade
 from palr.types import Asked, Edits, Item, Wish
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.6)
 COMMON = 20  # keywords that are asked for: the most frequent of the catalog
-_DECADE = re.compile(r"\d{4}s")
 
 Ranker = Literal["retriever", "llm"]
 
@@ -167,14 +166,14 @@ def _profile(
 
 def common_keywords(catalog: Catalog) -> tuple[str, ...]:
     """The most frequent keywords of a catalog, decades aside."""
-    themes = Counter({k: n for k, n in catalog.keyword_counts.items() if not _DECADE.fullmatch(k)})
+    themes = Counter({k: n for k, n in catalog.keyword_counts.items() if not is_decade(k)})
     return tuple(keyword for keyword, _ in themes.most_common(COMMON))
 
 
 def described(item: Item) -> Wish:
     """The keywords and the decade of an item, asked for at the default strength."""
     decade = item.year // 10 * 10 if item.year else None
-    themes = tuple(k for k in item.keywords if not _DECADE.fullmatch(k))
+    themes = tuple(k for k in item.keywords if not is_decade(k))
     return Wish(more=themes, years=(decade, decade + 9) if decade else None)
 
 
