@@ -44,6 +44,8 @@ class Domain:
         history_intro: The words before the history, likewise.
         names_ids: Whether prompts name an item as ``ID (label)``, as the paper does for products.
         personas: Ready-made visitors.
+        profile_weight: How much the profile moves the candidates, from 0 to 1, where a visitor
+            does not say (`palr.retrieval.steer`).
     """
 
     key: str
@@ -59,6 +61,7 @@ class Domain:
     history_intro: str
     names_ids: bool
     personas: tuple[Persona, ...]
+    profile_weight: float = 0.0
 
     def history(self, picks: Sequence[Item]) -> tuple[Item, ...]:
         """The interaction history (paper, Figure 1): the picks, oldest first.
@@ -88,6 +91,7 @@ MOVIES = Domain(
     open_instruction="Recommend {k} other movies based on user's watching history.",
     history_intro="User watched movies",
     names_ids=False,
+    profile_weight=0.4,
     personas=(
         Persona(
             "Family film night",
@@ -164,6 +168,7 @@ BEAUTY = Domain(
     open_instruction="Recommend {k} other items based on user's history.",
     history_intro="User has purchased the following products",
     names_ids=True,
+    profile_weight=0.15,
     personas=(
         Persona(
             "Nail art at home",
