@@ -20,6 +20,7 @@ from palr.serve.spaces import on_gpu
 from palr.types import Asked, Item, Recommendation
 from palr.ui import hood, render
 from palr.ui.picker import Selection, resolve
+from palr.ui.refine import NO_REFINEMENT, Refinement
 from palr.ui.render import View
 from palr.ui.request import AUTOMATIC, UNSET, Choices, PageRequest
 from palr.ui.update import Update
@@ -29,6 +30,15 @@ _WARMING = "The language model is warming up"
 _log = logging.getLogger(__name__)
 
 IDLE = View()
+MAX_UNDO = 20
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What a change was made to: what was shown, and what it was asked for."""
+
+    view: View = IDLE
+    refinement: Refinement = NO_REFINEMENT
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,10 @@ class DomainState:
         view: The last run.
         asked_picks: The ids that the last run was asked for.
         choices: The settings that the last run was asked for.
+        refinement: What the last run was asked for beyond picks and settings.
+        earlier: What it was before each change, the last one last; only over the same picks.
+        taken: Says that the run has begun: a change that follows another at once begins both, and
+            only one must run.
         stop: Ends the run at its next step. Gradio's own cancelling is not used: it misses a run
             that has not reached its queue yet, and can break the stream of one that follows.
         left: Says that the page shows something else by now, so that a stopped run sends nothing
@@ -50,6 +64,9 @@ class DomainState:
     view: View = IDLE
     asked_picks: tuple[str, ...] = ()
     choices: Choices = UNSET
+    refinement: Refinement = NO_REFINEMENT
+    earlier: tuple[Earlier, ...] = ()
+    taken: threading.Event = field(default_factory=threading.Event, compare=False)
     stop: threading.Event = field(default_factory=threading.Event, compare=False)
     left: threading.Event = field(default_factory=threading.Event, compare=False)
 
@@ -58,7 +75,35 @@ class DomainState:
         if self.view.trace is None:
             return []
         picks = ["picks"] if self.asked_picks != request.picks else []
-        return [*picks, *self.choices.differences(request.choices)]
+        wish = ["wish"] if self.refinement != request.refinement else []
+        return [*picks, *wish, *self.choices.differences(request.choices)]
+
+    def next_run(self, request: PageRequest) -> "DomainState":
+        """The state of a run that is asked for now, with the way back to what is shown.
+
+        Where the request differs in its refinement alone, the run before it stays in view.
+        """
+        refinement, earlier = request.refinement, self.earlier
+        if self.asked_picks != request.picks and self.view.trace is not None:
+            earlier = ()
+        elif refinement != self.refinement and self.view.phase in ("done", "idle"):
+            earlier = (*earlier, Earlier(self.view, self.refinement))[-MAX_UNDO:]
+        same = self.asked_picks == request.picks and self.choices == request.choices
+        before = earlier[-1].view.trace if earlier and same else None
+        if earlier and earlier[-1].refinement == refinement:
+            before = None  # nothing was changed: everything runs again
+        view = View(_profile_alone(before), "waiting", "Waiting for a turn", before, bool(earlier))
+        asked = (request.picks, view, request.picks, request.choices, refinement, earlier)
+        return DomainState(*asked)
+
+    def undone(self) -> "DomainState":
+        """The state before the last change; itself where nothing was changed."""
+        if not self.earlier:
+            return self
+        *rest, last = self.earlier
+        view, refinement = last.view, last.refinement
+        kept = (self.picks, view, self.asked_picks, self.choices, refinement, tuple(rest))
+        return DomainState(*kept)
 
 
 States = dict[str, DomainState]
@@ -83,23 +128,38 @@ class Handlers:
 
     def begin(self, request: PageRequest, states: States) -> Update:
         """Answer the press of the button at once, before the run gets its turn."""
-        if not request.picks:
+        if not request.asks:
             noun = self._runtime.catalog(request.domain).domain.noun
-            return page(states, request.domain, f"Pick at least one {noun} first.")
-        view = View(None, "waiting", "Waiting for a turn")
-        state = DomainState(request.picks, view, request.picks, request.choices)
+            return page(
+                states,
+                request.domain,
+                f"Pick at least one {noun} first, or ask for something.",
+            )
+        was = states.get(request.domain) or DomainState(request.picks)
+        states = _stop(states, request.domain)
         _leave(states, request.domain)
-        return page({**states, request.domain: state}, request.domain)
+        return page({**states, request.domain: was.next_run(request)}, request.domain)
+
+    def undo(self, request: PageRequest, states: States) -> Update:
+        """Go back to what was shown before the last change."""
+        state = states.get(request.domain)
+        if state is None or not state.earlier:
+            return Update()
+        _stop(states, request.domain)
+        _leave(states, request.domain)
+        back = state.undone()
+        update = page({**states, request.domain: back}, request.domain)
+        return replace(update, refine=self._payload(request.domain, back))
 
     def run(self, request: PageRequest, states: States) -> Generator[Update | None]:
         """Stream one run; only the parts of the page that changed are sent.
 
         None comes wherever the run can be stopped.
         """
-        if not request.picks:
+        begun = states.get(request.domain)
+        if begun is None or begun.view.phase != "waiting":
             yield Update()  # `begin` has answered; a generator of nothing would blank the page
             return
-        begun = states.get(request.domain) or DomainState(request.picks)
         shown = Update()
         for step in self._views(request, begun):
             if begun.stop.is_set():
@@ -119,28 +179,30 @@ class Handlers:
         self, request: PageRequest, state: DomainState
     ) -> Iterator[tuple[DomainState, str] | None]:
         """The domain's state as the run goes on, with a message."""
-        state = replace(state, view=View(None, "running"))
-        message = ""
+        running = replace(state.view, phase="running", detail="")
+        state, message = replace(state, view=running), ""
         try:
             # Waiting here, not inside the recommender, keeps Cancel prompt while the model loads.
             while self._runtime.llm_status.state == "loading":
-                yield replace(state, view=View(None, "waiting", _WARMING)), message
+                waiting = replace(state.view, phase="waiting", detail=_WARMING)
+                yield replace(state, view=waiting), message
                 time.sleep(_POLL_SECONDS)
             items, unknown = resolve(self._catalog(request), request.picks)
             if unknown:
                 message = _left_out(len(unknown))
-            if not items:
+            if not items and not state.refinement.wish:
                 yield replace(state, view=IDLE), message
                 return
             yield state, message
             own = self._runtime.own_items.of(request.session, request.domain)
-            stream = self.stream(request.domain, items, state.choices.asked(own))
+            asked = state.refinement.applied(state.choices.asked(own))
+            stream = self.stream(request.domain, items, asked, state.view.before)
             with closing(stream):  # a cancelled run must let go of the model at once
                 for trace in stream:
                     if trace is None or trace is state.view.trace:
                         yield None
                         continue
-                    state = replace(state, view=View(trace, "running"))
+                    state = replace(state, view=replace(running, trace=trace))
                     yield state, message
             yield replace(state, view=replace(state.view, phase="done")), message
         except PalrError as error:
@@ -170,14 +232,14 @@ class Handlers:
     def waiting(self, request: PageRequest, states: States, words: str) -> Update:
         """The page of a run that stands in line."""
         state = states.get(request.domain) or DomainState(request.picks)
-        state = replace(state, view=View(None, "waiting", words))
+        state = replace(state, view=replace(state.view, phase="waiting", detail=words))
         return page({**states, request.domain: state}, request.domain)
 
     def refused(self, request: PageRequest, states: States, why: str) -> Update:
         """The page of a run that was not let in."""
         state = states.get(request.domain) or DomainState(request.picks)
-        state = replace(state, view=IDLE)
-        return page({**states, request.domain: state}, request.domain, f"{why}.")
+        back = state.undone() if state.view.before else replace(state, view=IDLE)
+        return page({**states, request.domain: back}, request.domain, f"{why}.")
 
     def cancelled(self, request: PageRequest, states: States) -> Update:
         return page(_stop(states, request.domain), request.domain)
@@ -227,7 +289,12 @@ class Handlers:
             chosen[name] = gr.update(choices=options, value=value if offered else AUTOMATIC)
         picker = Selection(domain, state.picks).payload()
         status = self.status(domain, state.choices.adapter)[0]
-        return {"picker": picker, "choices": chosen, "status": status}
+        refine = self._payload(domain, state)
+        return {"picker": picker, "choices": chosen, "status": status, "refine": refine}
+
+    @staticmethod
+    def _payload(domain: str, state: DomainState) -> str:
+        return replace(state.refinement, domain=domain).payload()
 
     def _tuning(self, domain: str, asked: str) -> str:
         """How the model is prepared that ranks; what is not offered is as not asked for."""
@@ -271,6 +338,15 @@ def _stop(states: States, domain: str) -> States:
 def _leave(states: States, domain: str) -> None:
     if domain in states:
         states[domain].left.set()
+
+
+def _profile_alone(trace: Recommendation | None) -> Recommendation | None:
+    """A run as far as its profile, which stays in view while the rest is made again."""
+    if trace is None or "profile" not in trace.seconds:
+        return None
+    seconds = {stage: trace.seconds[stage] for stage in ("history", "profile")}
+    cleared = replace(trace, candidates=None, ranking=None, prompt=None, notes=(), shifts=())
+    return replace(cleared, seconds=seconds, fallback="")
 
 
 def finished(states: States, domain: str) -> Recommendation | None:

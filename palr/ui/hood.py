@@ -12,6 +12,7 @@ _PARTS: dict[Part, str] = {
     "instruction": "Instruction",
     "history": "History",
     "profile": "Profile",
+    "wish": "Wish",
     "candidates": "Candidates",
     "frame": "Frame",
     "edited": "Edited by hand",

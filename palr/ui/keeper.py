@@ -19,6 +19,7 @@ from palr.runs.report import markdown
 from palr.types import Item, Recommendation
 from palr.ui.handlers import DomainState
 from palr.ui.picker import MAX_PICKS, Selection, resolve
+from palr.ui.refine import Refinement
 from palr.ui.render import View
 from palr.ui.request import Choices, PageRequest
 from palr.ui.text import escape, visible
@@ -44,6 +45,8 @@ def keeper() -> gr.HTML:
 def link(request: PageRequest) -> str:
     """Picks and choices, as the fragment of an address."""
     asked = {"domain": request.domain, "picks": ",".join(request.picks)} | asdict(request.choices)
+    if request.refinement:
+        asked["ask"] = request.refinement.payload()
     return f'<span hidden data-link="{escape(urlencode(asked, safe=","))}"></span>'
 
 
@@ -77,7 +80,7 @@ def opened(text: str, runtime: Runtime) -> tuple[str, DomainState, str]:
     trace = replace(trace, notes=(*notes, *left_out, OPENED))
     ids = _ids(runtime.catalog(trace.domain).domain.history(trace.picks))
     view = View(trace, "done" if trace.ranking else "cancelled")
-    state = DomainState(ids, view, ids, Choices.of_run(trace.asked))
+    state = DomainState(ids, view, ids, Choices.of_run(trace.asked), Refinement.of_run(trace))
     told = f"Run {visible(trace.run_id[:40])} is open, as it was saved."
     told += f" Not in this catalog, and left out: {named(unknown)}." if unknown else ""
     return trace.domain, state, f"{told} Press Recommend to run it here."
@@ -88,7 +91,9 @@ def _linked(asked: dict[str, Any], runtime: Runtime) -> tuple[str, DomainState, 
     catalog = runtime.catalog(selection.domain)
     items, unknown = resolve(catalog, selection.ids)
     told = f"Not in this catalog, and left out: {named([visible(i) for i in unknown])}."
-    state = DomainState(_ids(catalog.domain.history(items)), choices=Choices.of(asked))
+    refinement = Refinement.parse(asked.get("ask"), selection.domain)
+    picks = _ids(catalog.domain.history(items))
+    state = DomainState(picks, choices=Choices.of(asked), refinement=refinement)
     return selection.domain, state, told if unknown else ""
 
 

@@ -19,6 +19,7 @@ from palr.ui.panels import PANELS
 from palr.ui.panels.host import PanelHost
 from palr.ui.picker import picker as build_picker
 from palr.ui.queued_run import Turns
+from palr.ui.refine import refine as build_refine
 from palr.ui.request import AUTOMATIC, Choices, PageRequest
 
 _HEADER = Path(__file__).parent / "header.html"
@@ -78,6 +79,7 @@ def build_page(runtime: Runtime) -> Page:
                 with gr.Column(elem_id="results", min_width=0):
                     stale = _html("", elem_id="stale")
                     profile = _html(render.profile_stage(idle), elem_id="profile")
+                    refine = build_refine(runtime, first)
                     candidates = _html(render.candidates_stage(idle), elem_id="candidates")
                     ranking = _html(render.ranking_stage(idle), elem_id="ranking")
                     under_the_hood = _html("", elem_id="hood")
@@ -98,8 +100,9 @@ def build_page(runtime: Runtime) -> Page:
             "cancel": cancel,
         }
         adapter = choices["adapter"]
-        elsewhere = {**named, "picker": picker, **choices, "status": status, "domain": domain}
-        asked = [picker, *(choices[name] for name in Choices.names())]
+        elsewhere = {**named, "picker": picker, "refine": refine, **choices}
+        elsewhere |= {"status": status, "domain": domain}
+        asked = [picker, *(choices[name] for name in Choices.names()), refine]
         n_asked = len(asked)
         # The handlers check what they are given: without ``preprocess`` nothing else does.
         quiet = {"preprocess": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -135,7 +138,13 @@ def build_page(runtime: Runtime) -> Page:
                 update = told(str(error))
             return update.for_gradio(elsewhere)
 
-        begun = recommend.click(begin, [*asked, states], [*named.values()], **quick)
+        def undo(picked: object, states: States) -> Any:
+            request = PageRequest.parse(picked)
+            return handlers.undo(request, states).for_gradio({**named, "refine": refine})
+
+        begun = gr.on(
+            [recommend.click, refine.submit], begin, [*asked, states], [*named.values()], **quick
+        )
         freshened = begun.then(changed, [*asked, states], [stale, link], **quick)
         ran = freshened.then(
             run,
@@ -147,6 +156,8 @@ def build_page(runtime: Runtime) -> Page:
         )
         ran.then(handlers.status, [domain, adapter], [status, timer], **quick)
         cancel.click(cancelled, [picker, states], [*named.values()], **quick)
+        undone = refine.undo(undo, [picker, states], [*named.values(), refine], **quick)
+        undone.then(changed, [*asked, states], [stale, link], **quick)
         switched = domain.change(switch, [domain, *asked, states], [*elsewhere.values()], **quick)
         changes = [picker.change, *(choice.change for choice in choices.values())]
         latest = {"trigger_mode": "always_last", **quick}
@@ -162,7 +173,7 @@ def build_page(runtime: Runtime) -> Page:
         restored.then(changed, [*asked, states], [stale, link], **quick)
         host = PanelHost(
             *(runtime, handlers, turns, domain, picker, states, quiet, quick),
-            *(ran, switched, restored),
+            *(switched, (ran, undone, switched, restored)),
         )
         host.follow(lambda _, trace: (keeping.saved(runtime, trace),), [saved])
         with panels:

@@ -75,6 +75,13 @@ class Words:
     personas: bool = True
 
 
+def seen_by(runtime: Runtime, request: object) -> Catalog:
+    """The catalog with the items of the session that a server function is called from."""
+    domain = Selection.parse(request).domain
+    session = str(request.get("session", "")) if isinstance(request, dict) else ""
+    return with_own_items(runtime.catalog(domain), runtime.own_items.of(session, domain))
+
+
 def picker(runtime: Runtime, domain: str, elem_id: str, words: Words | None = None) -> gr.HTML:
     """The component: search as you type, an ordered list, ready-made personas.
 
@@ -83,17 +90,11 @@ def picker(runtime: Runtime, domain: str, elem_id: str, words: Words | None = No
 
     words = words or Words()
 
-    def _seen_by(request: object) -> Catalog:
-        """The catalog with the items of this session."""
-        domain = Selection.parse(request).domain
-        session = str(request.get("session", "")) if isinstance(request, dict) else ""
-        return with_own_items(runtime.catalog(domain), runtime.own_items.of(session, domain))
-
     # Gradio hands a server function one argument, whatever the browser sent.
     def search(request: object) -> dict[str, Any]:
         query = str(request.get("query", "")) if isinstance(request, dict) else ""
         try:
-            catalog = _seen_by(request)
+            catalog = seen_by(runtime, request)
             with telemetry.SEARCH.time():
                 return {"items": _brief(catalog.search(query[:MAX_QUERY], SUGGESTIONS))}
         except PalrError as error:
@@ -103,7 +104,7 @@ def picker(runtime: Runtime, domain: str, elem_id: str, words: Words | None = No
         selection = Selection.parse(request)
         scene = get_domain(selection.domain)
         try:
-            catalog = _seen_by(request)
+            catalog = seen_by(runtime, request)
         except PalrError as error:
             return {"error": str(error)}
         items, _ = resolve(catalog, selection.ids)

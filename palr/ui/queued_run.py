@@ -52,18 +52,19 @@ class Turns:
         self, request: PageRequest, states: States, client: gr.Request
     ) -> AsyncGenerator[Update]:
         """Stream the updates of one run, from its place in line to its last stage."""
-        if not request.picks:
-            yield Update()  # `Handlers.begin` has answered
+        begun = states.get(request.domain)
+        if begun is None or begun.taken.is_set() or begun.view.phase != "waiting":
+            yield Update()  # `Handlers.begin` has answered, or the run has begun
             return
+        begun.taken.set()
         try:
             ticket = self._join(client)
         except PalrError as error:
             yield self._handlers.refused(request, states, str(error))
             return
-        begun = states.get(request.domain)
         with ticket:
             joined = time.monotonic()
-            async for words in _wait(ticket, lambda: begun is not None and begun.stop.is_set()):
+            async for words in _wait(ticket, begun.stop.is_set):
                 yield self._handlers.waiting(request, states, words)
             waited = time.monotonic() - joined
             state: DomainState | None = None

@@ -14,6 +14,7 @@ from palr.catalog.own_items import is_own
 from palr.data.datasets import DATASETS
 from palr.retrieval import RETRIEVERS
 from palr.types import Candidate, Item, Keyword, RankedItem, Recommendation
+from palr.ui import changes
 from palr.ui.text import escape
 
 Phase = Literal["idle", "waiting", "running", "done", "cancelled", "failed"]
@@ -43,11 +44,21 @@ _RUNNING: dict[Stage, str] = {
 
 @dataclass(frozen=True)
 class View:
-    """A run as the page sees it; ``detail`` says what a waiting run waits for."""
+    """A run as the page sees it.
+
+    Attributes:
+        trace: As far as it has got.
+        phase: Where it stands.
+        detail: What a waiting run waits for.
+        before: The run over the same picks that a change was made to; None where there is none.
+        undoable: Whether there is a state to go back to.
+    """
 
     trace: Recommendation | None = None
     phase: Phase = "idle"
     detail: str = ""
+    before: Recommendation | None = None
+    undoable: bool = False
 
 
 def stage_state(view: View, stage: Stage) -> State:
@@ -129,17 +140,52 @@ def profile_stage(view: View) -> str:
     if trace and profile:
         writing = stage_state(view, "profile") == "running"
         caret = '<span class="caret" aria-hidden="true"></span>' if writing else ""
+        settled = stage_state(view, "profile") == "done" and bool(trace.picks)
         if profile.text or writing:
             body += f'<p class="profile-text">{escape(profile.text)}{caret}</p>'
+        if settled:
+            body += _edit_buttons(trace)
         if profile.keywords:
-            rows = "".join(_keyword(keyword, trace) for keyword in profile.keywords)
+            rows = "".join(_keyword(keyword, trace, settled) for keyword in profile.keywords)
             body += f'<ul class="keywords" aria-label="Keywords and their picks">{rows}</ul>'
+        body += changes.read_from_profile(trace)
         if trace.fallback and not profile.text and not writing:
             body += '<p class="fallback">The language model wrote no profile this time.</p>'
     return _stage(view, "profile", body)
 
 
-def _keyword(keyword: Keyword, trace: Recommendation) -> str:
+def _edit_buttons(trace: Recommendation) -> str:
+    """The profile is edited where it stands; `refine.js` hears the buttons."""
+    edits = trace.asked.edits
+    edited = edits.profile is not None or edits.keywords is not None
+    back = '<button type="button" class="quiet" data-refine="restore">Undo edits</button>'
+    return (
+        '<p class="actions profile-actions">'
+        '<button type="button" class="quiet when-still" data-refine="edit">Edit profile</button>'
+        '<button type="button" class="quiet when-editing" data-refine="save">Save</button>'
+        '<button type="button" class="quiet when-editing" data-refine="discard">Cancel</button>'
+        f"{back if edited else ''}</p>"
+    )
+
+
+def _keyword_actions(keyword: Keyword, trace: Recommendation) -> str:
+    wish, name = trace.asked.wish, escape(keyword.text)
+    signs = "".join(
+        f'<button type="button" class="wish-sign" data-refine="{side}" data-value="{name}" '
+        f'aria-pressed="{"true" if keyword.text in getattr(wish, side) else "false"}" '
+        f'aria-label="{side.capitalize()} {name}" title="{side.capitalize()} {name}">'
+        f"{sign}</button>"
+        for side, sign in (("more", "+"), ("less", "&minus;"))
+    )
+    words = f"Remove {name} from the profile"
+    return (
+        f'<span class="keyword-actions">{signs}<button type="button" class="glyph glyph-remove" '
+        f'data-refine="drop" data-value="{name}" aria-label="{words}" title="{words}"></button>'
+        "</span>"
+    )
+
+
+def _keyword(keyword: Keyword, trace: Recommendation, settled: bool) -> str:
     picks = {item.id: item for item in (*trace.picks, *trace.history)}
     support = [picks[item_id] for item_id in keyword.support if item_id in picks]
     shown = ", ".join(f"<cite>{title(item)}</cite>" for item in support[:SHOWN_SUPPORT])
@@ -150,25 +196,38 @@ def _keyword(keyword: Keyword, trace: Recommendation) -> str:
             f' <details class="more-support"><summary>and {len(rest)} more</summary>'
             f"<ul>{more}</ul></details>"
         )
+    support_line = f'<span class="support">from {shown}</span>' if support else ""
+    actions = _keyword_actions(keyword, trace) if settled else ""
     return (
-        f'<li><span class="keyword">{escape(keyword.text)}</span>'
-        f'<span class="support">from {shown}</span></li>'
+        f'<li data-keyword="{escape(keyword.text)}"><span class="keyword-head">'
+        f'<span class="keyword">{escape(keyword.text)}</span>{actions}</span>{support_line}</li>'
     )
 
 
 def candidates_stage(view: View) -> str:
-    trace = view.trace
+    trace, before = view.trace, view.before
     if not trace or trace.candidates is None:
-        return _stage(view, "candidates", "")
+        waits = before is not None and view.phase in ("waiting", "running")
+        old = _candidate_table(before.candidates) if before and before.candidates and waits else ""
+        return _stage(view, "candidates", _dimmed(old))
     retriever = trace.retriever or ""
     meaning = RETRIEVERS[retriever].meaning if retriever in RETRIEVERS else ""
     by = f"<strong>{escape(retriever_name(retriever))}</strong>"
     lede = f"{len(trace.candidates)} found by {by}{': ' + meaning if meaning else ''}."
-    return _stage(view, "candidates", _candidate_table(trace.candidates), lede)
+    new = changes.new_candidates(before, trace)
+    if before:
+        lede += f" <strong>{len(new)} of them are new</strong> since your change."
+    body = changes.steered_by(trace) + _candidate_table(trace.candidates, new)
+    return _stage(view, "candidates", body, lede)
 
 
-def _candidate_table(candidates: Sequence[Candidate]) -> str:
-    rows = "".join(_candidate_row(candidate) for candidate in candidates)
+def _dimmed(html: str) -> str:
+    """What belongs to the run before, while the next one is under way."""
+    return f'<div class="earlier" aria-hidden="true" inert>{html}</div>' if html else ""
+
+
+def _candidate_table(candidates: Sequence[Candidate], new: frozenset[str] = frozenset()) -> str:
+    rows = "".join(_candidate_row(candidate, candidate.item.id in new) for candidate in candidates)
     more = ""
     if len(candidates) > SHOWN_CANDIDATES:
         more = (
@@ -184,14 +243,15 @@ def _candidate_table(candidates: Sequence[Candidate]) -> str:
     )
 
 
-def _candidate_row(candidate: Candidate) -> str:
+def _candidate_row(candidate: Candidate, new: bool) -> str:
     extra = ' class="extra"' if candidate.rank > SHOWN_CANDIDATES else ""
     score = candidate.score
     shown = f"{score:,.0f}" if abs(score) >= 1000 else f"{score:.3f}"
     keywords = escape(", ".join(candidate.item.keywords))
+    mark = ' <span class="mark">new</span>' if new else ""
     # On a phone the column of keywords is hidden and they stand below the title.
     return (
-        f'<tr{extra}><td class="number">{candidate.rank}</td><td>{title(candidate.item)}'
+        f'<tr{extra}><td class="number">{candidate.rank}</td><td>{title(candidate.item)}{mark}'
         f'<span class="below">{keywords}</span></td><td class="muted wide">{keywords}</td>'
         f'<td class="number">{shown}</td></tr>'
     )
@@ -200,7 +260,11 @@ def _candidate_row(candidate: Candidate) -> str:
 def ranking_stage(view: View) -> str:
     trace = view.trace
     ranking = trace.ranking if trace else None
-    body = ""
+    before = view.before
+    body = changes.since_before(before, trace, view.undoable)
+    if not ranking and before and before.ranking and view.phase in ("waiting", "running"):
+        cards = "".join(_card(ranked, before) for ranked in before.ranking.items)
+        body += _dimmed(f'<ol class="cards">{cards}</ol>')
     if ranking and trace and trace.fallback:
         body += (
             '<p class="fallback" role="status"><strong>Fallback:</strong> the language model did '
@@ -209,8 +273,12 @@ def ranking_stage(view: View) -> str:
         )
     elif ranking and trace:
         body += f'<p class="model-note">{_model_note(trace)}</p>'
-    if ranking and ranking.items:
-        cards = "".join(_card(ranked) for ranked in ranking.items)
+    if ranking and trace and ranking.items:
+        known = {r.item.id for r in before.ranking.items} if before and before.ranking else None
+        cards = "".join(
+            _card(ranked, trace, known is not None and ranked.item.id not in known)
+            for ranked in ranking.items
+        )
         body += f'<ol class="cards">{cards}</ol>'
     return _stage(view, "ranking", body)
 
@@ -228,18 +296,22 @@ def _model_note(trace: Recommendation) -> str:
         note += ", mixed evenly with the retriever"
     elif trace.prior:
         note += ", on top of the retriever's scores"
+    if trace.wish:
+        note += "; your wish counts through these scores, and stands in the prompt"
     return f"{note}."
 
 
-def _card(ranked: RankedItem) -> str:
+def _card(ranked: RankedItem, trace: Recommendation, new: bool = False) -> str:
     direction, words = movement(ranked)
     keywords = escape(" · ".join(ranked.item.keywords))
+    mark = ' <span class="mark">new</span>' if new else ""
     return (
         f'<li class="card"><span class="rank" aria-hidden="true">{ranked.rank}</span>'
-        f'<div class="card-body"><h3>{title(ranked.item)}</h3>'
-        f'<p class="muted">{keywords}</p>'
+        f'<div class="card-body"><h3>{title(ranked.item)}{mark}</h3>'
+        f'<p class="muted">{keywords}</p>{changes.tie_line(ranked.item, trace)}'
         f'<p class="movement movement-{direction}"><span class="arrow" aria-hidden="true"></span>'
-        f'<span class="sr-only">Against the retriever: </span>{words}</p></div></li>'
+        f'<span class="sr-only">Against the retriever: </span>{words}</p>'
+        f"{changes.card_actions(ranked.item, trace)}</div></li>"
     )
 
 
@@ -252,7 +324,8 @@ def _stage(view: View, stage: Stage, body: str, lede: str = "") -> str:
     elif state == "running":
         right = f'<span class="stage-running">{_RUNNING[stage]}</span>'
     elif state == "waiting":
-        first = stage == STAGES[0] and view.detail
+        finished = trace.seconds if trace else {}
+        first = view.detail and stage == next((s for s in STAGES if s not in finished), None)
         right = f'<span class="stage-waiting">{escape(view.detail) if first else "Waiting"}</span>'
     elif state == "stopped":
         right = f'<span class="stage-waiting">{view.phase.capitalize()}</span>'

@@ -8,6 +8,7 @@ from palr.app.runtime import Runtime
 from palr.ranking import MODES
 from palr.types import Asked, Item
 from palr.ui.picker import Selection
+from palr.ui.refine import NO_REFINEMENT, Refinement
 from palr.ui.render import retriever_name
 
 AUTOMATIC = "auto"  # a setting that is left to the app
@@ -108,18 +109,24 @@ class PageRequest:
     Attributes:
         selection: The domain that is shown, and what is picked in it.
         choices: What is chosen under *Settings*.
+        refinement: What is asked for beyond both.
         session: Names the browser's session; empty where there is none.
     """
 
     selection: Selection
     choices: Choices = UNSET
+    refinement: Refinement = NO_REFINEMENT
     session: str = ""
 
     @classmethod
     def parse(cls, picked: object, *chosen: object, session: str = "") -> "PageRequest":
-        """Read the values of the page's components: the picker, then those of the choices."""
-        values = dict(zip(Choices.names(), chosen, strict=False))
-        return cls(Selection.parse(picked), Choices.of(values), session)
+        """Read the values of the page's components: the picker, those of the choices, and what is
+        asked for beyond them."""
+        selection, names = Selection.parse(picked), Choices.names()
+        values = dict(zip(names, chosen, strict=False))
+        asked = chosen[len(names)] if len(chosen) > len(names) else None
+        refinement = Refinement.parse(asked, selection.domain)
+        return cls(selection, Choices.of(values), refinement, session)
 
     @property
     def domain(self) -> str:
@@ -128,3 +135,8 @@ class PageRequest:
     @property
     def picks(self) -> tuple[str, ...]:
         return self.selection.ids
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything to run with: picks, or a wish."""
+        return bool(self.picks or self.refinement.wish)

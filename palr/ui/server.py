@@ -15,6 +15,7 @@ from palr.serve import spaces
 from palr.serve.contract import Call, Contract, Kind, Text
 from palr.serve.gate import Gate, Rules
 from palr.settings import Settings
+from palr.ui import refine
 from palr.ui.keeper import LIMIT
 from palr.ui.page import Page
 from palr.ui.sessions import Messages, Sessions
@@ -100,7 +101,7 @@ def rules_for(page: Page, runtime: Runtime, stop: threading.Event) -> Rules:
         return "" if status.state == "ready" else f"the language model: {status.state}"
 
     return Rules(
-        Contract(calls, _pickers(page.demo), frozenset(("search", "describe")), names),
+        Contract(calls, _pickers(page.demo), frozenset(("search", "describe", "read")), names),
         files=frozenset(f"/gradio_api/file={font.as_posix()}" for font in FONTS.glob("*.woff2")),
         ready=ready,
         password=runtime.settings.password.get_secret_value(),
@@ -125,8 +126,9 @@ async def _behind_gate(app: Any, rules: Rules) -> AsyncIterator[None]:
 
 
 def _pickers(demo: gr.Blocks) -> frozenset[int]:
-    """Numbers of the components that search: Gradio makes their server functions attributes."""
-    found = (b for b in demo.blocks.values() if isinstance(b, gr.HTML) and hasattr(b, "search"))
+    """Numbers of the components that ask the server: Gradio makes their server functions
+    attributes."""
+    found = (b for b in demo.blocks.values() if isinstance(b, gr.HTML) and hasattr(b, "describe"))
     return frozenset(block._id for block in found)
 
 
@@ -137,6 +139,8 @@ def _kind(block: Any) -> Kind:
         return Text(block.max_length)
     if block.elem_id == "keeper":
         return Text(LIMIT)
+    if block.elem_id == "refine":
+        return Text(refine.LIMIT)
     if isinstance(block, gr.Dropdown) and block.multiselect:
         return "words"
     return next(kind for component, kind in _KINDS if isinstance(block, component))

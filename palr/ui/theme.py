@@ -12,7 +12,7 @@ from gradio.themes.utils.fonts import LocalFont
 
 _HERE = Path(__file__).parent
 _ASSETS = _HERE.parents[1] / "assets"
-_SHEETS = ("tokens", "frame", "controls", "picker", "stages", "panels", "plots")
+_SHEETS = ("tokens", "frame", "controls", "picker", "stages", "refine", "panels", "plots")
 STYLES = [_ASSETS / "styles" / f"{name}.css" for name in _SHEETS]
 FONTS = _ASSETS / "fonts"
 

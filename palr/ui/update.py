@@ -27,6 +27,7 @@ class Update:
     recommend: Any = SAME
     cancel: Any = SAME
     picker: Any = SAME
+    refine: Any = SAME
     choices: Any = SAME
     status: Any = SAME
     domain: Any = SAME

@@ -71,7 +71,7 @@ class Visitor:
     async def recommend(self, picks: list[str], mode: str = "titles") -> Outcome:
         """Press the button, and wait for the end of the run."""
         selection = {"domain": "movies", "picks": picks}
-        await self.call("begin", [selection, "auto", mode, "auto", None])
+        await self.call("begin", [selection, "auto", mode, "auto", "", None])
         body = self._body("run", [selection, None])
         join = await self.client.post("/gradio_api/queue/join", json=body)
         event = (await self._checked(join)).json()["event_id"]
@@ -102,7 +102,7 @@ class Visitor:
     async def is_stale(self, picks: list[str]) -> bool:
         """Whether the server says that the results it keeps for this session are of other picks."""
         selection = {"domain": "movies", "picks": picks}
-        answer = await self.call("changed", [selection, "auto", "titles", "auto", None])
+        answer = await self.call("changed", [selection, "auto", "titles", "auto", "", None])
         return "Picks changed" in str(answer[0])
 
     async def call(self, name: str, data: list[Any]) -> list[Any]:

@@ -112,7 +112,7 @@ def test_a_run_ends_with_its_recommendations() -> None:
 
 def test_no_picks_keep_the_page_as_it_was() -> None:
     page = press(handlers_for(good_run), {"domain": "movies", "picks": []})
-    assert "Pick at least one movie first." in page["notice"]
+    assert "Pick at least one movie first, or ask for something." in page["notice"]
     assert page["states"] == {}
 
 

@@ -44,7 +44,8 @@ def test_a_saved_run_opens_as_it_was_and_says_where_it_is_from(saved, runtime):
     assert state.view.phase == "done"
     assert state.view.trace.ranking == saved.trace.ranking
     assert state.view.trace.notes[-1] == keeper.OPENED
-    same = PageRequest.parse({"domain": domain, "picks": list(state.picks)})
+    picked = {"domain": domain, "picks": list(state.picks)}
+    same = PageRequest.parse(picked, "auto", "auto", "auto", state.refinement.payload())
     assert state.stale_reasons(same) == []
     assert saved.trace.run_id in told
     again = SavedTrace(saved.origin, state.view.trace).to_json()

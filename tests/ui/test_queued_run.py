@@ -60,6 +60,7 @@ def test_whoever_leaves_the_line_makes_room() -> None:
         assert "all 1 places in line are taken" in refused[0].notice
         await pages.aclose()
         assert turns.line.waiting == 0
+        states = turns._handlers.begin(request(), states).states
         cancelled = turns.run(request(), states, REQUEST)
         await anext(cancelled)
         states["movies"].stop.set()

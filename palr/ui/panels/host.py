@@ -63,9 +63,8 @@ class PanelHost:
     Attributes:
         quiet: Options of events that may wait in Gradio's queue.
         quick: Options of events that may not.
-        ran: The event after which a run has ended.
         switched: The event after which another domain shows.
-        restored: The event after which a saved run is open.
+        shown: The events after which other results stand on the page, or none.
     """
 
     runtime: Runtime
@@ -76,9 +75,8 @@ class PanelHost:
     states: gr.State
     quiet: dict[str, Any]
     quick: dict[str, Any]
-    ran: Any
     switched: Any
-    restored: Any
+    shown: tuple[Any, ...]
 
     def recommender(self, trace: Recommendation) -> Recommender:
         """What made the run, with the items that its visitor had brought."""
@@ -97,7 +95,7 @@ class PanelHost:
             page = show(known(domain), finished(states, domain), *values)
             return page[0] if len(outputs) == 1 else page  # as Gradio wants it
 
-        for event in (self.ran, self.switched, self.restored):
+        for event in self.shown:
             given = [self.domain, self.states, *inputs]
             event.then(shown, given, list(outputs), **self.quick)
 

@@ -41,7 +41,7 @@ def pressed(work: Any, states: dict[str, Any], domain: str = "movies") -> list[A
                 {},
                 {},
             ),
-            *(event, event, event),
+            *(event, (event,)),
         )
         action(host, "Measure", work, outputs=[gr.HTML()])
     begin, run, _ = (fn.fn for fn in demo.fns.values())

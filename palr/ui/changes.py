@@ -1,0 +1,139 @@
+"""HTML of what a wish does: what was asked for, how far it moved a run, what a card offers."""
+
+from collections.abc import Sequence
+
+from palr.insight.ties import tie_of
+from palr.runs.compare import compare
+from palr.text import spoken_list
+from palr.types import Item, Recommendation, Shift
+from palr.ui.text import escape
+
+N_SHIFTS = 6
+
+
+def read_from_profile(trace: Recommendation) -> str:
+    """What the visitor's own words in the profile were read as, with a way to turn each round."""
+    rows = ""
+    for side, other, sign in (("more", "less", "+"), ("less", "more", "&minus;")):
+        own = getattr(trace.asked.wish, side)
+        for keyword in getattr(trace.wish, side):
+            if keyword in own:
+                continue
+            name = escape(keyword)
+            rows += (
+                f'<li class="wish-chip wish-{side}"><button type="button" class="wish-sign" '
+                f'data-refine="{other}" data-value="{name}" '
+                f'aria-label="{side.capitalize()} {name}: turn round">{sign}</button>'
+                f'<span class="wish-text">{name}</span></li>'
+            )
+    years = trace.wish.years
+    if years and years != trace.asked.wish.years:
+        rows += (
+            f'<li class="wish-chip"><span class="wish-text">{years[0]} to {years[1]}</span></li>'
+        )
+    if not rows:
+        return ""
+    return (
+        '<p class="caption">Read from your words</p>'
+        f'<ul class="wishes" aria-label="Read from the profile">{rows}</ul>'
+    )
+
+
+def steered_by(trace: Recommendation) -> str:
+    """How far each part of the wish, and of the profile, moved the retriever's probability."""
+    shown = sorted(trace.shifts, key=lambda s: (s.source == "profile", -abs(s.logit)))[:N_SHIFTS]
+    if not shown:
+        return ""
+    names = {item.id: item.label for item in _items(trace)}
+    rows = "".join(
+        f"<li><strong>{escape(_named(shift, names))}</strong> "
+        f"{_percent(shift.before)} to {_percent(shift.after)}</li>"
+        for shift in shown
+    )
+    return (
+        '<details class="steered" data-keep="steered"><summary>What steers the search</summary>'
+        '<p class="muted">Each part, with the probability that the retriever gives such items '
+        f'before and after.</p><ul class="lines">{rows}</ul></details>'
+    )
+
+
+def _named(shift: Shift, names: dict[str, str]) -> str:
+    kind = {
+        "more": "more {}",
+        "less": "less {}",
+        "liked": "like {}",
+        "disliked": "unlike {}",
+        "profile": "profile: {}",
+        "popularity": "well known",
+    }[shift.source]
+    return kind.format(names.get(shift.name, shift.name))
+
+
+def _items(trace: Recommendation) -> Sequence[Item]:
+    found = [*trace.history, *(c.item for c in trace.candidates or ())]
+    return found
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 else "under 1%"
+
+
+def since_before(before: Recommendation | None, now: Recommendation | None, undoable: bool) -> str:
+    """What a change did to the ten, and the way back."""
+    if not undoable:
+        return ""
+    words = ""
+    if before and before.ranking and now and now.ranking and "ranking" in now.seconds:
+        moves = compare(before, now).moves
+        new = sum(1 for move in moves if move.before is None)
+        moved = sum(1 for move in moves if move.places)
+        kept = len(now.ranking.items) - new - moved
+        counts = ((new, "new"), (moved, "moved"), (kept, "in the same place"))
+        words = "Since your change: "
+        words += ", ".join(f"{count} {what}" for count, what in counts if count) + "."
+    elif before:
+        words = "Running again with your change."
+    return (
+        f'<p class="since"><span role="status">{words}</span> '
+        '<button type="button" class="quiet" data-refine="undo">Undo</button></p>'
+    )
+
+
+def new_candidates(before: Recommendation | None, now: Recommendation) -> frozenset[str]:
+    """Ids of the candidates that the run before did not have; empty without one."""
+    if before is None or before.candidates is None:
+        return frozenset()
+    known = {candidate.item.id for candidate in before.candidates}
+    return frozenset(c.item.id for c in now.candidates or ()) - known
+
+
+def tie_line(item: Item, trace: Recommendation) -> str:
+    """Half a line on what ties a card to the picks and to the wish."""
+    tie = tie_of(item, trace)
+    asked = f"You asked for {spoken_list(tie.asked)}" if tie.asked else ""
+    shared = [keyword for keyword in tie.shared if keyword not in tie.asked] or list(tie.shared)
+    names = spoken_list([pick.title for pick in tie.picks])
+    to_picks = f"{spoken_list(shared)} as in {names}" if names else ""
+    if not to_picks and trace.history and not asked:
+        to_picks = "no keyword in common with the picks"
+    words = "; ".join(part for part in (asked, to_picks) if part)
+    return f'<p class="tie">{escape(words[:1].upper() + words[1:])}</p>' if words else ""
+
+
+def card_actions(item: Item, trace: Recommendation) -> str:
+    """More like this, less like this, seen it."""
+    name, wish = escape(item.label), trace.asked.wish
+    buttons = "".join(
+        f'<button type="button" class="quiet" data-refine="{side}" data-value="{escape(item.id)}" '
+        f'data-label="{name}" aria-label="{words}: {name}"{pressed}>{short}</button>'
+        for side, words, short, pressed in (
+            ("liked", "More like this", "More like this", _pressed(item.id in wish.liked)),
+            ("disliked", "Less like this", "Less like this", ""),
+            ("seen", "Seen it", "Seen it", ""),
+        )
+    )
+    return f'<p class="card-actions">{buttons}</p>'
+
+
+def _pressed(on: bool) -> str:
+    return f' aria-pressed="{"true" if on else "false"}"'
