@@ -6,7 +6,7 @@ command line over a named entry.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -44,7 +44,8 @@ class Recipe:
     the answer change places with the history's at the rate ``swap``. ``profile`` is put into the
     prompts of a ``profile_share`` of the examples: ``keywords`` are the best supported ones and
     need no model, ``llm`` is what is served. With ``teacher``, drawn lists carry soft targets
-    (`finetune.data.teacher`).
+    (`finetune.data.teacher`). ``counterfactual`` of them show words that ask for something else
+    than the history, which is ``worth`` so much to the teacher (`finetune.data.counterfactual`).
     """
 
     __pydantic_config__ = _STRICT
@@ -64,22 +65,26 @@ class Recipe:
     complete: bool = False
     earlier: int = 0
     teacher: bool = False
+    counterfactual: float = 0.0
+    worth: float = 2.0
     retriever_epochs: int | None = None
     seed: int = 0
 
 
+_DRAWN = Recipe(
+    tasks=("Recommend_Retrieval",),
+    negatives="retriever",
+    held_back=20,
+    window=3,
+    complete=True,
+    earlier=100,
+    teacher=True,
+)
 RECIPES: dict[str, Recipe] = {
     "palr-v1": Recipe(tasks=("Recommend",)),
     "palr-v2": Recipe(),
-    "palr-v2-drawn": Recipe(
-        tasks=("Recommend_Retrieval",),
-        negatives="retriever",
-        held_back=20,
-        window=3,
-        complete=True,
-        earlier=100,
-        teacher=True,
-    ),
+    "palr-v2-drawn": _DRAWN,
+    "palr-v2-steered": replace(_DRAWN, counterfactual=0.6),
 }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from finetune.configs import Recipe
 from finetune.data.augment import Graph, enrich, swap, three_hop
+from finetune.data.counterfactual import counterfactuals, wishes
 from finetune.data.dataset import EXAMPLES, Manifest, write_examples, write_manifest
 from finetune.data.negatives import Similar, similar_negatives
 from finetune.data.tasks import Cut, Example, cut_at, recommend, recommend_retrieval
@@ -19,6 +20,7 @@ from palr.errors import DataError
 from palr.llm.base import LLM, last
 from palr.profile import N_KEYWORDS, supported_keywords, write_profile
 from palr.retrieval.splits import TrainingData, training_data
+from palr.retrieval.steer import ItemSets
 from palr.settings import Settings
 
 if TYPE_CHECKING:
@@ -93,6 +95,10 @@ def build(
             example = with_profile(example, catalog, model)
         profiled.append(example)
         progress("profiles", done, len(examples), "examples")
+    if recipe.counterfactual:
+        draws = np.random.default_rng([recipe.seed, 3])
+        share, worth = recipe.counterfactual, recipe.worth
+        profiled = list(counterfactuals(profiled, catalog, share, worth, draws))
     order = rng.permutation(len(profiled))
     target = folder(settings, catalog.dataset, name)
     sha256 = write_examples((profiled[at] for at in order), target / EXAMPLES)
@@ -142,8 +148,15 @@ def _examples(
                 "from: set teacher=true, or earlier=0"
             )
 
+        if recipe.counterfactual and not recipe.teacher:
+            raise DataError(
+                f"counterfactual={recipe.counterfactual:g} changes a teacher's targets: set "
+                "teacher=true, or counterfactual=0"
+            )
         model = prefix_retriever(data, users, recipe, settings, quiet=progress is silent)
-        lists = drawn(model, data.split, users, recipe)
+        asked = wishes(catalog, recipe.counterfactual, np.random.default_rng([recipe.seed, 4]))
+        sets = ItemSets([catalog.item(item) for item in data.item_ids])
+        lists = drawn(model, data.split, users, recipe, asked, sets)
         if recipe.teacher:
             lists = iter(taught(_teacher(catalog, data, users, recipe, settings), list(lists)))
         yield from lists

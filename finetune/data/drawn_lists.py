@@ -30,10 +30,12 @@ from palr.files import write
 from palr.retrieval import sasrec
 from palr.retrieval.neural import set_tensors, tensors_of
 from palr.retrieval.splits import TrainingData
+from palr.retrieval.steer import ItemSets
 from palr.retrieval.trainable import Trainable
 from palr.settings import Settings
 from palr.training.fit import fit
 from palr.training.train import training_device
+from palr.types import Wish
 
 _BATCH = 256
 
@@ -101,7 +103,12 @@ def prefix_retriever(
 
 
 def drawn(
-    model: Trainable, split: Split, users: Sequence[int], recipe: Recipe
+    model: Trainable,
+    split: Split,
+    users: Sequence[int],
+    recipe: Recipe,
+    wishes: Iterator[Wish | None] | None = None,
+    sets: ItemSets | None = None,
 ) -> Iterator[Example]:
     """Each held-back item of ``users``, and the ``earlier`` ones before, with the list that the
     retriever draws for its history.
@@ -109,6 +116,14 @@ def drawn(
     The candidates are in the retriever's order. Items of the history are masked, and so are the
     user's own validation and test items, which must not enter training data even as negatives.
     The answer holds those of the next ``window`` items that are in the list, the target first.
+
+    Args:
+        model: The retriever.
+        split: The training data.
+        users: Whose items are targets.
+        recipe: How many candidates are drawn, and for which items.
+        wishes: For each list, what steers it; its scores remain the retriever's own.
+        sets: Of the split's items, to steer with.
     """
     ids = split.item_ids
     first = {
@@ -128,7 +143,11 @@ def drawn(
             hidden = [split.validation_targets[user], split.test_targets[user]]
             scores[row, train[:at]] = -np.inf
             scores[row, hidden] = -np.inf
-            top = np.argsort(-scores[row], kind="stable")[: recipe.candidates]
+            wish = next(wishes) if wishes and sets else None
+            order = scores[row]
+            if wish and sets:
+                order = sets.steer(order, wish, hidden=np.isneginf(order)).scores
+            top = np.argsort(-order, kind="stable")[: recipe.candidates]
             top = top[np.isfinite(scores[row, top])]
             retrieved = int(train[at]) in top
             if not retrieved:
@@ -144,5 +163,7 @@ def drawn(
                 tuple(ids[item] for item in answer),
                 tuple(ids[item] for item in top),
                 tuple(round(float(score), 4) for score in scores[row, top]),
-                retrieved=retrieved and at >= first[user],
+                retrieved=retrieved and at >= first[user] and not wish,
+                more=wish.more if wish else (),
+                less=wish.less if wish else (),
             )

@@ -11,11 +11,11 @@ from palr.catalog.catalog import Catalog
 from palr.errors import DataError
 from palr.llm.grounding import SEPARATOR
 from palr.llm.transformers import TransformersLLM
-from palr.prompts import Limits, fit, item_names, recommend_prompt
+from palr.prompts import Limits, fit, item_names, recommend_prompt, wish_text
 from palr.ranking import DEFAULT_MODE, ranking_job
 from palr.ranking.labels import labels
 from palr.ranking.modes import get_mode
-from palr.types import Candidate, Item, Keyword, Profile, Prompt
+from palr.types import Candidate, Item, Keyword, Profile, Prompt, Wish
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ def render(
         llm,
         mode,
         marks=[marks[at] for at in shown] if labelled else (),
+        wish=wish_text(catalog.domain, Wish(more=example.more, less=example.less)),
     )
     prompt, names = job.prompt, job.names
     called = {example.candidates[at]: name for at, name in zip(shown, names, strict=False)}

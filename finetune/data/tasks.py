@@ -37,7 +37,7 @@ class Example:
     what a teacher finds in each (`finetune.data.teacher`), empty where none taught. ``retrieved``
     is false where the retriever had not proposed the target, which was put into the list, or had
     learnt from it. ``keywords`` and ``text`` are the profile; both are empty where the prompt shows
-    none.
+    none. ``more`` and ``less`` are keywords of a wish (`finetune.data.counterfactual`).
     """
 
     task: Task
@@ -50,6 +50,8 @@ class Example:
     retrieved: bool = True
     keywords: tuple[str, ...] = ()
     text: str = ""
+    more: tuple[str, ...] = ()
+    less: tuple[str, ...] = ()
 
     @property
     def items(self) -> set[str]:
