@@ -1,52 +1,49 @@
 """How well recommendations follow what is asked for, on the test users of a data set.
 
-Each user is asked for five things; what comes back is measured in the top 10.
+Each user is asked for several things; what comes back is measured in the top 10.
 
 - *ask*: a common keyword that at most one of the user's ten carries; its share of the ten.
 - *no*: "no K", K the most frequent keyword of the ten; its share of the ten.
+- *swap*: the profile says "Loves L. Hates F.", F the most frequent keyword of the history and L the
+  least; NDCG@20 of either keyword, of an item that carries it (TEARS, arXiv 2410.19302).
 - *sentence*: the keywords and the decade of the held-out item; HR@10 and NDCG@10 of that item.
-- *alone*: the same without any history, beside plain popularity.
+- *alone*: the same without any history.
+- *seen*: the first three of the ten are said to be seen; how many come back.
 - *cost*: a random common keyword; NDCG@10 of the held-out item, which nobody asked for.
+- *profile*: without words, the share of the ten that carries one of the three keywords which the
+  history supports best, and NDCG@10, by the weight of the profile.
+- *own*: *ask* and *no* of the language model alone: the request stands in its prompt, and the
+  candidates and their scores are as without it.
 
-The profile is measured without words: the share of the ten that carries one of the three keywords
-which the history supports best, and NDCG@10, by the weight of the profile.
-
-All of it through `Recommender.recommend`: once in the retriever's order, for all users, and once as
-the language model ranks, for the first ``ranked`` of them.
+All of it goes through `Recommender.recommend`, in the retriever's order for all users; the language
+model ranks the same candidates for the first ``ranked`` of them. A catalog without users is asked
+by its items, each a history of one.
 """
 
+import re
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from palr.app.runtime import Runtime
+from palr.bench.kept_rankings import KeptRankings
+from palr.bench.probes import Measures, Probe, User, common_keywords, listed, probes_of
 from palr.catalog.catalog import Catalog
+from palr.data.manifest import sha256
 from palr.data.progress import Progress, silent
-from palr.errors import PalrError
 from palr.evaluation.protocol import part_of
-from palr.profile import best_keywords
+from palr.insight.rerun import question
+from palr.llm.adapters import WEIGHTS
+from palr.llm.base import LLM
+from palr.ranking import Job, default_mode
 from palr.recommender import Recommender
 from palr.retrieval.splits import training_data
-from palr.text import is_decade
-from palr.types import Asked, Edits, Item, Wish
-
-STRENGTHS = (0.25, 0.5, 0.75, 1.0)
-WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.6)
-COMMON = 20  # keywords that are asked for: the most frequent of the catalog
-
-Ranker = Literal["retriever", "llm"]
-
-
-@dataclass(frozen=True)
-class User:
-    """A test user: what they chose before, oldest first, and the item that was held out."""
-
-    history: tuple[Item, ...]
-    target: Item
+from palr.settings import Settings
+from palr.types import Asked, Recommendation, Wish
 
 
 def bench_steer(
@@ -62,147 +59,78 @@ def bench_steer(
         progress: Told how many users are done.
     """
     recommender = runtime.recommender(domain)
-    found = held_out_users(recommender.catalog, users)
+    found = sampled_users(recommender.catalog, users)
     report: dict[str, Any] = {
         "dataset": recommender.catalog.dataset,
         "retriever": recommender.retriever().name,
-        "llm": runtime.llm_status.message if ranked else "",
         "steering_ms": round(_milliseconds(recommender, found), 2),
-        "retriever_order": _measure(recommender, found, "retriever", progress),
     }
+    probes = _probes(recommender, found, progress)
+    report["retriever_order"] = {"users": len(found)} | _means(
+        probe.measure(listed(probe.trace)) for own in probes for probe in own if not probe.own
+    )
     if ranked:
-        report["llm_order"] = _measure(recommender, found[:ranked], "llm", progress)
+        llm = recommender.model()
+        asked = [probe for own in probes[:ranked] for probe in own]
+        jobs = [_job(probe.trace, llm) for probe in asked]
+        kept = KeptRankings(_kept_at(runtime.settings, report["dataset"], llm))
+        rankings = kept.rank(jobs, llm, progress)
+        report["llm"] = f"{llm.name} + {llm.adapter.name}" if llm.adapter else llm.name
+        report["llm_order"] = {"users": len(probes[:ranked])} | _means(
+            probe.measure([place.item for place in ranking.items])
+            for probe, ranking in zip(asked, rankings, strict=True)
+        )
     return report
 
 
-def held_out_users(catalog: Catalog, n: int, seed: int = 0) -> list[User]:
+def sampled_users(catalog: Catalog, n: int, seed: int = 0) -> list[User]:
     """A fixed random sample of the users of the leave-one-out protocol.
 
-    Raises:
-        PalrError: the catalog has no interactions.
+    Where there are none, each of a random sample of items is a history of its own.
     """
+    rng = np.random.default_rng(seed)
     if not catalog.has_interactions:
-        raise PalrError(f"{catalog.dataset} has no interactions, so there are no users to ask")
+        chosen = rng.permutation(len(catalog.items))[:n]
+        return [User((catalog.items[at],), None) for at in chosen]
     data = training_data(catalog)
     histories, targets = part_of(data.split, "test")
     items = [catalog.item(item_id) for item_id in data.item_ids]
-    order = np.random.default_rng(seed).permutation(len(targets))[:n]
     return [
-        User(tuple(items[at] for at in histories[user]), items[targets[user]]) for user in order
+        User(tuple(items[at] for at in histories[user]), items[targets[user]])
+        for user in rng.permutation(len(targets))[:n]
     ]
 
 
-def _measure(
-    recommender: Recommender, users: Sequence[User], ranker: Ranker, progress: Progress
-) -> dict[str, Any]:
+def _probes(
+    recommender: Recommender, users: Sequence[User], progress: Progress
+) -> list[list[Probe]]:
     common = common_keywords(recommender.catalog)
-    values: dict[str, list[float]] = defaultdict(list)
     rng = np.random.default_rng(0)
+    found = []
     for done, user in enumerate(users, start=1):
-
-        def top(wish: Wish, picks: Sequence[Item] = user.history, **options: Any) -> list[Item]:
-            asked = Asked(ranker=ranker, wish=wish, **({"with_profile": False} | options))
-            trace = recommender.recommend(picks, asked)
-            return [place.item for place in (trace.ranking.items if trace.ranking else ())]
-
-        _ask(user, top, common, rng, values)
-        _profile(user, top, recommender.catalog, values)
-        progress(f"Asking by {ranker}", done, len(users), "users")
-    return {"users": len(users)} | {
-        name: round(float(np.mean(found)), 4) for name, found in sorted(values.items())
-    }
+        found.append(probes_of(user, recommender, common, rng))
+        progress("Asking", done, len(users), "users")
+    return found
 
 
-def _ask(
-    user: User,
-    top: Callable[..., list[Item]],
-    common: Sequence[str],
-    rng: np.random.Generator,
-    values: dict[str, list[float]],
-) -> None:
-    plain = top(Wish())
-    rare = [keyword for keyword in common if share(plain, keyword) <= 0.1]
-    frequent = max(common, key=lambda keyword: share(plain, keyword))
-    values["hr"].append(hit(plain, user.target))
-    values["ndcg"].append(gain(plain, user.target))
-    if rare:
-        wanted = str(rng.choice(rare))
-        values["ask_before"].append(share(plain, wanted))
-        for strength in (0.5, 1.0):
-            asked = top(Wish(more=(wanted,), strength=strength))
-            values[f"ask_{strength:g}"].append(share(asked, wanted))
-    values["no_before"].append(share(plain, frequent))
-    for strength in (0.5, 1.0):
-        without = top(Wish(less=(frequent,), strength=strength))
-        values[f"no_{strength:g}"].append(share(without, frequent))
-    sentence = described(user.target)
-    told = top(sentence)
-    values["sentence_hr"].append(hit(told, user.target))
-    values["sentence_ndcg"].append(gain(told, user.target))
-    broken = [item for item in told if sentence.years and not _within(item, sentence.years)]
-    values["years_broken"].append(float(len(broken)))
-    alone = top(sentence, picks=())
-    values["alone_hr"].append(hit(alone, user.target))
-    anything = str(rng.choice(common))
-    for strength in STRENGTHS:
-        cost = gain(top(Wish(more=(anything,), strength=strength)), user.target)
-        values[f"cost_ndcg_{strength:g}"].append(cost)
+def _job(trace: Recommendation, llm: LLM) -> Job:
+    return question(trace, llm, trace.asked.k, mode=default_mode(llm))
 
 
-def _profile(
-    user: User,
-    top: Callable[..., list[Item]],
-    catalog: Catalog,
-    values: dict[str, list[float]],
-) -> None:
-    best = best_keywords(user.history[-20:], catalog)
-    for weight in WEIGHTS:
-        edits = Edits(profile="", keywords=best)
-        found = top(Wish(), with_profile=True, profile_weight=weight, edits=edits)
-        carried = [any(keyword in item.keywords for keyword in best) for item in found]
-        values[f"profile_share_{weight:g}"].append(float(np.mean(carried)))
-        values[f"profile_ndcg_{weight:g}"].append(gain(found, user.target))
+def _kept_at(settings: Settings, dataset: str, llm: LLM) -> Path:
+    """Where the scores of a model and its adapter are kept."""
+    folder = llm.adapter.folder if llm.adapter else None
+    made_of = sha256(folder / WEIGHTS)[:12] if folder else "zero-shot"
+    name = f"{re.sub(r'[^A-Za-z0-9]+', '-', llm.name)}-{made_of}"
+    return settings.home / "evaluations" / dataset / "steer" / f"{name}.jsonl"
 
 
-def common_keywords(catalog: Catalog) -> tuple[str, ...]:
-    """The most frequent keywords of a catalog, decades aside."""
-    themes = Counter({k: n for k, n in catalog.keyword_counts.items() if not is_decade(k)})
-    return tuple(keyword for keyword, _ in themes.most_common(COMMON))
-
-
-def described(item: Item) -> Wish:
-    """The keywords and the decade of an item, asked for at the default strength."""
-    decade = item.year // 10 * 10 if item.year else None
-    themes = tuple(k for k in item.keywords if not is_decade(k))
-    return Wish(more=themes, years=(decade, decade + 9) if decade else None)
-
-
-def share(items: Sequence[Item], keyword: str) -> float:
-    """The share of items that carry a keyword.
-
-    >>> share([Item("1", "A", keywords=("war",)), Item("2", "B")], "war")
-    0.5
-    """
-    return sum(keyword in item.keywords for item in items) / max(len(items), 1)
-
-
-def hit(items: Sequence[Item], target: Item) -> float:
-    """HR@10 of one user."""
-    return float(any(item.id == target.id for item in items[:10]))
-
-
-def gain(items: Sequence[Item], target: Item) -> float:
-    """NDCG@10 of one user.
-
-    >>> [round(gain([Item("a", "A"), Item("b", "B")], Item(i, i)), 3) for i in "abc"]
-    [1.0, 0.631, 0.0]
-    """
-    ranks = [rank for rank, item in enumerate(items[:10], start=1) if item.id == target.id]
-    return float(1 / np.log2(ranks[0] + 1)) if ranks else 0.0
-
-
-def _within(item: Item, years: tuple[int, int]) -> bool:
-    return bool(item.year) and years[0] <= (item.year or 0) <= years[1]
+def _means(found: Iterable[Measures]) -> dict[str, float]:
+    values: dict[str, list[float]] = defaultdict(list)
+    for measures in found:
+        for name, value in measures:
+            values[name].append(value)
+    return {name: round(float(np.mean(column)), 4) for name, column in sorted(values.items())}
 
 
 def _milliseconds(recommender: Recommender, users: Sequence[User]) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from palr.domains import HISTORY_LIMIT, get_domain
 from palr.errors import LLMError
 from palr.llm.base import LLM, TokenLLM
+from palr.prompts import wish_text
 from palr.ranking import Job, mixed_ranking, rank_each, ranking_job
 from palr.ranking.modes import get_mode
 from palr.types import Candidate, Item, Ranking, Recommendation
@@ -78,11 +79,13 @@ def question(
     """
     history = shown_history(trace) if history is None else history
     candidates = tuple((trace.candidates or ()) if candidates is None else candidates)
+    domain = get_domain(trace.domain)
     return ranking_job(
-        *(get_domain(trace.domain), history, trace.profile, candidates, k, llm),
+        *(domain, history, trace.profile, candidates, k, llm),
         mode or trace.mode,
         retriever=trace.retriever,
         instruction=trace.asked.edits.instruction,
+        wish=wish_text(domain, trace.wish) if trace.history else "",
     )
 
 

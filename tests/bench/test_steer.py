@@ -3,8 +3,8 @@
 import pytest
 
 from palr.app.runtime import Runtime
-from palr.bench.steer import bench_steer, common_keywords, described, held_out_users
-from palr.errors import PalrError
+from palr.bench.probes import common_keywords, described
+from palr.bench.steer import bench_steer, sampled_users
 from palr.types import Item, Wish
 
 
@@ -25,16 +25,34 @@ def test_what_is_asked_for_comes(runtime):
     assert found["years_broken"] == 0
     assert found["profile_share_0"] <= found["profile_share_0.6"]
     assert report["steering_ms"] < 1000
-    assert [said[1:3] for said in seen] == [(n, 6) for n in range(1, 7)] + [(1, 1)]
+    assert found["seen_broken"] == 0
+    assert found["swap_up_after"] > found["swap_up_before"]
+    assert found["swap_down_after"] < found["swap_down_before"]
+    assert found["sentence_hr"] >= found["hr"]
+    assert "ask_own" not in found  # the retriever reads no prompt
+    assert [said[1:3] for said in seen] == [(n, 6) for n in range(1, 7)]
+
+
+def test_a_catalog_without_users_is_asked_by_its_items(runtime):
+    catalog = runtime.catalog("beauty")
+    users = sampled_users(catalog, 5)
+    assert [len(user.history) for user in users] == [1] * 5
+    found = bench_steer(runtime, "beauty", 5, 0)["retriever_order"]
+    assert found["ask_0.5"] > found["ask_before"]
+    assert "hr" not in found  # nobody knows what was chosen next
+
+
+def test_the_models_own_part_is_told_apart(runtime):
+    found = bench_steer(runtime, "movies", 3, 2)["llm_order"]
+    assert found["users"] == 2
+    assert {"ask_own", "no_own"} <= set(found)
 
 
 def test_users_are_a_fixed_sample_with_their_held_out_item(runtime):
     catalog = runtime.catalog("movies")
-    users = held_out_users(catalog, 5)
-    assert users == held_out_users(catalog, 9)[:5]
+    users = sampled_users(catalog, 5)
+    assert users == sampled_users(catalog, 9)[:5]
     assert all(user.target not in user.history for user in users)
-    with pytest.raises(PalrError, match="no users to ask"):
-        held_out_users(runtime.catalog("beauty"), 5)
 
 
 def test_a_sentence_tells_keywords_and_decade(runtime):
