@@ -1,36 +1,50 @@
 """The natural-language user profile (paper, section 2.1): keywords, then two sentences.
 
-A small model asked freely for a profile invents one. Here every decision stays the model's, but
-only among what the picks support: which keywords (`supported_keywords`), how the first sentence
-puts them and which picks it names, and which observation follows. A model behind HTTP writes
-freely, and whatever the picks do not support is removed and reported.
+A small model asked freely for a profile invents one. Written *grounded*, every decision stays the
+model's, but only among what the picks support: which keywords (`supported_keywords`), how the first
+sentence puts them and which picks it names, and which observation follows. Written *free*, the
+profile is the model's own text, as in the paper's Figure 2, and whatever the picks do not support
+is removed and reported. A model behind HTTP always writes freely.
 """
 
 import math
 import re
-from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from itertools import permutations
 
 from palr.catalog.catalog import Catalog
 from palr.llm.base import LLM, TokenLLM
 from palr.llm.grounding import select
-from palr.prompts import as_sent, fit, profile_prompt, shorten
+from palr.profile_sentences import observations, taste_sentences
+from palr.prompts import as_sent, fit, profile_prompt
 from palr.retrieval.steer import Taste
-from palr.text import is_decade, spoken_list
-from palr.types import Item, Keyword, Profile, Prompt
+from palr.text import is_decade
+from palr.types import Item, Keyword, Profile, Prompt, Writing
 
 N_KEYWORDS = 5
 N_THEMES = 3  # keywords of a profile that move candidates: more of them overlap
+FREE_FROM = 1_000_000_000  # parameters from which on a model writes a profile of its own
 _POOL = 12
 _ANSWER_TOKENS = 160
-_NAME_LIMIT = 48
 _WORD = re.compile(r"[\w'&-]+")
 
 
-def write_profile(history: Sequence[Item], catalog: Catalog, llm: LLM) -> Generator[Profile | None]:
+def written_freely(llm: LLM, writing: Writing) -> bool:
+    """Whether a model writes its profile in its own words.
+
+    Args:
+        llm: The model; behind HTTP it cannot be held to sentences.
+        writing: "auto" takes its size: `FREE_FROM` parameters.
+    """
+    if not isinstance(llm, TokenLLM):
+        return True
+    return writing == "free" or (writing == "auto" and llm.parameters >= FREE_FROM)
+
+
+def write_profile(
+    history: Sequence[Item], catalog: Catalog, llm: LLM, freely: bool | None = None
+) -> Generator[Profile | None]:
     """Stream the profile: each one holds what is written so far; the last one is complete.
 
     None comes wherever the work can be stopped; closing the iterator stops the model within one
@@ -40,10 +54,13 @@ def write_profile(history: Sequence[Item], catalog: Catalog, llm: LLM) -> Genera
         history: The picks that the prompt shows, oldest first.
         catalog: Whose keywords can be chosen.
         llm: The model that writes.
+        freely: Whether in its own words; by its size unless given.
 
     Raises:
         LLMError: the model failed.
     """
+    if freely is None:
+        freely = written_freely(llm, "auto")
     support = supported_keywords(history, catalog)
     prompt = fit_profile_prompt(history, catalog, llm)
     profile = Profile(prompt=prompt)
@@ -52,10 +69,10 @@ def write_profile(history: Sequence[Item], catalog: Catalog, llm: LLM) -> Genera
         yield replace(
             profile, repairs=("the picks carry no keywords, so there is nothing to summarise",)
         )
-    elif isinstance(llm, TokenLLM):
+    elif isinstance(llm, TokenLLM) and not freely:
         yield from _grounded(profile, history, catalog, llm, support)
     else:
-        yield from _parsed(profile, catalog, llm, support)
+        yield from _free(profile, catalog, llm, support)
 
 
 def fit_profile_prompt(history: Sequence[Item], catalog: Catalog, llm: LLM) -> Prompt:
@@ -178,8 +195,8 @@ def _grounded(
     decoder.feed(llm.encode_answer("\nPreference: "))
     raw += "\nPreference: "
     for sentences in (
-        _taste_sentences(profile.keywords, history, catalog),
-        _observations(profile.keywords, history, catalog),
+        taste_sentences(profile.keywords, history, catalog),
+        observations(profile.keywords, history, catalog),
     ):
         if not sentences:
             continue
@@ -194,101 +211,41 @@ def _grounded(
             yield profile
 
 
-def _taste_sentences(
-    keywords: Sequence[Keyword], history: Sequence[Item], catalog: Catalog
-) -> list[str]:
-    """Ways to say what the picks share, each naming one or two picks that carry a keyword."""
-    domain = catalog.domain
-    told = keywords[:4]
-    decades = [keyword.text for keyword in told if is_decade(keyword.text)]
-    themes = [keyword.text for keyword in told if keyword.text not in decades][:3]
-    taste = domain.taste.format(keywords=spoken_list(themes)) if themes else domain.nouns
-    taste += f" from the {decades[0]}" if decades else ""
-    carriers = {pick for keyword in told for pick in keyword.support}
-    names = [_short_name(item) for item in history if item.id in carriers][-5:]
-    examples = [
-        f"{link} {a} and {b}"
-        for a, b in permutations(names, 2)
-        for link in (", such as", ", as in", ", above all")
-    ]
-    if len(names) < 2:
-        examples = [f", such as {name}" for name in names]
-    openings = ("is drawn to", "keeps coming back to", "has a taste for", "enjoys")
-    return [
-        f"This {domain.person} {opening} {taste}{example}."
-        for opening in openings
-        for example in examples
-    ]
-
-
-def _observations(
-    keywords: Sequence[Keyword], history: Sequence[Item], catalog: Catalog
-) -> list[str]:
-    """True statements about the picks, for the model to choose one from."""
-    domain, n = catalog.domain, len(history)
-    if n < 2:
-        return []
-    said = []
-    for keyword in keywords:
-        if 1 < len(keyword.support) < n:
-            share = f"{len(keyword.support)} of the {n} {domain.nouns} {domain.verb}"
-            said.append(f"The common thread is {_spoken(keyword.text)}, shared by {share}.")
-        elif len(keyword.support) == n:
-            said.append(f"All {n} {domain.nouns} {domain.verb} share {_spoken(keyword.text)}.")
-    latest = history[-1]
-    kept = [_spoken(k.text) for k in keywords if latest.id in k.support and len(k.support) > 1]
-    if kept:
-        said.append(
-            f"The latest choice, {_short_name(latest)}, stays with {spoken_list(kept[:2])}."
-        )
-    years = sorted(item.year for item in history if item.year)
-    if years and years[-1] - years[0] >= 10:
-        said.append(f"The choices reach from {years[0]} to {years[-1]}.")
-    brands = Counter(item.brand for item in history if item.brand)
-    if brands and brands.most_common(1)[0][1] > 1:
-        brand, count = brands.most_common(1)[0]
-        said.append(f"{brand} is a favourite, with {count} of the {n} {domain.nouns}.")
-    return said
-
-
-def _parsed(
+def _free(
     profile: Profile, catalog: Catalog, llm: LLM, support: dict[str, tuple[str, ...]]
 ) -> Iterator[Profile | None]:
-    """Read keywords and sentences out of free text; drop and report what no pick supports."""
+    """Stream the model's own text; what no pick supports is dropped and reported."""
     assert profile.prompt is not None
     raw = ""
     with closing(llm.generate(profile.prompt.text, max_tokens=_ANSWER_TOKENS)) as pieces:
         for piece in pieces:
             raw += piece or ""
-            yield replace(profile, raw=raw) if piece else None
+            yield _read(profile, raw, support, catalog) if piece else None
+    profile = _read(profile, raw, support, catalog)
+    named = [keyword.text for keyword in profile.keywords]
+    texts = (named + [keyword for keyword in support if keyword not in named])[:N_KEYWORDS]
+    repairs = list(profile.repairs)
+    if len(named) < len(texts):
+        repairs.insert(
+            0, f"the model named {len(named)} supported keywords; the rest are the picks' own"
+        )
+    keywords = tuple(Keyword(text, support[text]) for text in texts)
+    yield replace(profile, keywords=keywords, repairs=tuple(repairs))
+
+
+def _read(
+    profile: Profile, raw: str, support: dict[str, tuple[str, ...]], catalog: Catalog
+) -> Profile:
+    """The supported keywords and the first two supported sentences of a text so far."""
     named = [keyword for keyword in support if re.search(rf"\b{re.escape(keyword)}\b", raw, re.I)]
     named.sort(key=lambda keyword: raw.casefold().index(keyword.casefold()))
-    missing = [keyword for keyword in support if keyword not in named]
-    texts = (named + missing)[:N_KEYWORDS]
-    repairs = []
-    if len(named) < len(texts):
-        repairs.append(
-            f"the model named {len(named)} supported keywords; the rest are the picks' own"
-        )
-    kept = []
+    kept, repairs = [], []
     for sentence in re.findall(r"[A-Z][^.!?\n]{20,}[.!?]", raw):
         unsupported = unsupported_keywords(sentence, support, catalog)
         if unsupported:
             repairs.append(f"a sentence was removed: no pick supports {', '.join(unsupported)}")
         else:
             kept.append(sentence.strip())
-    yield replace(
-        profile,
-        keywords=tuple(Keyword(text, support[text]) for text in texts),
-        text=" ".join(kept[:2]),
-        raw=raw,
-        repairs=tuple(repairs),
-    )
-
-
-def _short_name(item: Item) -> str:
-    return shorten(replace(item, size=None).label, _NAME_LIMIT)
-
-
-def _spoken(keyword: str) -> str:
-    return f"the {keyword}" if is_decade(keyword) else keyword
+    keywords = tuple(Keyword(text, support[text]) for text in named[:N_KEYWORDS])
+    text = " ".join(kept[:2])
+    return replace(profile, keywords=keywords, text=text, raw=raw, repairs=tuple(repairs))

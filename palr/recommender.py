@@ -12,10 +12,11 @@ from typing import TypeVar
 from palr.candidates import COLD_START, CandidateStage, Retrieved
 from palr.catalog.catalog import Catalog
 from palr.domains import HISTORY_LIMIT
-from palr.edits import check, edited_job, edited_profile
+from palr.edits import check, edited_job
 from palr.errors import LLMError, PalrError
 from palr.llm.base import LLM, TokenLLM, last
-from palr.profile import fit_profile_prompt, supported_keywords, write_profile
+from palr.profile import fit_profile_prompt
+from palr.profile_stage import ProfileStage
 from palr.prompts import wish_text
 from palr.ranking import (
     default_mode,
@@ -32,11 +33,11 @@ from palr.types import (
     Asked,
     Candidate,
     Item,
-    Keyword,
     Profile,
     RankedItem,
     Ranking,
     Recommendation,
+    Writing,
 )
 from palr.wish import check as check_wish
 
@@ -52,7 +53,8 @@ class Recommender:
     ``retrievers`` loads a retriever by its name; ``llm`` gives the language model, waiting for it
     where it is still being loaded. ``running`` is entered for the length of each run. ``adapters``
     gives the model with an adapter by its name, or `ZERO_SHOT`; None where there is no choice.
-    ``embed`` reads the items that visitors bring; without it there are none.
+    ``embed`` reads the items that visitors bring; without it there are none. ``writing`` is how
+    profiles are written where a run does not say.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Recommender:
         adapters: Callable[[str], LLM] | None = None,
         embed: Embed | None = None,
         read: Read | None = None,
+        writing: Writing = "auto",
     ):
         self.catalog = catalog
         self._retrievers = retrievers
@@ -74,6 +77,7 @@ class Recommender:
         self._adapters = adapters
         self._embed = embed
         self._read = read
+        self._writing = writing
 
     @property
     def _candidates(self) -> CandidateStage:
@@ -208,7 +212,8 @@ class Recommender:
                 trace = replace(trace, notes=(*trace.notes, *_untrained_mode(llm, mode)))
                 clock.restart()  # waiting for the model to load is not part of the profile's time
                 deadline = time.monotonic() + (math.inf if patience is None else patience)
-            for profile in _until(deadline, self._profiles(shown, asked, llm, earlier)):
+            stage = ProfileStage(self.catalog, self._writer, self._read, self._writing)
+            for profile in _until(deadline, stage.write(shown, asked, llm, earlier)):
                 if profile is not None:
                     trace = replace(trace, profile=profile)
                 yield trace if profile is not None else None
@@ -275,56 +280,6 @@ class Recommender:
         """Who writes the profile: the base model, whichever adapter ranks, since adapters are
         trained and measured with its profiles."""
         return self._adapters(ZERO_SHOT) if llm.adapter and self._adapters else llm
-
-    def _profiles(
-        self,
-        shown: Sequence[Item],
-        asked: Asked,
-        llm: LLM | None,
-        earlier: Recommendation | None,
-    ) -> Generator[Profile | None]:
-        """The profile as it grows, with the visitor's edits once it is whole; ``earlier`` gives it
-        where it was written from the same."""
-        edits = asked.edits
-        if not shown:
-            yield self._profile_of_wish(asked)
-            return
-        written = edits.profile is not None and edits.keywords is not None
-        if not asked.with_profile or (llm is None and not written):
-            yield Profile()
-            return
-        profile = Profile()
-        if llm is not None and not written:
-            known = earlier.profile if earlier and _same_profile(earlier, shown, llm) else None
-            if known is not None:
-                profile = known
-            else:
-                for grown in write_profile(shown, self.catalog, self._writer(llm)):
-                    profile = grown or profile
-                    yield grown
-        if edits.profile is not None or edits.keywords is not None:
-            support = supported_keywords(shown, self.catalog)
-            profile = edited_profile(profile, edits, support)
-        yield profile
-
-    def _profile_of_wish(self, asked: Asked) -> Profile:
-        """What is known of a visitor who picked nothing: the wish alone."""
-        wish = steering(asked, Profile(), 0, self.catalog, self._read).wish
-        keywords = tuple(Keyword(word, ()) for word in wish.more)
-        return Profile(keywords, wish_text(self.catalog.domain, wish))
-
-
-def _same_profile(earlier: Recommendation, shown: Sequence[Item], llm: LLM) -> bool:
-    """Whether an earlier run's model wrote its profile of the same picks, and nobody edited it."""
-    was = earlier.asked
-    return (
-        earlier.history[-min(was.n_history, HISTORY_LIMIT) :] == tuple(shown)
-        and (earlier.llm or "").split(" + ")[0] == llm.name
-        and was.with_profile
-        and was.edits.profile is None
-        and was.edits.keywords is None
-        and not earlier.fallback
-    )
 
 
 def _untrained_mode(llm: LLM, mode: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from palr.errors import SettingsError
+from palr.types import Writing
 
 PREFIX = "PALR_"
 SMOLLM2 = "smollm2-135m"
@@ -79,6 +80,11 @@ class Settings(BaseSettings):
         180.0,
         gt=0,
         description="Longest time for the LLM's part of a run on the page, else a fallback shows.",
+    )
+    profile: Writing = Field(
+        "auto",
+        description="How profiles are written: grounded in sentences that the picks support, free "
+        "in the model's own words, or auto: free from a billion parameters on.",
     )
     adapter: str = Field("", description="PEFT adapter (folder or hub id) laid over PALR_LLM.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")

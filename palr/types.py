@@ -271,6 +271,9 @@ class Shift:
 
 NO_WISH = Wish()
 Ranker = Literal["llm", "mix", "retriever"]
+Writing = Literal["auto", "grounded", "free"]
+"""How a profile is written: of sentences that the picks support, in the model's own words, or the
+one or the other by the size of the model."""
 
 
 @dataclass(frozen=True)
@@ -290,6 +293,7 @@ class Asked:
         wish: What is asked for beyond the picks.
         profile_weight: From 0 to 1: how much the profile's keywords move the candidates
             (`palr.retrieval.steer`).
+        writing: How the profile is written; None for the configured way.
         own_items: The visitor's own items.
     """
 
@@ -304,6 +308,7 @@ class Asked:
     edits: Edits = Edits()
     wish: Wish = NO_WISH
     profile_weight: float = 0.0
+    writing: Writing | None = None
     own_items: Annotated[tuple[Item, ...], Field(alias="newcomers")] = ()  # its name in files
 
 

@@ -122,6 +122,7 @@ class Runtime:
             adapters=partial(self.llm_with, domain) if self._backend.pool else None,
             embed=lambda item: self.embed(item_text(item)),
             read=partial(self.read_wish, domain),
+            writing=self.settings.profile,
         )
 
     def add_own_item(self, session: str, domain: str, title: str, listed: str) -> Item:

@@ -135,6 +135,9 @@ class _View:
         with self._pool.with_adapter(self._key) as model:
             return model.generate(*arguments, **options)
 
+    def num_parameters(self) -> int:
+        return int(self._model.num_parameters())
+
     @property
     def config(self) -> Any:
         return self._model.config

@@ -82,6 +82,11 @@ class TokenLLM(LLM, Protocol):
     """A model whose decoding is ours to steer."""
 
     @property
+    def parameters(self) -> int:
+        """How many weights the model has."""
+        ...
+
+    @property
     def gains_by_batches(self) -> bool:
         """Whether many prompts take less time together than one after the other."""
         ...

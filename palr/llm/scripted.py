@@ -28,6 +28,7 @@ class ScriptedLLM:
     name = "scripted"
     adapter: Adapter | None = None
     gains_by_batches = False
+    parameters = 0
 
     def __init__(
         self, reply: str | Callable[[str], str] = reversed_candidates, context_length: int = 65536

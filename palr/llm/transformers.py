@@ -113,6 +113,10 @@ class TransformersLLM:
         return f"{dtype} on {device}{threads}"
 
     @property
+    def parameters(self) -> int:
+        return int(self.model.num_parameters())
+
+    @property
     def gains_by_batches(self) -> bool:
         return str(self.model.device.type) != "cpu"  # there one prompt fills all cores
 

@@ -29,6 +29,12 @@ def adapter_options(runtime: Runtime, domain: str) -> "Options":
     return [_AUTO, *tuned, *([("Zero-shot", plain)] if plain else [])]
 
 
+def writing_options(runtime: Runtime, domain: str) -> "Options":
+    """Ways to write a profile, where the model can be held to the picks' own."""
+    ways = [("Only what the picks support", "grounded"), ("The model's own words", "free")]
+    return [_AUTO, *(ways if runtime.zero_shot else [])]
+
+
 _AUTO = ("Automatic", AUTOMATIC)
 
 Options = list[tuple[str, str]]
@@ -49,11 +55,13 @@ class Choices:
         retriever: A name of `RETRIEVERS`.
         mode: A name of `MODES`.
         adapter: A name of `Runtime.adapters`, or `ZERO_SHOT`.
+        writing: How the profile is written: "grounded" or "free".
     """
 
     retriever: str = _choice("Retriever", "retriever", retriever_options)
     mode: str = _choice("Ranking", "ranking", lambda runtime, domain: mode_options())
     adapter: str = _choice("Fine-tuning", "model", adapter_options)
+    writing: str = _choice("Profile", "profile", writing_options)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
