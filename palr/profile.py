@@ -194,6 +194,20 @@ def _grounded(
             yield profile
 
 
+def offered_sentences(
+    keywords: Sequence[Keyword], history: Sequence[Item], catalog: Catalog
+) -> list[str]:
+    """Every sentence that a model can choose for a profile with these keywords.
+
+    Args:
+        keywords: The profile's, in its order.
+        history: The picks that it was written from, oldest first.
+        catalog: Whose wording it has.
+    """
+    taste = _taste_sentences(keywords, history, catalog) if keywords else []
+    return [*taste, *_observations(keywords, history, catalog)]
+
+
 def _taste_sentences(
     keywords: Sequence[Keyword], history: Sequence[Item], catalog: Catalog
 ) -> list[str]:

@@ -9,11 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from palr.catalog.catalog import Catalog
+from palr.domains import Domain
+from palr.errors import PalrError
 from palr.profile import taste_of
+from palr.prompts import wish_text
 from palr.retrieval.steer import NO_TASTE, Taste
 from palr.text import sentences
-from palr.types import NO_WISH, Asked, Profile, Wish
-from palr.wish import Reading, read_wish
+from palr.types import NO_WISH, Asked, Item, Profile, Wish
+from palr.wish import Reading, WishError, read_wish
+from palr.wish import check as check_wish
 
 Read = Callable[[str], Reading]
 
@@ -34,6 +38,60 @@ class Steering:
 
     def __bool__(self) -> bool:
         return bool(self.wish or self.taste)
+
+
+def profile_weight(given: float | None, domain: Domain) -> float:
+    """How much the profile counts: what was given, or else the domain's own weight.
+
+    >>> from palr.domains import MOVIES
+    >>> profile_weight(None, MOVIES), profile_weight(0.0, MOVIES)
+    (0.4, 0.0)
+    """
+    return domain.profile_weight if given is None else given
+
+
+def check(asked: Asked, n_picks: int, domain: Domain) -> None:
+    """Whether a run can be asked for so.
+
+    Args:
+        asked: With the wish and the weight of the profile.
+        n_picks: How many picks there are; without any, a wish is needed.
+        domain: Whose nouns the message uses.
+
+    Raises:
+        PalrError: nothing is asked for, or not within the bounds; the text says what to change.
+    """
+    if not n_picks and not asked.wish:
+        raise PalrError(f"pick at least one {domain.noun}, or say what you would like")
+    check_wish(asked.wish)
+    if not 0 <= asked.profile_weight <= 1:
+        raise WishError(
+            f"the weight of the profile is {asked.profile_weight:g}: choose one from 0 to 1"
+        )
+
+
+def wish_in_prompt(wish: Wish, profile: Profile | None, domain: Domain) -> str:
+    """The sentence of the ranking prompt on a wish; empty where the profile is that sentence, as
+    it is of a visitor who picked nothing."""
+    text = wish_text(domain, wish)
+    return "" if profile and profile.text == text else text
+
+
+def ruled_out(item: Item, wish: Wish, dated: bool = True) -> str:
+    """Which part of a wish rules an item out: "seen", "disliked" or "years"; empty for none.
+
+    Args:
+        item: An item of the catalog.
+        wish: As it was read.
+        dated: Whether the catalog's items have years; where they have none, years rule out nothing.
+    """
+    if item.id in wish.seen:
+        return "seen"
+    if item.id in wish.disliked:
+        return "disliked"
+    if wish.years and dated and not wish.years[0] <= (item.year or 0) <= wish.years[1]:
+        return "years"
+    return ""
 
 
 def steering(

@@ -84,10 +84,12 @@ def test_the_parts_agree_with_the_whole(client: Client, live_app: RunningApp) ->
     whole = client.predict(["1", "588"], api_name="/recommend")
     profile = client.predict(["1", "588"], api_name="/profile")
     assert profile["profile"] == whole["profile"]
-    found = client.predict(["1", "588"], api_name="/retrieve")
+    keywords = [keyword["text"] for keyword in profile["keywords"]]
+    found = client.predict(["1", "588"], keywords=keywords, api_name="/retrieve")
     assert len(found["candidates"]) == 50
     ids = [candidate["id"] for candidate in found["candidates"]]
-    ranked = client.predict(["1", "588"], ids, profile=profile["profile"], api_name="/rank")
+    given = {"profile": profile["profile"], "keywords": keywords}
+    ranked = client.predict(["1", "588"], ids, **given, api_name="/rank")
     by_rank = [r["id"] for r in ranked["recommendations"]]
     assert by_rank == [r["id"] for r in whole["recommendations"]]
     assert [r["retriever_rank"] for r in ranked["recommendations"]] == [*range(50, 40, -1)]
@@ -100,7 +102,9 @@ def test_the_parts_agree_with_the_whole(client: Client, live_app: RunningApp) ->
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("recommend", {"picks": ["nobody"]}, "not in the catalog of movies: nobody"),
-    ("recommend", {"picks": []}, "at least 1 item"),
+    ("recommend", {"picks": []}, "pick at least one movie, or say what you would like"),
+    ("retrieve", {}, "pick at least one movie, or say what you would like"),
+    ("profile", {"picks": []}, "at least 1 item"),
     ("recommend", {"picks": [1]}, "valid string"),
     ("recommend", {"picks": ["x" * 65]}, "at most 64 characters"),
     ("recommend", {"picks": ["1"] * 1001}, "at most 1000 items"),
