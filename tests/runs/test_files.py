@@ -31,6 +31,7 @@ from palr.types import (
     RankedItem,
     Ranking,
     Recommendation,
+    Wish,
 )
 
 from ..hostile import TITLES
@@ -147,6 +148,42 @@ def test_a_replay_gives_the_same_again(saved, runtime):
     assert differences(saved.trace, again) == []
     assert again.asked == replace(saved.trace.asked, mode=saved.trace.mode)
     assert again.run_id != saved.trace.run_id
+
+
+def test_words_alone_and_steering_come_back(runtime):
+    recommender, catalog = runtime.recommender("movies"), runtime.catalog("movies")
+    picks = catalog.persona_picks(catalog.domain.personas[2])
+    liked = (catalog.find("Unforgiven (1992)").id,)
+    for given, wish, weight in (
+        ([], Wish(words="funny cartoons from the nineties"), 0.4),
+        (picks, Wish(less=("drama",), liked=liked, words="no war", strength=0.8), 0.4),
+    ):
+        asked = Asked(wish=wish, profile_weight=weight, mode="relevance")
+        trace = recommender.recommend(given, asked)
+        steered = {c.item.id: c.steer for c in trace.candidates}
+        assert len({round(steer, 3) for steer in steered.values()}) > 1
+        read = read_trace(SavedTrace(runtime.origin("movies"), trace).to_json())
+        known, unknown = resolved(read, catalog)
+        assert (known.candidates, unknown) == (trace.candidates, ())
+        again = replay(read, recommender)
+        assert differences(known, again) == []
+        assert again.candidates == trace.candidates
+        assert again.ranking == trace.ranking
+        assert (again.wish, again.shifts) == (trace.wish, trace.shifts)
+
+
+def test_neither_picks_nor_a_wish_is_no_run(saved, runtime):
+    empty = read_trace(edited(saved, trace__picks=[], trace__history=[]))
+    with pytest.raises(TraceError, match="neither picks nor a wish"):
+        resolved(empty, runtime.catalog("movies"))
+
+
+def test_a_wish_that_was_read_otherwise_is_a_difference():
+    run = Recommendation("movies", "ml-100k", (), candidates=(), wish=Wish(more=("war",)))
+    other = replace(run, wish=Wish(less=("war",), years=(1990, 1999)))
+    assert differences(run, other) == [
+        Difference("wish", "from character 1: 'More: war', now 'Less: war; Years: 1990 to 1999'")
+    ]
 
 
 def test_a_replay_with_another_model_says_what_differs(saved, runtime):
