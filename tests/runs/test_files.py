@@ -25,12 +25,14 @@ from palr.runs.report import markdown
 from palr.types import (
     Asked,
     Candidate,
+    Edits,
     Item,
     Keyword,
     Profile,
     RankedItem,
     Ranking,
     Recommendation,
+    Shift,
     Wish,
 )
 
@@ -258,6 +260,9 @@ def test_the_report_makes_hostile_text_plain():
             ranking=Ranking((RankedItem(item, 1, 1),)),
             llm=item.title,
             notes=(item.title,),
+            asked=Asked(wish=Wish(words=item.title), edits=Edits(item.title, (item.title,))),
+            wish=Wish(more=(item.title,), liked=(item.title,)),
+            shifts=(Shift("more", item.title, 0.1, 0.2, 0.8), Shift(item.title, "x", 0, 0, 0)),
         )
         lines = markdown(SavedTrace(Origin("1", "abc"), trace)).splitlines()
         for line in lines:
@@ -267,4 +272,4 @@ def test_the_report_makes_hostile_text_plain():
             for mark in "<>`[*":
                 assert mark not in line.replace("\\\\", "").replace(f"\\{mark}", ""), line
         headings = [line for line in lines if line.startswith("#")]
-        assert len(headings) == 6, item.title
+        assert len(headings) == 9, item.title
