@@ -87,7 +87,7 @@ class CandidateStage:
         self, retriever: Retriever, history: Sequence[Item], asked: Asked, steered: Steering
     ) -> Retrieved:
         wish, taste = steered.wish, steered.taste
-        moved = (wish, taste, self._likeness(wish)) if steered else None
+        moved = (wish, taste, self.likeness(wish)) if steered else None
         if asked.edits.candidates is None:
             if moved is None:
                 candidates = retrieve(retriever, history, asked.n_candidates)
@@ -106,7 +106,7 @@ class CandidateStage:
         found = score_steered(retriever, history, candidates, *moved)
         return Retrieved(retriever.name, *found, notes)
 
-    def _likeness(self, wish: Wish) -> Likeness | None:
+    def likeness(self, wish: Wish) -> Likeness | None:
         """Closeness in meaning, loaded only where the wish needs it."""
         if not (wish.liked or wish.disliked or wish.variety):
             return None

@@ -28,6 +28,7 @@ from palr.ranking import (
 )
 from palr.retrieval.base import Retriever
 from palr.retrieval.own_items import Embed, join
+from palr.retrieval.steer import Likeness
 from palr.steering import Read, check, steering, wish_in_prompt
 from palr.types import (
     Asked,
@@ -38,6 +39,7 @@ from palr.types import (
     RankedItem,
     Ranking,
     Recommendation,
+    Wish,
 )
 
 DEFAULT = Asked()
@@ -137,6 +139,10 @@ class Recommender:
     def retriever(self, name: str | None = None) -> Retriever:
         """A retriever by its name; raises RetrieverUnavailableError."""
         return self._retrievers(name or self._default_retriever)
+
+    def likeness(self, wish: Wish) -> Likeness | None:
+        """How alike items are in meaning, where a wish needs it."""
+        return self._candidates.likeness(wish)
 
     def retrieve(self, picks: Sequence[Item], asked: Asked = DEFAULT) -> Retrieved:
         """The stage of the candidates alone, steered by the wish, and by the profile where the
