@@ -12,14 +12,15 @@ from palr.catalog.catalog import Catalog
 from palr.domains import Domain
 from palr.errors import PalrError
 from palr.profile import taste_of
-from palr.prompts import wish_text
+from palr.prompts import shorten, wish_text
 from palr.retrieval.steer import NO_TASTE, Taste
-from palr.text import sentences
+from palr.text import is_decade, sentences, spoken_list
 from palr.types import NO_WISH, Asked, Item, Profile, Wish
 from palr.wish import Reading, WishError, read_wish
 from palr.wish import check as check_wish
 
 Read = Callable[[str], Reading]
+_UNREAD, _WORD = 8, 40  # words that a note names, and characters of each
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,28 @@ def steering(
             reading = read(text) if read else read_wish(text, catalog)
             wish = with_reading(wish, reading)
             notes += reading.notes
-            if reading.unread:
-                notes.append(f"not understood in the wish: {', '.join(reading.unread[:8])}")
+            notes += _not_read(reading, catalog)
     return Steering(wish, taste_of(profile, n_picks, asked.profile_weight), tuple(notes))
+
+
+def _not_read(reading: Reading, catalog: Catalog) -> list[str]:
+    """Notes on what words did not say."""
+    notes = []
+    if reading.unread:
+        words = ", ".join(shorten(word, _WORD) for word in reading.unread[:_UNREAD])
+        notes.append(f"not understood in the wish: {words}")
+    if not any((reading.more, reading.less, reading.years, reading.popularity)) and not (
+        reading.liked or reading.disliked
+    ):
+        notes.append(f"nothing was read from the words: name keywords, such as {_usual(catalog)}")
+    return notes
+
+
+def _usual(catalog: Catalog) -> str:
+    """A few of the catalog's most common keywords."""
+    counts = catalog.keyword_counts
+    themes = [word for word in counts if not is_decade(word)]
+    return spoken_list(sorted(themes, key=lambda word: (-counts[word], word))[:3])
 
 
 def _own_words(text: str, profile: Profile) -> str:
@@ -138,7 +158,7 @@ def _known(wish: Wish, catalog: Catalog) -> tuple[Wish, list[str]]:
                 names.append(name)
                 continue
             near = difflib.get_close_matches(word.casefold(), spelt, n=1, cutoff=0.5)
-            hint = f"; the nearest is {spelt[near[0]]!r}" if near else ""
+            hint = f"; the nearest is {spelt[near[0]]!r}" if near else f": try {_usual(catalog)}"
             notes.append(f"the catalog has no keyword {word!r}{hint}")
         return tuple(names)
 

@@ -7,9 +7,13 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from palr.__main__ import app
+from palr.catalog.catalog import CatalogStore
+from palr.domains import get_domain
 from palr.errors import PalrError
 from palr.runs.files import read_trace
 from palr.types import Recommendation
+
+from ..hostile import WISHES
 
 PICKS = ("--pick", "Pulp Fiction (1994)", "--pick", "Fargo (1996)")
 
@@ -131,3 +135,37 @@ def test_what_cannot_be_followed_is_one_line(invoke, arguments, message):
     assert isinstance(result.exception, PalrError), result.output
     assert str(result.exception).startswith(message) or message in str(result.exception)
     assert "\n" not in str(result.exception)
+
+
+@pytest.mark.parametrize(("words", "note"), WISHES)
+def test_odd_words_are_noted_on_one_line(invoke, words, note):
+    result = invoke("recommend", *PICKS, "--wish", words)
+    assert result.exit_code == 0, result.output
+    noted = [line for line in result.stdout.splitlines() if line.startswith("Note: ")]
+    assert any(note in line for line in noted), noted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "note"),
+    [
+        (("--more", "westerm"), "no keyword 'westerm'; the nearest is 'western'"),
+        (("--years", "1922-1931"), "are left: widen the years for more"),
+    ],
+)
+def test_what_is_followed_in_part_is_noted(invoke, arguments, note):
+    result = invoke("recommend", *PICKS, *arguments)
+    assert result.exit_code == 0, result.output
+    assert note in result.stdout
+
+
+def test_everything_seen_and_years_of_products(invoke, settings):
+    catalog = CatalogStore(settings.catalog_url).active(get_domain("movies"))
+    old = [item.label for item in catalog.items if item.year and item.year < 1932]
+    seen = [word for label in old for word in ("--seen", label)]
+    result = invoke("recommend", *PICKS, "--years", "1900-1931", *seen)
+    message = "no movie is left: widen the years, or take some off those seen or disliked"
+    assert str(result.exception) == message
+    pick = ("--domain", "beauty", "--pick", "opi nail lacquer, big apple red")
+    products = invoke("recommend", *pick, "--years", "1990-1999")
+    assert products.exit_code == 0, products.output
+    assert "Note: these products have no years, so the years asked for change" in products.stdout
