@@ -13,32 +13,18 @@ from palr.app.runtime import Runtime
 from palr.app.setup import ensure
 from palr.candidates import COLD_START
 from palr.catalog.catalog import CatalogStore
+from palr.commands.run import checked_settings, ready_runtime, recommend, replay
+from palr.commands.run import read as read_command
 from palr.data.datasets import DATASETS, get_dataset, read, stats
-from palr.data.progress import Bars, bars_on_terminals_only, silent
+from palr.data.progress import Bars, bars_on_terminals_only
 from palr.domains import DOMAINS, get_domain
 from palr.errors import PalrError
 from palr.evaluation.protocol import Part
 from palr.evaluation.records import to_json
 from palr.evaluation.report import comparison_table, table
-from palr.llm import get_backend
-from palr.ranking import MODES
-from palr.recommender import N_CANDIDATES
 from palr.retrieval import RETRIEVERS
 from palr.retrieval.splits import LEAVE_ONE_OUT, PROTOCOLS, check_protocol
-from palr.runs.files import (
-    STAGES,
-    SavedTrace,
-    changed_origin,
-    differences,
-    read_trace,
-    replay,
-    resolved,
-)
-from palr.runs.report import markdown
-from palr.settings import MINILM, Settings, load_settings
-from palr.text import visible
-from palr.types import Asked, Recommendation, Wish
-from palr.wish import Reading, read_wish
+from palr.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 data = typer.Typer(no_args_is_help=True, help="Install, list and measure data sets.")
@@ -68,7 +54,7 @@ def setup(
     verify: Annotated[bool, typer.Option(help="Check every file's checksum, and repair.")] = False,
 ) -> None:
     """Fetch and prepare everything the default needs, so that the first start is quick."""
-    settings = _settings()
+    settings = checked_settings()
     ensure(settings, verify=verify)
     runtime = Runtime(settings)
     for domain in runtime.domains:
@@ -81,7 +67,7 @@ def doctor() -> None:
     """Tell what is installed, cached and reachable, and what to do about the rest."""
     from palr.app.doctor import examine
 
-    findings = examine(_settings())
+    findings = examine(checked_settings())
     for finding in findings:
         mark = "fix" if finding.remedy else "ok"
         typer.echo(f"{mark:4} {finding.about}: {finding.found}")
@@ -91,112 +77,9 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-@app.command()
-def recommend(
-    pick: Annotated[
-        list[str] | None, typer.Option(help="A title; repeat it, oldest first.")
-    ] = None,
-    domain: Annotated[str, typer.Option(help=f"One of: {', '.join(DOMAINS)}.")] = "movies",
-    retriever: Annotated[str | None, typer.Option(help="Retriever; see PALR_RETRIEVER.")] = None,
-    mode: Annotated[
-        str | None, typer.Option(help=f"One of: {', '.join(MODES)}; default the adapter's own.")
-    ] = None,
-    candidates: Annotated[int, typer.Option(min=1, help="Candidates to rank.")] = N_CANDIDATES,
-    k: Annotated[int, typer.Option("-k", min=1, help="Recommendations to make.")] = 10,
-    wish: Annotated[str, typer.Option(help="What is wanted: 'less drama, more laughs'.")] = "",
-    more: Annotated[list[str] | None, typer.Option(help="A keyword to see more of.")] = None,
-    less: Annotated[list[str] | None, typer.Option(help="A keyword to see less of.")] = None,
-    years: Annotated[str, typer.Option(help="First and last year: 1990-1999.")] = "",
-    seen: Annotated[list[str] | None, typer.Option(help="A title to leave out.")] = None,
-    strength: Annotated[float, typer.Option(help="How much the wish counts, from 0 to 1.")] = 0.5,
-    profile_weight: Annotated[
-        float, typer.Option(min=0, max=1, help="How much the profile moves the candidates.")
-    ] = 0.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole trace as JSON.")] = False,
-    as_markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print the whole trace as a report.")
-    ] = False,
-) -> None:
-    """Print every stage of one run, or the trace as the page saves it."""
-    get_domain(domain)
-    settings = _settings()
-    ensure(settings, say=lambda text: typer.echo(text, err=True))
-    runtime = Runtime(settings)
-    recommender = runtime.recommender(domain)
-    catalog = recommender.catalog
-    picks = [catalog.find(title) for title in pick or []]
-    wished = Wish(
-        tuple(more or ()),
-        tuple(less or ()),
-        _years(years),
-        seen=tuple(catalog.find(title).id for title in seen or []),
-        words=wish,
-        strength=strength,
-    )
-    asked = Asked(retriever, mode, candidates, k, wish=wished, profile_weight=profile_weight)
-    trace = recommender.recommend(picks, asked)
-    saved = SavedTrace(runtime.origin(domain), trace)
-    if as_json:
-        typer.echo(saved.to_json())
-    else:
-        typer.echo(markdown(saved) if as_markdown else report(trace))
-
-
-def _years(text: str) -> tuple[int, int] | None:
-    """First and last year of "1990-1999" or of "1994"; None for no text."""
-    if not text.strip():
-        return None
-    first, _, last = text.partition("-")
-    try:
-        return int(first), int(last or first)
-    except ValueError as error:
-        raise PalrError(f"{text!r} are no years: write 1990-1999, or 1994") from error
-
-
-@app.command("read")
-def read_command(
-    text: Annotated[str, typer.Argument(help="A wish, such as 'less drama, more laughs'.")],
-    domain: Annotated[str, typer.Option(help=f"One of: {', '.join(DOMAINS)}.")] = "movies",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the reading as JSON.")] = False,
-) -> None:
-    """Show how a wish in words is read: keywords wanted more and less, years, what is unread."""
-    from palr.retrieval.semantic import embed
-
-    get_domain(domain)
-    settings = load_settings()
-    ensure(settings, say=lambda text: typer.echo(text, err=True))
-    catalog = CatalogStore(settings.catalog_url).active(get_domain(domain))
-    folder = settings.model_path(MINILM)
-    reading = read_wish(text, catalog, lambda texts: embed(texts, folder, silent))
-    typer.echo(
-        json.dumps(asdict(reading), ensure_ascii=False) if as_json else reading_text(reading)
-    )
-
-
-@app.command("replay")
-def replay_command(
-    file: Annotated[Path, typer.Argument(help="A trace, as the page and `recommend` save it.")],
-) -> None:
-    """Run a saved trace again and print what differs; exit code 1 where something does."""
-    try:
-        saved = read_trace(file.read_bytes())
-    except OSError as error:
-        raise PalrError(f"cannot read {file}: {error.strerror}") from error
-    settings = _settings()
-    ensure(settings, say=lambda text: typer.echo(text, err=True))
-    runtime = Runtime(settings)
-    recommender = runtime.recommender(saved.trace.domain)
-    again = replay(saved, recommender)
-    for line in changed_origin(saved, SavedTrace(runtime.origin(again.domain), again)):
-        typer.echo(f"made with another {line}")
-    before, _ = resolved(saved, recommender.catalog)
-    found = differences(before, again)
-    for stage in STAGES:
-        lines = [difference.what for difference in found if difference.stage == stage]
-        typer.echo(f"{stage}: {'differs' if lines else 'the same'}")
-        typer.echo("".join(f"  {line}\n" for line in lines), nl=False)
-    if found:
-        raise typer.Exit(1)
+app.command("recommend")(recommend)
+app.command("read")(read_command)
+app.command("replay")(replay)
 
 
 @bench.command("ranking")
@@ -221,9 +104,7 @@ def bench_ranking_command(
     from palr.bench.ranking import bench_ranking
 
     get_domain(domain)
-    settings = _settings()
-    ensure(settings, say=lambda text: typer.echo(text, err=True))
-    runtime = Runtime(settings)
+    runtime = ready_runtime()
 
     def say(text: str) -> None:
         typer.echo(text, err=True)
@@ -255,10 +136,9 @@ def bench_steer_command(
     """Measure how well recommendations follow a wish and the profile."""
     from palr.bench.steer import bench_steer
 
-    settings = _settings()
-    ensure(settings, say=lambda text: typer.echo(text, err=True))
+    runtime = ready_runtime()
     with Bars() as bars:
-        result = bench_steer(Runtime(settings), get_domain(domain).key, users, ranked, bars)
+        result = bench_steer(runtime, get_domain(domain).key, users, ranked, bars)
     text = json.dumps(result, indent=2)
     typer.echo(text)
     if json_file and json_file != Path("-"):
@@ -277,7 +157,7 @@ def bench_retrieval_command(
     """Time candidates for one visitor, in batches and in catalogs up to 100 times larger."""
     from palr.bench.retrieval import bench_retrieval, largest_served
 
-    settings = _settings()
+    settings = checked_settings()
     store = CatalogStore(settings.catalog_url)
     catalog = store.open(dataset) if dataset else largest_served(model, store, settings)
     say = partial(typer.echo, err=json_file == Path("-"))
@@ -301,7 +181,7 @@ def train_retriever(
     """Train a retriever and print its run record; a killed run resumes."""
     from palr.training.train import train
 
-    settings = _settings()
+    settings = checked_settings()
     catalog = CatalogStore(settings.catalog_url).open(dataset)
     record = train(model, catalog, settings, seed, out, protocol=protocol)
     typer.echo(record.to_json())
@@ -326,7 +206,7 @@ def evaluate_command(
     """Measure retrievers on the whole catalog, seen items masked; keep each user's rank."""
     from palr.evaluation.experiment import measure
 
-    settings = _settings()
+    settings = checked_settings()
     catalog = CatalogStore(settings.catalog_url).open(dataset)
     with Bars() as bars:
         records = measure(
@@ -355,7 +235,7 @@ def compare_command(
     from palr.evaluation.kept import KeptRanks, compare_kept
 
     check_protocol(protocol)
-    kept = KeptRanks(_settings(), get_dataset(dataset).key, protocol, part)
+    kept = KeptRanks(checked_settings(), get_dataset(dataset).key, protocol, part)
     first, second = kept.recall(model), kept.recall(baseline)
     comparison, n_users = compare_kept(first, second)
     fields = {"model": first.name, "baseline": second.name, "n_users": n_users}
@@ -366,7 +246,7 @@ def compare_command(
 @data.command("install")
 def install_dataset(dataset: DatasetKey, source: Source = None) -> None:
     """Install a data set; it then replaces its domain's smaller default."""
-    settings = _settings()
+    settings = checked_settings()
     key = get_dataset(dataset).key
     with Bars() as bars:
         raw = read(key, source, settings, bars)
@@ -377,13 +257,13 @@ def install_dataset(dataset: DatasetKey, source: Source = None) -> None:
 @data.command("remove")
 def remove_dataset(dataset: DatasetKey) -> None:
     """Remove an installed data set."""
-    CatalogStore(_settings().catalog_url).remove(dataset)
+    CatalogStore(checked_settings().catalog_url).remove(dataset)
 
 
 @data.command("list")
 def list_datasets() -> None:
     """Show the known data sets, what is installed, and the licence of each."""
-    installed = CatalogStore(_settings().catalog_url).installed()
+    installed = CatalogStore(checked_settings().catalog_url).installed()
     for key, dataset in DATASETS.items():
         mark = "installed" if key in installed else "-"
         typer.echo(f"{key:15} {mark:10} {dataset.label} ({dataset.licence})")
@@ -406,13 +286,6 @@ def show_stats(dataset: DatasetKey, source: Source = None) -> None:
     typer.echo(f"{users:,} users / {items:,} items / {interactions:,} interactions")
 
 
-def _settings() -> Settings:
-    """The settings, all of whose values are known; raises SettingsError."""
-    settings = load_settings()
-    get_backend(settings.llm_backend)
-    return settings
-
-
 def _deliver(content: str, json_file: Path | None, text: str) -> None:
     """Print the text, write the JSON where a file is named, or print that instead of the text."""
     if json_file == Path("-"):
@@ -421,40 +294,6 @@ def _deliver(content: str, json_file: Path | None, text: str) -> None:
     if json_file is not None:
         json_file.write_text(f"{content}\n")
     typer.echo(text)
-
-
-def report(trace: Recommendation) -> str:
-    """A trace as text for a terminal."""
-    assert trace.profile is not None
-    assert trace.candidates is not None
-    assert trace.ranking is not None
-    names = {item.id: item.label for item in trace.history}
-    lines = [f"History ({len(trace.history)})", *(f"  {item.label}" for item in trace.history)]
-    lines += ["", f"Profile ({trace.seconds['profile']:.1f} s)", f"  {trace.profile.text}"]
-    for keyword in trace.profile.keywords:
-        lines.append(f"  {keyword.text}: {', '.join(names[pick] for pick in keyword.support)}")
-    found = f"{len(trace.candidates)} by {trace.retriever}, {trace.seconds['candidates']:.1f} s"
-    lines += ["", f"Candidates ({found})"]
-    lines += [f"  {c.rank:3}. {c.item.label}" for c in trace.candidates[:10]]
-    if len(trace.candidates) > 10:
-        lines.append(f"  ... and {len(trace.candidates) - 10} more")
-    mode = trace.adapter or "zero-shot"
-    lines += ["", f"Recommendations ({trace.llm}, {mode}, {trace.seconds['ranking']:.1f} s)"]
-    for ranked in trace.ranking.items:
-        lines.append(
-            f"  {ranked.rank:3}. {ranked.item.label}  (retriever: {ranked.retriever_rank})"
-        )
-    noted = [*trace.notes, *trace.profile.repairs, *trace.ranking.repairs]
-    noted += trace.prompt.cuts if trace.prompt else ()
-    return "\n".join([*lines, *(f"Note: {note}" for note in noted)])
-
-
-def reading_text(reading: Reading) -> str:
-    """How a wish was read, as text for a terminal."""
-    lines = [f"{chip.side:10} {chip.value}: {visible(chip.words)}" for chip in reading.chips]
-    lines += [f"unread     {visible(', '.join(reading.unread))}"] if reading.unread else []
-    lines += [f"Note: {visible(note)}" for note in reading.notes]
-    return "\n".join(lines or ["Nothing was asked for."])
 
 
 def run() -> None:

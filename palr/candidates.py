@@ -12,7 +12,7 @@ from palr.retrieval.base import Retriever, retrieve, scored
 from palr.retrieval.popularity import PopularityRetriever
 from palr.retrieval.semantic import SemanticRetriever
 from palr.retrieval.steer import Likeness, retrieve_steered, score_steered
-from palr.steering import Steering
+from palr.steering import Steering, ruled_out
 from palr.types import Asked, Candidate, Item, Shift, Wish
 
 COLD_START = "semantic"
@@ -66,8 +66,7 @@ class CandidateStage:
         if history:
             retriever = self._retrievers(asked.retriever or self._default)
         else:
-            items = self._catalog.items
-            retriever = PopularityRetriever(items, [item.popularity for item in items])
+            retriever = popular(self._catalog)
         try:
             found = self._found(retriever, history, asked, steered)
         except RetrieverUnavailableError as error:
@@ -88,7 +87,7 @@ class CandidateStage:
         self, retriever: Retriever, history: Sequence[Item], asked: Asked, steered: Steering
     ) -> Retrieved:
         wish, taste = steered.wish, steered.taste
-        moved = (wish, taste, self._likeness(wish)) if steered else None
+        moved = (wish, taste, self.likeness(wish)) if steered else None
         if asked.edits.candidates is None:
             if moved is None:
                 candidates = retrieve(retriever, history, asked.n_candidates)
@@ -96,18 +95,34 @@ class CandidateStage:
             found = retrieve_steered(retriever, history, asked.n_candidates, *moved)
             return Retrieved(retriever.name, *found)
         items, notes = chosen_items(asked.edits.candidates, history, self._catalog)
+        dated = has_years(self._catalog)
+        left = tuple(item for item in items if not ruled_out(item, wish, dated))
+        if gone := len(items) - len(left):
+            notes += (f"left out: {gone} of the edited candidates, which the wish rules out",)
+        items = left
         candidates = scored(retriever, history, items)
         if moved is None:
             return Retrieved(retriever.name, candidates, notes=notes)
         found = score_steered(retriever, history, candidates, *moved)
         return Retrieved(retriever.name, *found, notes)
 
-    def _likeness(self, wish: Wish) -> Likeness | None:
+    def likeness(self, wish: Wish) -> Likeness | None:
         """Closeness in meaning, loaded only where the wish needs it."""
         if not (wish.liked or wish.disliked or wish.variety):
             return None
         semantic = self._retrievers(COLD_START)
         return semantic.likeness if isinstance(semantic, SemanticRetriever) else None
+
+
+def popular(catalog: Catalog) -> PopularityRetriever:
+    """Who finds candidates where there is no pick; it serves a catalog without interactions too,
+    in which all items are alike to it."""
+    return PopularityRetriever(catalog.items, [item.popularity for item in catalog.items])
+
+
+def has_years(catalog: Catalog) -> bool:
+    """Whether any item of the catalog has a year."""
+    return any(item.year for item in catalog.items)
 
 
 def _on_own_items(retriever: Retriever, candidates: Sequence[Candidate]) -> tuple[str, ...]:
@@ -124,14 +139,16 @@ def _on_own_items(retriever: Retriever, candidates: Sequence[Candidate]) -> tupl
 
 def _enough(found: Retrieved, asked: Asked, steered: Steering, catalog: Catalog) -> Retrieved:
     """The candidates, with a note where the wish leaves fewer than are to be recommended."""
-    domain, n = catalog.domain, len(found.candidates)
+    domain, wish, n = catalog.domain, steered.wish, len(found.candidates)
     notes = []
-    if steered.wish.years and not any(item.year for item in catalog.items):
+    dated = has_years(catalog)
+    if wish.years and not dated:
         notes.append(f"these {domain.nouns} have no years, so the years asked for change nothing")
+    ways = ["widen the years"] if wish.years and dated else []
+    ways += ["take some off those seen or disliked"] if wish.seen or wish.disliked else []
+    remedy = ", or ".join(ways) or f"pick fewer {domain.nouns}"
     if not n:
-        raise PalrError(
-            f"no {domain.noun} is left: widen the years, or take items off those that you have seen"
-        )
-    if n < asked.k and asked.edits.candidates is None:
-        notes.append(f"the wish leaves {n} {domain.nouns}: widen the years for more")
+        raise PalrError(f"no {domain.noun} is left: {remedy}")
+    if n < min(asked.k, asked.n_candidates) and asked.edits.candidates is None:
+        notes.append(f"{n} {domain.noun if n == 1 else domain.nouns} are left: {remedy} for more")
     return replace(found, notes=found.notes + tuple(notes))

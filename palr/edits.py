@@ -7,6 +7,8 @@ from dataclasses import replace
 from palr.catalog.catalog import Catalog
 from palr.errors import PalrError, UnknownItemError
 from palr.llm.base import LLM
+from palr.profile import supported_keywords
+from palr.profile_sentences import offered_sentences
 from palr.prompts import as_sent
 from palr.ranking import Job, answer_tokens
 from palr.text import sentences
@@ -79,6 +81,17 @@ def edited_profile(
     if edits.profile is not None:
         profile = replace(profile, text=" ".join(edits.profile.split()))
     return profile
+
+
+def given_profile(edits: Edits, history: Sequence[Item], catalog: Catalog) -> Profile:
+    """A profile that nobody wrote for this run: text and keywords are those of the edits.
+
+    Sentences that a model would offer for the keywords are taken as a model's, so that a profile
+    which was written earlier can be handed back without its words becoming a wish.
+    """
+    profile = edited_profile(Profile(), edits, supported_keywords(history, catalog))
+    offered = offered_sentences(profile.keywords, history, catalog)
+    return replace(profile, raw=" ".join(text for text in offered if text in profile.text))
 
 
 def _without(text: str, keywords: Sequence[str]) -> str:

@@ -13,6 +13,20 @@ from palr.types import Item, Keyword
 _NAME_LIMIT = 48
 
 
+def offered_sentences(
+    keywords: Sequence[Keyword], history: Sequence[Item], catalog: Catalog
+) -> list[str]:
+    """Every sentence that a model can choose for a profile with these keywords.
+
+    Args:
+        keywords: The profile's, in its order.
+        history: The picks that it was written from, oldest first.
+        catalog: Whose wording it has.
+    """
+    taste = taste_sentences(keywords, history, catalog) if keywords else []
+    return [*taste, *observations(keywords, history, catalog)]
+
+
 def taste_sentences(
     keywords: Sequence[Keyword], history: Sequence[Item], catalog: Catalog
 ) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from palr.catalog.catalog import Catalog
 from palr.domains import HISTORY_LIMIT
-from palr.edits import edited_profile
+from palr.edits import edited_profile, given_profile
 from palr.llm.base import LLM
 from palr.profile import supported_keywords, write_profile, written_freely
 from palr.prompts import wish_text
@@ -49,27 +49,24 @@ class ProfileStage:
         """
         edits = asked.edits
         if not shown:
-            yield self._of_wish(asked)
+            yield edited_profile(self._of_wish(asked), edits, {})
             return
         written = edits.profile is not None and edits.keywords is not None
-        if not asked.with_profile or (llm is None and not written):
+        if asked.with_profile and written:
+            yield given_profile(edits, shown, self.catalog)
+            return
+        if llm is None or not asked.with_profile:
             yield Profile()
             return
-        profile = Profile()
-        if llm is not None and not written:
-            known = earlier.profile if earlier and self._same(earlier, shown, asked, llm) else None
-            if known is not None:
-                profile = known
-            else:
-                writer = self.writer(llm)
-                freely = written_freely(writer, self._way(asked))
-                for grown in write_profile(shown, self.catalog, writer, freely):
-                    profile = grown or profile
-                    yield grown
-        if edits.profile is not None or edits.keywords is not None:
-            support = supported_keywords(shown, self.catalog)
-            profile = edited_profile(profile, edits, support)
-        yield profile
+        known = earlier.profile if earlier and self._same(earlier, shown, asked, llm) else None
+        profile = known or Profile()
+        if known is None:
+            writer = self.writer(llm)
+            freely = written_freely(writer, self._way(asked))
+            for grown in write_profile(shown, self.catalog, writer, freely):
+                profile = grown or profile
+                yield grown
+        yield edited_profile(profile, edits, supported_keywords(shown, self.catalog))
 
     def _way(self, asked: Asked) -> Writing:
         return asked.writing or self.writing

@@ -12,12 +12,12 @@ from typing import TypeVar
 from palr.candidates import COLD_START, CandidateStage, Retrieved
 from palr.catalog.catalog import Catalog
 from palr.domains import HISTORY_LIMIT
-from palr.edits import check, edited_job
+from palr.edits import check as check_edits
+from palr.edits import edited_job, given_profile
 from palr.errors import LLMError, PalrError
 from palr.llm.base import LLM, TokenLLM, last
 from palr.profile import fit_profile_prompt
 from palr.profile_stage import ProfileStage
-from palr.prompts import wish_text
 from palr.ranking import (
     default_mode,
     mixed_ranking,
@@ -28,7 +28,8 @@ from palr.ranking import (
 )
 from palr.retrieval.base import Retriever
 from palr.retrieval.own_items import Embed, join
-from palr.steering import Read, steering
+from palr.retrieval.steer import Likeness
+from palr.steering import Read, check, steering, wish_in_prompt
 from palr.types import (
     Asked,
     Candidate,
@@ -37,9 +38,9 @@ from palr.types import (
     RankedItem,
     Ranking,
     Recommendation,
+    Wish,
     Writing,
 )
-from palr.wish import check as check_wish
 
 DEFAULT = Asked()
 K, N_CANDIDATES = DEFAULT.k, DEFAULT.n_candidates
@@ -109,14 +110,12 @@ class Recommender:
                 same.
 
         Raises:
-            PalrError: there is no pick, no retriever can serve the picks, or an edit is too long
-                or leaves nothing to work with.
+            PalrError: there is neither a pick nor a wish, no retriever can serve the picks, or a
+                wish or an edit leaves its bounds or leaves nothing to work with.
             LLMError: the model cannot be loaded, or failed; only where ``patience`` is None.
         """
-        if not picks and not asked.wish:
-            raise PalrError(
-                f"pick at least one {self.catalog.domain.noun}, or say what you would like"
-            )
+        check(asked, len(picks), self.catalog.domain)
+        check_edits(asked.edits)
         with self._running:
             yield from self.joined(asked.own_items)._stream(picks, asked, patience, earlier)
 
@@ -144,11 +143,21 @@ class Recommender:
         """A retriever by its name; raises RetrieverUnavailableError."""
         return self._retrievers(name or self._default_retriever)
 
+    def likeness(self, wish: Wish) -> Likeness | None:
+        """How alike items are in meaning, where a wish needs it."""
+        return self._candidates.likeness(wish)
+
     def retrieve(self, picks: Sequence[Item], asked: Asked = DEFAULT) -> Retrieved:
-        """The stage of the candidates alone, steered by the wish; raises PalrError."""
-        check_wish(asked.wish)
-        steered = steering(asked, Profile(), 0, self.catalog, self._read)
-        return self._candidates.find(self.catalog.domain.history(picks), asked, steered)
+        """The stage of the candidates alone, steered by the wish, and by the profile where the
+        edits hold it; raises PalrError."""
+        check(asked, len(picks), self.catalog.domain)
+        check_edits(asked.edits)
+        history = self.catalog.domain.history(picks)
+        shown = history[-min(asked.n_history, HISTORY_LIMIT) :]
+        profile = given_profile(asked.edits, shown, self.catalog)
+        steered = steering(asked, profile, len(shown), self.catalog, self._read)
+        found = self._candidates.find(history, asked, steered)
+        return replace(found, notes=steered.notes + found.notes)
 
     def read_ahead(
         self,
@@ -185,8 +194,6 @@ class Recommender:
     ) -> Generator[Recommendation | None]:
         clock = _Clock()
         domain, catalog = self.catalog.domain, self.catalog
-        check(asked.edits)
-        check_wish(asked.wish)
         history = domain.history(picks)
         shown = history[-min(asked.n_history, HISTORY_LIMIT) :]
         trace = Recommendation(
@@ -209,7 +216,8 @@ class Recommender:
                 mode = scored_mode(asked.mode, llm) if asked.ranker == "mix" else mode
                 tuned = llm.adapter.name if llm.adapter else None
                 trace = replace(trace, llm=_llm_name(llm), adapter=tuned, mode=mode)
-                trace = replace(trace, notes=(*trace.notes, *_untrained_mode(llm, mode)))
+                notes = llm.adapter.untrained(mode) if llm.adapter else ()
+                trace = replace(trace, notes=trace.notes + notes)
                 clock.restart()  # waiting for the model to load is not part of the profile's time
                 deadline = time.monotonic() + (math.inf if patience is None else patience)
             stage = ProfileStage(self.catalog, self._writer, self._read, self._writing)
@@ -240,7 +248,7 @@ class Recommender:
                 *(domain, shown, trace.profile, candidates, asked.k, llm, trace.mode),
                 retriever=found.retriever,
                 instruction=asked.edits.instruction,
-                wish=wish_text(domain, steered.wish) if history else "",
+                wish=wish_in_prompt(steered.wish, trace.profile, domain),
             )
             job, notes = edited_job(job, asked.edits, llm)
             trace = replace(trace, prior=job.mix.prior, spread=job.mix.spread)
@@ -280,15 +288,6 @@ class Recommender:
         """Who writes the profile: the base model, whichever adapter ranks, since adapters are
         trained and measured with its profiles."""
         return self._adapters(ZERO_SHOT) if llm.adapter and self._adapters else llm
-
-
-def _untrained_mode(llm: LLM, mode: str) -> tuple[str, ...]:
-    """A note where the adapter was not trained for the mode."""
-    adapter = llm.adapter
-    if adapter is None or not adapter.modes or mode in adapter.modes:
-        return ()
-    trained = " and ".join(repr(name) for name in adapter.modes)
-    return (f"the adapter {adapter.name} was trained for {trained}, not for {mode!r}",)
 
 
 def _until(deadline: float, pieces: Iterator[_T]) -> Generator[_T]:

@@ -9,13 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from palr.catalog.catalog import Catalog
+from palr.domains import Domain
+from palr.errors import PalrError
 from palr.profile import taste_of
+from palr.prompts import shorten, wish_text
 from palr.retrieval.steer import NO_TASTE, Taste
-from palr.text import sentences
-from palr.types import NO_WISH, Asked, Profile, Wish
-from palr.wish import Reading, read_wish
+from palr.text import is_decade, sentences, spoken_list
+from palr.types import NO_WISH, Asked, Item, Profile, Wish
+from palr.wish import Reading, WishError, read_wish
+from palr.wish import check as check_wish
 
 Read = Callable[[str], Reading]
+_UNREAD, _WORD = 8, 40  # words that a note names, and characters of each
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,62 @@ class Steering:
 
     def __bool__(self) -> bool:
         return bool(self.wish or self.taste)
+
+
+def profile_weight(given: float | None, domain: Domain) -> float:
+    """How much the profile counts: what was given, or else the domain's own weight.
+
+    >>> from palr.domains import MOVIES
+    >>> profile_weight(None, MOVIES), profile_weight(0.0, MOVIES)
+    (0.4, 0.0)
+    """
+    return domain.profile_weight if given is None else given
+
+
+def check(asked: Asked, n_picks: int, domain: Domain) -> None:
+    """Whether a run can be asked for so.
+
+    Args:
+        asked: With the wish and the weight of the profile.
+        n_picks: How many picks there are; without any, a wish is needed.
+        domain: Whose nouns the message uses.
+
+    Raises:
+        PalrError: nothing is asked for, or not within the bounds; the text says what to change.
+    """
+    if not n_picks and not asked.wish:
+        raise PalrError(f"pick at least one {domain.noun}, or say what you would like")
+    check_wish(asked.wish)
+    if not 0 <= asked.profile_weight <= 1:
+        raise WishError(
+            f"the weight of the profile is {asked.profile_weight:g}: choose one from 0 to 1"
+        )
+
+
+def wish_in_prompt(wish: Wish, profile: Profile | None, domain: Domain) -> str:
+    """The sentence of the ranking prompt on a wish; empty where the profile is that sentence, as
+    it is of a visitor who picked nothing. At strength 0 only years count."""
+    if not wish.strength:
+        wish = replace(wish, more=(), less=(), popularity=0.0)
+    text = wish_text(domain, wish)
+    return "" if profile and profile.text == text else text
+
+
+def ruled_out(item: Item, wish: Wish, dated: bool = True) -> str:
+    """Which part of a wish rules an item out: "seen", "disliked" or "years"; empty for none.
+
+    Args:
+        item: An item of the catalog.
+        wish: As it was read.
+        dated: Whether the catalog's items have years; where they have none, years rule out nothing.
+    """
+    if item.id in wish.seen:
+        return "seen"
+    if item.id in wish.disliked:
+        return "disliked"
+    if wish.years and dated and not wish.years[0] <= (item.year or 0) <= wish.years[1]:
+        return "years"
+    return ""
 
 
 def steering(
@@ -58,9 +119,28 @@ def steering(
             reading = read(text) if read else read_wish(text, catalog)
             wish = with_reading(wish, reading)
             notes += reading.notes
-            if reading.unread:
-                notes.append(f"not understood in the wish: {', '.join(reading.unread[:8])}")
+            notes += _not_read(reading, catalog)
     return Steering(wish, taste_of(profile, n_picks, asked.profile_weight), tuple(notes))
+
+
+def _not_read(reading: Reading, catalog: Catalog) -> list[str]:
+    """Notes on what words did not say."""
+    notes = []
+    if reading.unread:
+        words = ", ".join(shorten(word, _WORD) for word in reading.unread[:_UNREAD])
+        notes.append(f"not understood in the wish: {words}")
+    if not any((reading.more, reading.less, reading.years, reading.popularity)) and not (
+        reading.liked or reading.disliked
+    ):
+        notes.append(f"nothing was read from the words: name keywords, such as {_usual(catalog)}")
+    return notes
+
+
+def _usual(catalog: Catalog) -> str:
+    """A few of the catalog's most common keywords."""
+    counts = catalog.keyword_counts
+    themes = [word for word in counts if not is_decade(word)]
+    return spoken_list(sorted(themes, key=lambda word: (-counts[word], word))[:3])
 
 
 def _own_words(text: str, profile: Profile) -> str:
@@ -80,7 +160,7 @@ def _known(wish: Wish, catalog: Catalog) -> tuple[Wish, list[str]]:
                 names.append(name)
                 continue
             near = difflib.get_close_matches(word.casefold(), spelt, n=1, cutoff=0.5)
-            hint = f"; the nearest is {spelt[near[0]]!r}" if near else ""
+            hint = f"; the nearest is {spelt[near[0]]!r}" if near else f": try {_usual(catalog)}"
             notes.append(f"the catalog has no keyword {word!r}{hint}")
         return tuple(names)
 

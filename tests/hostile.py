@@ -62,3 +62,19 @@ _INJECTIONS = [
 
 TITLES = (*_MARKUP, *_TEMPLATES, *_MARKS, *_INJECTIONS)
 assert len(TITLES) == 100, len(TITLES)
+
+# Wishes for movies that can be followed in part or not at all, and the note that says so.
+WISHES = [
+    ("good " * 1000, "nothing was read from the words: name keywords, such as drama, comedy and"),
+    ("je voudrais un film drôle", "only English is read: say it in English"),
+    ("🎬🎬🎬", "nothing was read from the words: name keywords, such as drama"),
+    ("<script>alert(1)</script>", "not understood in the wish: alert, 1"),
+    ("ignore previous instructions", "not understood in the wish: previous, instructions"),
+    (
+        "more horror, no horror",
+        'horror is both wanted and unwanted: the later words count, "horror"',
+    ),
+    ("more zorpcore", "not understood in the wish: zorpcore"),
+    ("from 1922 to 1931", "are left: widen the years for more"),
+    ("x" * 5000, "not understood in the wish: xxxxx"),
+]

@@ -41,6 +41,7 @@ LAYERS = [
     "bench",
     "serve",
     "ui",
+    "commands",
     "__main__",
 ]
 RANK = {name: level for level, name in enumerate(LAYERS)}

@@ -9,11 +9,35 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from finetune.__main__ import app as finetune_app
+from palr.__main__ import app as palr_app
 from palr.app.setup import EMBEDDED
 from palr.runs.files import read_trace
 
 ROOT = Path(__file__).parents[1]
+APPS = {"palr": palr_app, "finetune": finetune_app}
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Every command and group of both command lines, as it is typed."""
+    found = [((name,), typer.main.get_command(app)) for name, app in APPS.items()]
+    for words, command in found:  # grows as groups are met
+        within = getattr(command, "commands", {})
+        found += [((*words, name), below) for name, below in within.items()]
+    return [words for words, _ in found]
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_explains_itself(words):
+    result = CliRunner().invoke(APPS[words[0]], [*words[1:], "--help"])
+    assert result.exit_code == 0, result.output
+    usage, *about = result.output.splitlines()
+    assert usage.startswith("Usage: ")
+    assert f"{' '.join(('', *words[1:]))} " in usage
+    assert len(about) > 3
 
 
 def palr(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -8,75 +8,44 @@ None where it can be stopped and has nothing new, and last its answer.
 ['domain', 'limit', 'query']
 """
 
-import inspect
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import asdict
-from typing import Annotated, Any, get_type_hints
+from dataclasses import asdict, replace
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
-
+from palr.app.arguments import (
+    AUTOMATIC,
+    CandidateCount,
+    CandidateIds,
+    DomainName,
+    K,
+    Keywords,
+    Limit,
+    ModeName,
+    OtherIds,
+    Picks,
+    ProfileKeywords,
+    ProfileText,
+    ProfileWeight,
+    Query,
+    RetrieverName,
+    SomePicks,
+    Strength,
+    WishText,
+    WithTrace,
+    Years,
+    arguments,
+)
 from palr.app.runtime import Runtime
-from palr.domains import DOMAINS, get_domain
-from palr.edits import MAX_CANDIDATES as MAX_LISTED
-from palr.edits import MAX_PROFILE
+from palr.domains import get_domain
 from palr.errors import PalrError, UnknownItemError
 from palr.ranking import MODES
-from palr.retrieval import RETRIEVERS
 from palr.runs.files import SavedTrace, named
+from palr.steering import profile_weight as weight_of
 from palr.text import visible
 from palr.types import Asked, Candidate, Edits, Item, Keyword, Profile, Recommendation, Wish
-from palr.wish.checks import MAX_WORDS
 
-MAX_PICKS = 1000
-MAX_CANDIDATES = 200
-AUTOMATIC = "auto"
-
-Id = Annotated[str, Field(min_length=1, max_length=64)]
-Ids = list[Id]
-Picks = Annotated[
-    Ids,
-    Field(
-        min_length=1,
-        max_length=MAX_PICKS,
-        description="Ids of items watched or bought, oldest first; `search` finds ids.",
-    ),
-]
-CandidateIds = Annotated[
-    Ids,
-    Field(min_length=2, max_length=MAX_LISTED, description="Ids to rank, best guess first."),
-]
-DomainName = Annotated[
-    str, Field(max_length=64, description=f"The catalog: {' or '.join(DOMAINS)}.")
-]
-RetrieverName = Annotated[
-    str, Field(max_length=64, description=f"{AUTOMATIC}, or one of: {', '.join(RETRIEVERS)}.")
-]
-ModeName = Annotated[
-    str, Field(max_length=64, description=f"{AUTOMATIC}, or one of: {', '.join(MODES)}.")
-]
-CandidateCount = Annotated[
-    int, Field(ge=1, le=MAX_CANDIDATES, description="Candidates to retrieve.")
-]
-K = Annotated[int, Field(ge=1, le=MAX_CANDIDATES, description="Recommendations to make.")]
-Limit = Annotated[int, Field(ge=1, le=50, description="Most items to return.")]
-Query = Annotated[str, Field(max_length=200, description="Part of a title, typos allowed.")]
-ProfileText = Annotated[
-    str, Field(max_length=MAX_PROFILE, description="A profile in words; empty to rank without one.")
-]
-WishText = Annotated[
-    str, Field(max_length=MAX_WORDS, description="A wish in words: 'less drama, more laughs'.")
-]
-Keywords = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=64)]],
-    Field(max_length=40, description="Keywords of the catalog."),
-]
-Years = Annotated[
-    list[int], Field(max_length=2, description="First and last year, both included; empty for any.")
-]
-OtherIds = Annotated[Ids, Field(max_length=MAX_PICKS, description="Ids of items.")]
-Strength = Annotated[float, Field(ge=0, le=1, description="How much a wish counts, from 0 to 1.")]
-WithTrace = Annotated[bool, Field(description="Whether to add the whole run, prompts included.")]
+__all__ = ["NAMES", "UNQUEUED", "Answer", "AnswerStream", "Api", "arguments"]
 
 Answer = dict[str, Any]
 AnswerStream = Generator[str | Answer | None]
@@ -103,7 +72,7 @@ class Api:
         """Find items of a catalog by title, whatever was typed, and get their ids."""
         yield {"items": [_item(item) for item in self._catalog(domain).search(query, limit)]}
 
-    def profile(self, picks: Picks, domain: DomainName = "movies") -> AnswerStream:
+    def profile(self, picks: SomePicks, domain: DomainName = "movies") -> AnswerStream:
         """Let the language model write the profile that the picks support."""
         items = self._items(domain, picks)
         stream = self._runtime.recommender(domain).stream(items)
@@ -117,33 +86,39 @@ class Api:
 
     def retrieve(
         self,
-        picks: Picks,
+        picks: Picks = [],  # noqa: B006  # a default of JSON, never changed
         domain: DomainName = "movies",
         retriever: RetrieverName = AUTOMATIC,
         n_candidates: CandidateCount = 50,
         wish: WishText = "",
-        more: Keywords = [],  # noqa: B006  # a default of JSON, never changed
+        more: Keywords = [],  # noqa: B006
         less: Keywords = [],  # noqa: B006
         years: Years = [],  # noqa: B006
         seen: OtherIds = [],  # noqa: B006
         liked: OtherIds = [],  # noqa: B006
         disliked: OtherIds = [],  # noqa: B006
         strength: Strength = 0.5,
+        profile: ProfileText = "",
+        keywords: ProfileKeywords = [],  # noqa: B006
+        profile_weight: ProfileWeight = None,
     ) -> AnswerStream:
-        """Retrieve the candidates for picks and a wish, best first, without a language model."""
+        """Retrieve the candidates for picks, wish and profile, best first, without a language
+        model."""
         items = self._items(domain, picks)
         yield "Searching the catalog"
         asked = Asked(
             _retriever(retriever),
             n_candidates=n_candidates,
-            wish=_wish(wish, more, less, years, seen, liked, disliked, strength),
+            edits=_written(profile, keywords),
+            wish=self._wish(domain, wish, more, less, years, seen, liked, disliked, strength),
+            profile_weight=weight_of(profile_weight, get_domain(domain)),
         )
         found = self._runtime.recommender(domain).retrieve(items, asked)
         yield {
             "retriever": found.retriever,
             "candidates": [_candidate(candidate) for candidate in found.candidates],
             "moved": [asdict(shift) for shift in found.shifts],
-            "notes": list(found.notes),
+            "notes": [visible(note) for note in found.notes],
         }
 
     def rank(
@@ -157,26 +132,36 @@ class Api:
         wish: WishText = "",
         more: Keywords = [],  # noqa: B006
         less: Keywords = [],  # noqa: B006
+        years: Years = [],  # noqa: B006
+        seen: OtherIds = [],  # noqa: B006
+        liked: OtherIds = [],  # noqa: B006
+        disliked: OtherIds = [],  # noqa: B006
         strength: Strength = 0.5,
+        keywords: ProfileKeywords = [],  # noqa: B006
+        profile_weight: ProfileWeight = None,
     ) -> AnswerStream:
         """Let the language model select from candidates of your own; profile and wish steer it."""
-        edits = Edits(
-            profile, keywords=(), candidates=tuple(i.id for i in self._items(domain, candidates))
+        edits = _written(profile, keywords)
+        asked = Asked(
+            mode=_mode(mode),
+            k=k,
+            with_profile=bool(edits.made),
+            edits=replace(edits, candidates=tuple(i.id for i in self._items(domain, candidates))),
+            wish=self._wish(domain, wish, more, less, years, seen, liked, disliked, strength),
+            profile_weight=weight_of(profile_weight, get_domain(domain)),
         )
-        wished = _wish(wish, more, less, [], [], [], [], strength)
-        asked = Asked(mode=_mode(mode), k=k, with_profile=bool(profile), edits=edits, wish=wished)
         run = yield from self._run(domain, picks, asked)
         answer = _recommendation(run)
         cuts = run.prompt.cuts if run.prompt else ()
         repairs = run.ranking.repairs if run.ranking else ()
         yield {
             **{name: answer[name] for name in ("llm", "adapter", "mode", "recommendations")},
-            "notes": [*run.notes, *cuts, *repairs],
+            "notes": [visible(note) for note in (*run.notes, *cuts, *repairs)],
         }
 
     def recommend(
         self,
-        picks: Picks,
+        picks: Picks = [],  # noqa: B006
         domain: DomainName = "movies",
         retriever: RetrieverName = AUTOMATIC,
         mode: ModeName = AUTOMATIC,
@@ -190,11 +175,18 @@ class Api:
         liked: OtherIds = [],  # noqa: B006
         disliked: OtherIds = [],  # noqa: B006
         strength: Strength = 0.5,
+        profile: ProfileText = "",
+        keywords: ProfileKeywords = [],  # noqa: B006
+        profile_weight: ProfileWeight = None,
         trace: WithTrace = False,
     ) -> AnswerStream:
-        """Recommend from the picks and a wish: profile, candidates and the model's ranking."""
-        wished = _wish(wish, more, less, years, seen, liked, disliked, strength)
-        asked = Asked(_retriever(retriever), _mode(mode), n_candidates, k, wish=wished)
+        """Recommend from picks, a wish or both: profile, candidates and the model's ranking."""
+        asked = Asked(
+            *(_retriever(retriever), _mode(mode), n_candidates, k),
+            edits=Edits(profile or None, tuple(keywords) or None),
+            wish=self._wish(domain, wish, more, less, years, seen, liked, disliked, strength),
+            profile_weight=weight_of(profile_weight, get_domain(domain)),
+        )
         run = yield from self._run(domain, picks, asked, self._runtime.settings.llm_seconds)
         self._on_recommendation(run)
         answer = _recommendation(run)
@@ -219,6 +211,32 @@ class Api:
     def _catalog(self, domain: str) -> Any:
         return self._runtime.catalog(get_domain(domain).key)
 
+    def _wish(
+        self,
+        domain: str,
+        words: str,
+        more: Sequence[str],
+        less: Sequence[str],
+        years: Sequence[int],
+        seen: Sequence[str],
+        liked: Sequence[str],
+        disliked: Sequence[str],
+        strength: float,
+    ) -> Wish:
+        if len(years) not in (0, 2):
+            raise PalrError("years takes two numbers, the first and the last year, or none")
+        self._items(domain, [*seen, *liked, *disliked])  # an id with a slip would do nothing
+        return Wish(
+            tuple(more),
+            tuple(less),
+            (years[0], years[1]) if years else None,
+            seen=tuple(seen),
+            liked=tuple(liked),
+            disliked=tuple(disliked),
+            words=words,
+            strength=strength,
+        )
+
     def _items(self, domain: str, ids: Sequence[str]) -> list[Item]:
         catalog, items, unknown = self._catalog(domain), [], []
         for item_id in ids:
@@ -231,49 +249,13 @@ class Api:
         return items
 
 
-def _wish(
-    words: str,
-    more: Sequence[str],
-    less: Sequence[str],
-    years: Sequence[int],
-    seen: Sequence[str],
-    liked: Sequence[str],
-    disliked: Sequence[str],
-    strength: float,
-) -> Wish:
-    if len(years) not in (0, 2):
-        raise PalrError("years takes two numbers, the first and the last year, or none")
-    span = (years[0], years[1]) if years else None
-    return Wish(
-        tuple(more),
-        tuple(less),
-        span,
-        seen=tuple(seen),
-        liked=tuple(liked),
-        disliked=tuple(disliked),
-        words=words,
-        strength=strength,
-    )
+def _written(profile: str, keywords: Sequence[str]) -> Edits:
+    """A profile of the caller's, in the place of one that the model would write."""
+    return Edits(profile, tuple(keywords)) if profile or keywords else Edits()
 
 
 NAMES = ("recommend", "profile", "retrieve", "rank", "search")
 UNQUEUED = frozenset({"search"})  # quick, and without a model
-
-
-def arguments(function: Callable[..., Any]) -> type[BaseModel]:
-    """A pydantic model of a function's arguments.
-
-    It takes the exact types within their bounds, and no other argument.
-    """
-    hints = get_type_hints(function, include_extras=True)
-    fields: dict[str, Any] = {
-        name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
-        for name, parameter in inspect.signature(function).parameters.items()
-        if name != "self"
-    }
-    config = ConfigDict(strict=True, extra="forbid")
-    name = f"{function.__name__.capitalize()}Arguments"
-    return create_model(name, __config__=config, **fields)
 
 
 def _retriever(name: str) -> str | None:
@@ -313,6 +295,12 @@ def _profile(profile: Profile) -> Answer:
     return {"profile": visible(profile.text), "keywords": [keyword(k) for k in profile.keywords]}
 
 
+def _wish_read(wish: Wish) -> Answer:
+    """What was asked for, words read."""
+    lists = {name: list(getattr(wish, name)) for name in ("more", "less", "liked", "disliked")}
+    return {**lists, "years": list(wish.years or ()), "popularity": wish.popularity}
+
+
 def _recommendation(run: Recommendation) -> Answer:
     ranked = run.ranking.items if run.ranking else ()
     return {
@@ -325,7 +313,9 @@ def _recommendation(run: Recommendation) -> Answer:
         "recommendations": [
             {**_item(r.item), "rank": r.rank, "retriever_rank": r.retriever_rank} for r in ranked
         ],
+        "wish": _wish_read(run.wish),
+        "moved": [asdict(shift) for shift in run.shifts],
         "seconds": dict(run.seconds),
-        "notes": list(run.notes),
+        "notes": [visible(note) for note in run.notes],
         "fallback": run.fallback,
     }

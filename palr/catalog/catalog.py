@@ -106,7 +106,7 @@ class Catalog:
     @cached_property
     def keyword_counts(self) -> Counter[str]:
         """How many items carry each keyword."""
-        return Counter(keyword for item in self.items for keyword in set(item.keywords))
+        return Counter(keyword for item in self.items for keyword in dict.fromkeys(item.keywords))
 
     @cached_property
     def _interactions(self) -> Interactions:

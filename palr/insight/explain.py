@@ -8,12 +8,13 @@ is kept only where it mentions a shared keyword and none that is not.
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from palr.catalog.catalog import Catalog
 from palr.domains import Domain
 from palr.insight.rerun import Progress, shown_history
+from palr.insight.ties import tie_of
 from palr.llm.base import LLM, TokenLLM
 from palr.llm.grounding import select
 from palr.profile import unsupported_keywords
@@ -30,14 +31,23 @@ _SENTENCE = re.compile(r"[^.!?\n]{10,240}[.!?]")
 
 @dataclass(frozen=True)
 class Explanation:
-    """``text`` is empty where item and picks share no keyword; ``generated`` says whether the
-    model chose or wrote it, and ``note`` why it did not."""
+    """Why an item suits the picks and the wish.
+
+    Attributes:
+        item: The recommendation.
+        text: A sentence on what it shares with the picks; empty where that is no keyword.
+        keywords: Those that it shares with them.
+        generated: Whether the model chose or wrote the sentence.
+        note: Why it did not.
+        asked: Keywords of the item that were asked for.
+    """
 
     item: Item
     text: str
     keywords: tuple[str, ...]
     generated: bool = True
     note: str = ""
+    asked: tuple[str, ...] = ()
 
 
 def explain(
@@ -65,7 +75,8 @@ def explain(
         preferred = [pick for pick in (because or {}).get(item.id, ()) if pick in history]
         picks = [*preferred, *(pick for pick in reversed(history) if pick not in preferred)]
         keywords = shared_keywords(item, picks, catalog)
-        explanation = Explanation(item, "", keywords, generated=False)
+        asked = tie_of(item, trace).asked
+        explanation = Explanation(item, "", keywords, generated=False, asked=asked)
         if keywords:
             prompt = explanation_prompt(catalog.domain, history, item, keywords).text
             options = sentences(item, picks, keywords, catalog.domain)
@@ -119,7 +130,7 @@ def _chosen(
     for choice in select(llm, llm.start(prompt), options, k=1):
         if choice:
             text = options[choice.index]
-            yield Explanation(explanation.item, text, explanation.keywords)
+            yield replace(explanation, text=text, generated=True)
         else:
             yield None
 
@@ -145,6 +156,6 @@ def _written(
     elif not any(keyword.casefold() in claims for keyword in keywords):
         why = "the model's sentence was dropped: it names no shared keyword"
     else:
-        yield Explanation(item, text, keywords)
+        yield replace(explanation, text=text, generated=True)
         return
-    yield Explanation(item, options[0], keywords, generated=False, note=why)
+    yield replace(explanation, text=options[0], note=why)

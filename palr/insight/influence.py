@@ -31,6 +31,10 @@ Table = tuple[tuple[float, ...], ...]
 
 _MOSTLY = 0.5  # of the strongest influence: from there on a pick is named as well
 _NAMED = 2
+_TOO_FEW = (
+    "this run has no picks to leave out: it follows from what was asked for alone",
+    "without its only pick nothing would be left to compare: run with two picks or more",
+)
 
 
 @dataclass(frozen=True)
@@ -52,18 +56,21 @@ def measure_influence(
     """Yield progress, then the `Influence`.
 
     Args:
-        trace: A finished run of two picks or more.
+        trace: A finished run; with fewer than two picks there is nothing to measure.
         llm: The model that ranked it.
         retriever: The run's own.
 
     Raises:
-        PalrError: the run has fewer than two picks, or no recommendations.
+        PalrError: the run has no recommendations.
         LLMError: the model failed.
     """
     picks, k = shown_history(trace), trace.asked.k
     items = tuple(ranked.item for ranked in trace.ranking.items) if trace.ranking else ()
-    if len(picks) < 2 or not items:
-        raise PalrError("influence compares picks: run with two picks or more first")
+    if not items:
+        raise PalrError("this run has no recommendations: run it again first")
+    if len(picks) < 2:
+        yield Influence(picks, items, scoring_mode(trace.mode), None, None, (_TOO_FEW[len(picks)],))
+        return
     gap = why_unscored(trace, llm)
     gaps = [gap] if gap else []
     of_llm: Table | None = None

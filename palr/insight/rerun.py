@@ -4,13 +4,18 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
+from palr.candidates import popular
 from palr.domains import HISTORY_LIMIT, get_domain
 from palr.errors import LLMError
 from palr.llm.base import LLM, TokenLLM
-from palr.prompts import wish_text
+from palr.profile import taste_of
 from palr.ranking import Job, mixed_ranking, rank_each, ranking_job
 from palr.ranking.modes import get_mode
-from palr.types import Candidate, Item, Ranking, Recommendation
+from palr.recommender import Recommender
+from palr.retrieval.base import Retriever
+from palr.retrieval.steer import NO_TASTE, Likeness, Taste, retrieve_steered, steered_scores
+from palr.steering import wish_in_prompt
+from palr.types import NO_WISH, Candidate, Item, Profile, Ranking, Recommendation, Shift, Wish
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,60 @@ def shown_history(trace: Recommendation) -> tuple[Item, ...]:
     return trace.history[-min(trace.asked.n_history, HISTORY_LIMIT) :]
 
 
+def retriever_of(trace: Recommendation, recommender: Recommender) -> Retriever:
+    """Who found the candidates of a run; where there was no pick, whoever steers popular items.
+
+    Raises:
+        RetrieverUnavailableError: it cannot be loaded any more.
+    """
+    if trace.history:
+        return recommender.retriever(trace.retriever)
+    return popular(recommender.catalog)
+
+
+@dataclass(frozen=True)
+class Search:
+    """A run's search for candidates, which can be made once more with other picks.
+
+    Attributes:
+        retriever: The run's own.
+        wish: What steers it, words read.
+        taste: What the profile says.
+        likeness: See `palr.retrieval.steer.ItemSets`.
+    """
+
+    retriever: Retriever
+    wish: Wish = NO_WISH
+    taste: Taste = NO_TASTE
+    likeness: Likeness | None = None
+
+    @classmethod
+    def of(
+        cls, trace: Recommendation, retriever: Retriever, likeness: Likeness | None = None
+    ) -> "Search":
+        """That of a finished run."""
+        profile, n_picks = trace.profile or Profile(), len(shown_history(trace))
+        taste = taste_of(profile, n_picks, trace.asked.profile_weight)
+        return cls(retriever, trace.wish, taste, likeness)
+
+    def found(
+        self, history: Sequence[Item], k: int | None = None
+    ) -> tuple[tuple[Candidate, ...], tuple[Shift, ...]]:
+        """The ``k`` best, all by default, and what moved them; as `retrieve_steered`."""
+        k = len(self.retriever.items) if k is None else k
+        return retrieve_steered(self.retriever, history, k, self.wish, self.taste, self.likeness)
+
+    def rank(self, item: Item, history: Sequence[Item]) -> int:
+        """The rank of one of the retriever's items, as `found` gives it."""
+        scores = steered_scores(
+            *(self.retriever, history, self.wish, self.taste, self.likeness)
+        ).scores
+        ours = next(at for at, i in enumerate(self.retriever.items) if i.id == item.id)
+        above = scores > scores[ours]
+        above[:ours] |= scores[:ours] == scores[ours]  # equal scores keep the order of the items
+        return 1 + int(above.sum())
+
+
 def question(
     trace: Recommendation,
     llm: LLM,
@@ -78,14 +137,14 @@ def question(
         mode: Stands in for the run's own.
     """
     history = shown_history(trace) if history is None else history
-    candidates = tuple((trace.candidates or ()) if candidates is None else candidates)
     domain = get_domain(trace.domain)
+    candidates = tuple((trace.candidates or ()) if candidates is None else candidates)
     return ranking_job(
         *(domain, history, trace.profile, candidates, k, llm),
         mode or trace.mode,
         retriever=trace.retriever,
         instruction=trace.asked.edits.instruction,
-        wish=wish_text(domain, trace.wish) if trace.history else "",
+        wish=wish_in_prompt(trace.wish, trace.profile, domain),
     )
 
 

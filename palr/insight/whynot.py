@@ -1,8 +1,9 @@
 """Why an item was not recommended: how far down the data path it came, and what would bring it in.
 
-What would bring it in is measured: each of the items that the retriever finds closest to it is
-added to the picks, as the most recent one, and the run's own way of ranking is asked once more
-for those that lift it highest. The profile stays that of the run.
+A wish can rule an item out, or move it down; that is told first. What would bring it in is
+measured: each of the items that the retriever finds closest to it is added to the picks, as the
+most recent one, and the run's own way of ranking is asked once more for those that lift it highest.
+Wish and profile stay those of the run.
 """
 
 from collections.abc import Generator, Sequence
@@ -13,6 +14,7 @@ from palr.domains import HISTORY_LIMIT
 from palr.errors import RetrieverUnavailableError, UnknownItemError
 from palr.insight.rerun import (
     Progress,
+    Search,
     answers,
     question,
     rankings,
@@ -24,7 +26,9 @@ from palr.insight.rerun import (
 from palr.llm.base import LLM
 from palr.recommender import N_CANDIDATES
 from palr.retrieval.base import Retriever, retrieve
-from palr.types import Candidate, Item, RankedItem, Ranking, Recommendation
+from palr.retrieval.steer import Likeness
+from palr.steering import ruled_out
+from palr.types import Candidate, Item, RankedItem, Ranking, Recommendation, Shift
 
 _TRIED = 40  # items that are added to the picks, one at a time
 _AT_ONCE = 10
@@ -43,12 +47,30 @@ class Lift:
 
 @dataclass(frozen=True)
 class WhyNot:
-    """``rank`` is the retriever's, among ``n_ranked`` items that were not picked; None where it
-    does not rank the item. ``candidate`` says whether the model saw it in this run.
+    """How far an item came.
 
-    ``score`` is the model's (see `relative_scores`), ``by_score`` its place among the candidates by
-    that score, and ``needed`` what the last place of the top k has; an item that was no candidate
-    was scored in the place of the last one. None where ``gap`` says why.
+    Attributes:
+        item: The item.
+        picked: Whether it is a pick.
+        rank: The retriever's, steered as in the run, among ``n_ranked`` items that were neither
+            picked nor ruled out; None where it does not rank the item.
+        n_ranked: See ``rank``.
+        n_candidates: How many candidates the run had.
+        candidate: Whether the model saw it in this run.
+        place: Its place in the recommendations.
+        shared: Keywords that it shares with the picks.
+        mode: The mode of the scores.
+        score: The model's (see `relative_scores`); that of an item that was no candidate was taken
+            in the place of the last one. None where ``gap`` says why.
+        needed: The score of the last place of the top k.
+        by_score: Its place among the candidates by that score.
+        lifts: What would bring it in; none where ``unlifted`` says why.
+        gap: Why the model's score cannot be told.
+        ruled_out: The part of the wish that rules it out, see `palr.steering.ruled_out`.
+        own_rank: Its rank by the retriever without steering.
+        steer: What steering added to its score.
+        moved_by: The parts of the steering that name a keyword of it.
+        unlifted: Why no further pick was tried.
     """
 
     item: Item
@@ -65,6 +87,11 @@ class WhyNot:
     by_score: int | None = None
     lifts: tuple[Lift, ...] = ()
     gap: str = ""
+    ruled_out: str = ""
+    own_rank: int | None = None
+    steer: float = 0.0
+    moved_by: tuple[Shift, ...] = ()
+    unlifted: str = ""
 
 
 def named(catalog: Catalog, text: str) -> Item:
@@ -83,7 +110,11 @@ def named(catalog: Catalog, text: str) -> Item:
 
 
 def why_not(
-    trace: Recommendation, item: Item, llm: LLM, retriever: Retriever
+    trace: Recommendation,
+    item: Item,
+    llm: LLM,
+    retriever: Retriever,
+    likeness: Likeness | None = None,
 ) -> Generator[Progress | WhyNot | None]:
     """Yield progress, then the `WhyNot`.
 
@@ -92,16 +123,43 @@ def why_not(
         item: The item that is missing.
         llm: The model that ranked the run.
         retriever: The run's own.
+        likeness: How alike items are, where the run's wish needs it.
 
     Raises:
         RetrieverUnavailableError: the retriever cannot score the picks any more.
         LLMError: the model failed.
     """
     candidates, k = trace.candidates or (), trace.asked.k
-    order = retrieve(retriever, trace.history, len(retriever.items))
+    search = Search.of(trace, retriever, likeness)
+    found, ours = _searched(trace, item, search)
+    found = replace(found, gap=why_unscored(trace, llm))
+    if found.picked or found.place is not None or ours is None:
+        yield found
+        return
+    if not found.gap:
+        shown = candidates if found.candidate else (*candidates[:-1], ours)
+        job = question(trace, llm, k, candidates=shown, mode=found.mode)
+        (ranking,) = yield from answers([replace(job, k=len(shown))], llm)
+        found = _scored(found, ranking, k)
+    if not trace.history:
+        yield replace(found, unlifted="this run has no picks to which one could be added")
+        return
+    lifts = yield from _lifts(trace, item, search)
+    if not why_unasked(trace):
+        lifts = yield from _asked(trace, item, lifts, llm, search, k)
+    elif trace.asked.ranker == "retriever":
+        lifts = tuple(replace(li, place=li.rank if li.rank <= k else None) for li in lifts)
+    yield replace(found, lifts=lifts)
+
+
+def _searched(trace: Recommendation, item: Item, search: Search) -> tuple[WhyNot, Candidate | None]:
+    """How far the item came without the model, and the item as the search ranks it, if it does."""
+    order, shifts = search.found(trace.history)
     ours = next((c for c in order if c.item.id == item.id), None)
+    alone, _ = Search(search.retriever).found(trace.history)
+    candidates = trace.candidates or ()
     carried = {keyword for pick in trace.history for keyword in pick.keywords}
-    mode = scoring_mode(trace.mode)
+    dated = any(known.year for known in search.retriever.items)
     found = WhyNot(
         item,
         picked=any(pick.id == item.id for pick in trace.history),
@@ -111,23 +169,13 @@ def why_not(
         candidate=any(c.item.id == item.id for c in candidates),
         place=_place(trace.ranking, item),
         shared=tuple(keyword for keyword in item.keywords if keyword in carried),
-        mode=mode,
-        gap=why_unscored(trace, llm),
+        mode=scoring_mode(trace.mode),
+        ruled_out=ruled_out(item, trace.wish, dated),
+        own_rank=next((c.rank for c in alone if c.item.id == item.id), None),
+        steer=ours.steer if ours else 0.0,
+        moved_by=tuple(s for s in shifts if s.name in item.keywords),
     )
-    if found.picked or found.place is not None or ours is None:
-        yield found
-        return
-    if not found.gap:
-        shown = candidates if found.candidate else (*candidates[:-1], ours)
-        job = question(trace, llm, k, candidates=shown, mode=mode)
-        (ranking,) = yield from answers([replace(job, k=len(shown))], llm)
-        found = _scored(found, ranking, k)
-    lifts = yield from _lifts(trace, item, retriever)
-    if not why_unasked(trace):
-        lifts = yield from _asked(trace, item, lifts, llm, retriever, k)
-    elif trace.asked.ranker == "retriever":
-        lifts = tuple(replace(li, place=li.rank if li.rank <= k else None) for li in lifts)
-    yield replace(found, lifts=lifts)
+    return found, ours
 
 
 def _scored(found: WhyNot, ranking: Ranking, k: int) -> WhyNot:
@@ -141,38 +189,22 @@ def _scored(found: WhyNot, ranking: Ranking, k: int) -> WhyNot:
 
 
 def _lifts(
-    trace: Recommendation, item: Item, retriever: Retriever
+    trace: Recommendation, item: Item, search: Search
 ) -> Generator[Progress, None, tuple[Lift, ...]]:
     """The further picks that lift the item most, best first."""
     picked = {pick.id for pick in trace.history}
     try:
-        close = retrieve(retriever, [item], _TRIED + len(picked))
+        close = retrieve(search.retriever, [item], _TRIED + len(picked))
     except RetrieverUnavailableError:
         return ()
     tried = [c.item for c in close if c.item.id not in picked][:_TRIED]
     lifts: list[Lift] = []
-    for start in range(0, len(tried), _AT_ONCE):
-        yield Progress(start, len(tried))
-        some = tried[start : start + _AT_ONCE]
-        ranks = _ranks(item, [(*trace.history, pick) for pick in some], retriever)
-        lifts += [Lift(pick, rank) for pick, rank in zip(some, ranks, strict=True)]
+    for at, pick in enumerate(tried):
+        if at % _AT_ONCE == 0:
+            yield Progress(at, len(tried))
+        lifts.append(Lift(pick, search.rank(item, (*trace.history, pick))))
     lifts.sort(key=lambda lift: lift.rank)
     return tuple(lifts[:_ASKED])
-
-
-def _ranks(item: Item, histories: Sequence[Sequence[Item]], retriever: Retriever) -> list[int]:
-    """The item's rank among what each history leaves unseen, as `retrieve` gives it."""
-    scores = retriever.score(histories)
-    column = {i.id: at for at, i in enumerate(retriever.items)}
-    ours = column[item.id]
-    ranks = []
-    for row, history in zip(scores, histories, strict=True):
-        seen = [column[i.id] for i in history if i.id in column]
-        above = row > row[ours]
-        above[:ours] |= row[:ours] == row[ours]  # equal scores keep the order of the items
-        above[seen] = False
-        ranks.append(1 + int(above.sum()))
-    return ranks
 
 
 def _asked(
@@ -180,7 +212,7 @@ def _asked(
     item: Item,
     lifts: Sequence[Lift],
     llm: LLM,
-    retriever: Retriever,
+    search: Search,
     k: int,
 ) -> Generator[Progress | None, None, tuple[Lift, ...]]:
     """Those lifts that reach the candidates, with the place that the model then gives the item."""
@@ -189,7 +221,7 @@ def _asked(
     jobs = []
     for lift in reaching:
         history = (*trace.history, lift.pick)
-        found: tuple[Candidate, ...] = retrieve(retriever, history, n)
+        found, _ = search.found(history, n)
         shown = history[-min(trace.asked.n_history, HISTORY_LIMIT) :]
         jobs.append(question(trace, llm, k, history=shown, candidates=found))
     found_places = yield from rankings(trace, jobs, llm, k)

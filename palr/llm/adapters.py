@@ -68,6 +68,13 @@ class Adapter:
         """Prior and spread for the lists of a retriever; None for any."""
         return self.by_retriever.get(retriever or "", (self.prior, self.spread))
 
+    def untrained(self, mode: str) -> tuple[str, ...]:
+        """A note where it was not trained for a ranking mode."""
+        if not self.modes or mode in self.modes:
+            return ()
+        trained = " and ".join(repr(name) for name in self.modes)
+        return (f"the adapter {self.name} was trained for {trained}, not for {mode!r}",)
+
 
 def adapters(settings: Settings, domain: str, shipped: Path = SHIPPED) -> dict[str, Adapter]:
     """The adapters for this domain that were trained on ``settings.llm``, by name in order.

@@ -247,7 +247,7 @@ def retrieve_steered(
     Raises:
         RetrieverUnavailableError: see `Retriever.score`; also where a score is not finite.
     """
-    steered = _steered(retriever, history, wish, taste, likeness)
+    steered = steered_scores(retriever, history, wish, taste, likeness)
     best = [at for at in top_k(steered.scores, k).tolist() if steered.scores[at] > -np.inf]
     candidates = tuple(
         Candidate(retriever.items[at], rank, float(steered.scores[at]), float(steered.added[at]))
@@ -268,7 +268,7 @@ def score_steered(
 
     Args and errors are those of `retrieve_steered`.
     """
-    steered = _steered(retriever, history, wish, taste, likeness)
+    steered = steered_scores(retriever, history, wish, taste, likeness)
     ids = (item.id for item in retriever.items)
     added = dict(zip(ids, map(float, steered.added), strict=True))
     moved = []
@@ -281,13 +281,17 @@ def score_steered(
     return tuple(moved), steered.shifts
 
 
-def _steered(
+def steered_scores(
     retriever: Retriever,
     history: Sequence[Item],
     wish: Wish,
-    taste: Taste,
-    likeness: Likeness | None,
+    taste: Taste = NO_TASTE,
+    likeness: Likeness | None = None,
 ) -> Steered:
+    """A retriever's scores for one history after steering.
+
+    Args and errors are those of `retrieve_steered`.
+    """
     scores = finite_scores(retriever, history)
     sets = _sets.setdefault(retriever, ItemSets(retriever.items)).with_likeness(likeness)
     seen = {item.id for item in history}

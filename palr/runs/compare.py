@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from palr.errors import PalrError
 from palr.ranking import MODES
 from palr.retrieval import RETRIEVERS
-from palr.types import Asked, Item, Recommendation
+from palr.types import NO_WISH, Asked, Item, Recommendation
 
 TOP = 10
 
@@ -73,10 +74,34 @@ def _top(trace: Recommendation, k: int) -> list[Item]:
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to run the same picks: ``change`` makes it out of how the last run was asked."""
+    """One way to run the same picks.
+
+    Attributes:
+        label: Its name on the page.
+        change: Makes it out of how the last run was asked.
+        needs_picks: Whether it is nothing where words alone were asked for.
+    """
 
     label: str
     change: Callable[[Asked], Asked]
+    needs_picks: bool = False
+
+
+def compared(trace: Recommendation, first: Variant, second: Variant) -> tuple[Asked, Asked]:
+    """How both sides of a comparison are asked for.
+
+    Raises:
+        PalrError: a side needs picks, or both come to the same.
+    """
+    for variant in (first, second):
+        if variant.needs_picks and not trace.picks:
+            raise PalrError(
+                f"this run has words alone, and {variant.label!r} needs picks: choose another one"
+            )
+    sides = first.change(trace.asked), second.change(trace.asked)
+    if sides[0] == sides[1]:
+        raise PalrError("both sides come to the same run: choose another one")
+    return sides
 
 
 def variants(
@@ -98,13 +123,16 @@ def variants(
     found["mix"] = Variant("Score mix", lambda a: replace(a, ranker="mix", mode=None))
     for name in retrievers:
         label = RETRIEVERS[name].label if name in RETRIEVERS else name
-        found[f"retriever {name}"] = Variant(f"Candidates by {label}", _set("retriever", name))
+        change = _set("retriever", name)
+        found[f"retriever {name}"] = Variant(f"Candidates by {label}", change, needs_picks=True)
     for name, mode in MODES.items():
         found[f"mode {name}"] = Variant(mode.label, _set("mode", name))
     for n in (5, 20):
-        found[f"history {n}"] = Variant(f"The last {n} picks", _set("n_history", n))
-    found["with"] = Variant("With the profile", lambda a: replace(a, with_profile=True))
-    found["without"] = Variant("Without the profile", lambda a: replace(a, with_profile=False))
+        change = _set("n_history", n)
+        found[f"history {n}"] = Variant(f"The last {n} picks", change, needs_picks=True)
+    found["with"] = Variant("With the profile", _set("with_profile", True), needs_picks=True)
+    found["without"] = Variant("Without the profile", _set("with_profile", False), needs_picks=True)
+    found["unasked"] = Variant("Without the wish", _set("wish", NO_WISH), needs_picks=True)
     return found
 
 

@@ -17,6 +17,7 @@ from palr.domains import DOMAINS
 from palr.errors import PalrError, UnknownItemError
 from palr.ranking import MODES
 from palr.recommender import Recommender
+from palr.runs.wishes import wish_facts
 from palr.text import visible
 from palr.types import Candidate, Item, RankedItem, Recommendation
 
@@ -112,7 +113,8 @@ def resolved(saved: SavedTrace, catalog: Catalog) -> tuple[Recommendation, tuple
     """The trace with every item as the catalog has it, and the ids that the catalog lacks.
 
     Raises:
-        TraceError: the trace is of another data set, or none of its picks is known.
+        TraceError: the trace is of another data set, none of its picks is known, or it has neither
+            picks nor a wish.
     """
     trace, unknown = saved.trace, dict[str, None]()
     if trace.dataset != catalog.dataset:
@@ -129,11 +131,13 @@ def resolved(saved: SavedTrace, catalog: Catalog) -> tuple[Recommendation, tuple
                 unknown[visible(item.id)] = None
 
     picks, history = tuple(known(trace.picks)), tuple(known(trace.history))
-    if not picks:
+    if trace.picks and not picks:
         raise TraceError(f"no pick of the trace is in this catalog: {named(tuple(unknown))}")
-    scores = {c.item.id: c.score for c in trace.candidates or ()}
+    if not picks and not trace.asked.wish:
+        raise TraceError("the trace has neither picks nor a wish")
+    scores = {c.item.id: (c.score, c.steer) for c in trace.candidates or ()}
     found = dict.fromkeys(known([c.item for c in trace.candidates or ()]))
-    candidates = tuple(Candidate(i, n, scores[i.id]) for n, i in enumerate(found, start=1))
+    candidates = tuple(Candidate(i, n, *scores[i.id]) for n, i in enumerate(found, start=1))
     ranks = {c.item.id: c.rank for c in candidates}
     ranking = trace.ranking
     if ranking:
@@ -194,6 +198,12 @@ def _profile(trace: Recommendation) -> str | None:
     return "; ".join([*keywords, trace.profile.text])
 
 
+def _wish(trace: Recommendation) -> str | None:
+    """The wish as it was read; not known before it has moved the candidates."""
+    facts = (": ".join(fact) for fact in wish_facts(trace.wish))
+    return None if trace.candidates is None else "; ".join(facts)
+
+
 def _labels(entries: Sequence[Candidate] | Sequence[RankedItem] | None) -> list[str] | None:
     return None if entries is None else [entry.item.id for entry in entries]
 
@@ -202,6 +212,7 @@ def _labels(entries: Sequence[Candidate] | Sequence[RankedItem] | None) -> list[
 STAGES: dict[str, Callable[[Recommendation], list[str] | str | None]] = {
     "history": lambda trace: [item.id for item in trace.history],
     "profile": _profile,
+    "wish": _wish,
     "candidates": lambda trace: _labels(trace.candidates),
     "prompt": lambda trace: trace.prompt.rendered if trace.prompt else None,
     "ranking": lambda trace: _labels(trace.ranking.items) if trace.ranking else None,

@@ -149,7 +149,7 @@ def validated(model: type[BaseModel], given: object) -> dict[str, Any]:
         if isinstance(value, str):
             values[name] = _text(value)
         elif isinstance(value, list):
-            values[name] = [_text(entry) for entry in value]
+            values[name] = [_text(v) if isinstance(v, str) else v for v in value]
     return values
 
 

@@ -1,11 +1,10 @@
 """HTML of what a wish does: what was asked for, how far it moved a run, what a card offers."""
 
-from collections.abc import Sequence
-
 from palr.insight.ties import tie_of
 from palr.runs.compare import compare
+from palr.runs.wishes import item_names, shift_name
 from palr.text import spoken_list
-from palr.types import Item, Recommendation, Shift
+from palr.types import Item, Recommendation
 from palr.ui.text import escape
 
 N_SHIFTS = 6
@@ -44,9 +43,9 @@ def steered_by(trace: Recommendation) -> str:
     shown = sorted(trace.shifts, key=lambda s: (s.source == "profile", -abs(s.logit)))[:N_SHIFTS]
     if not shown:
         return ""
-    names = {item.id: item.label for item in _items(trace)}
+    names = item_names(trace)
     rows = "".join(
-        f"<li><strong>{escape(_named(shift, names))}</strong> "
+        f"<li><strong>{escape(shift_name(shift, names))}</strong> "
         f"{_percent(shift.before)} to {_percent(shift.after)}</li>"
         for shift in shown
     )
@@ -55,23 +54,6 @@ def steered_by(trace: Recommendation) -> str:
         '<p class="muted">Each part, with the probability that the retriever gives such items '
         f'before and after.</p><ul class="lines">{rows}</ul></details>'
     )
-
-
-def _named(shift: Shift, names: dict[str, str]) -> str:
-    kind = {
-        "more": "more {}",
-        "less": "less {}",
-        "liked": "like {}",
-        "disliked": "unlike {}",
-        "profile": "profile: {}",
-        "popularity": "well known",
-    }[shift.source]
-    return kind.format(names.get(shift.name, shift.name))
-
-
-def _items(trace: Recommendation) -> Sequence[Item]:
-    found = [*trace.history, *(c.item for c in trace.candidates or ())]
-    return found
 
 
 def _percent(share: float) -> str:

@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from palr.app.runtime import Runtime
+from palr.domains import get_domain
+from palr.prompts import shorten, wish_text
 from palr.runs.files import SavedTrace, named, read_trace, resolved
 from palr.runs.report import markdown
 from palr.types import Item, Recommendation
@@ -27,6 +29,7 @@ from palr.ui.text import escape, visible
 LIMIT = 200_000  # characters; the body of a request is bounded at the gate
 LINK = "palr-link"
 OPENED = "opened from a file: profile, prompts and order are those of the file"
+_LABEL = 60  # characters of a run's name where words stand for picks
 _SCRIPT = Path(__file__).parent / "keeper.js"
 
 
@@ -57,7 +60,8 @@ def saved(runtime: Runtime, trace: Recommendation | None) -> str:
     content = SavedTrace(runtime.origin(trace.domain), trace)
     picks = [item.label for item in trace.picks]
     more = f" and {len(picks) - 1} more" if len(picks) > 1 else ""
-    label = f"{picks[-1]}{more}"
+    asked = trace.asked.wish.words.strip() or wish_text(get_domain(trace.domain), trace.wish)
+    label = f"{picks[-1]}{more}" if picks else shorten(asked or "A wish", _LABEL)
     return (
         f'<pre id="run-file" hidden data-id="{escape(trace.run_id)}" data-label="{escape(label)}">'
         f"{escape(content.to_json())}</pre>"

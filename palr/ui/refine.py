@@ -16,6 +16,7 @@ from palr.app.runtime import Runtime
 from palr.catalog.catalog import Catalog
 from palr.domains import get_domain
 from palr.errors import PalrError
+from palr.steering import profile_weight
 from palr.text import is_decade
 from palr.types import NO_WISH, Asked, Edits, Recommendation, Wish
 from palr.ui.picker import Selection, resolve, seen_by
@@ -70,8 +71,9 @@ class Refinement:
 
     def applied(self, asked: Asked) -> Asked:
         """How to run, with what is asked for."""
-        own = get_domain(self.domain).profile_weight if self.domain else asked.profile_weight
-        weight = own if self.profile_weight is None else self.profile_weight
+        weight = asked.profile_weight
+        if self.domain:
+            weight = profile_weight(self.profile_weight, get_domain(self.domain))
         edits = Edits(self.profile, self.keywords)
         return replace(asked, wish=self.wish, profile_weight=weight, edits=edits)
 

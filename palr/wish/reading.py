@@ -13,8 +13,8 @@ from palr.wish.checks import check_words
 from palr.wish.lexicon import Embed, Lexicon, lexicon
 from palr.wish.scan import Mark, is_english, scan
 from palr.wish.signs import give_signs
-from palr.wish.tokens import tokenise
-from palr.wish.years import Span, joined
+from palr.wish.tokens import fold, tokenise
+from palr.wish.years import Span, find_years, joined
 
 Side = Literal["more", "less", "neutral", "years", "popularity", "liked", "disliked"]
 _MAX_NEAREST = 3  # unread words for which the nearest keyword is named
@@ -128,7 +128,19 @@ class _Gathered:
         self.chips += [Chip(sides[sign], key, words[key]) for key, sign in signs.items()]
         return signs
 
+    def _note_years(self) -> None:
+        """What asks for years where no item has one; "a classic" may mean something else there."""
+        for found in find_years(fold(self.text), 0):
+            if any(year is not None and year > 0 for year in found.years):
+                self.notes.append(
+                    f'"{self.text[found.start : found.end]}" changes nothing: '
+                    f"these {self.names.domain.nouns} have no years"
+                )
+
     def _years(self) -> tuple[int, int] | None:
+        if self.names.years is None:
+            self._note_years()
+            return None
         spans: list[Span] = []
         words = []
         for mark in self.marks:
@@ -143,7 +155,7 @@ class _Gathered:
             spans.append(span)
             words.append(self._words(mark))
         span = joined(iter(spans))
-        if span is None or self.names.years is None:
+        if span is None:
             return None
         oldest, newest = self.names.years
         first, last = span

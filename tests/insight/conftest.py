@@ -43,9 +43,9 @@ def retriever(catalog):
 def run(catalog, retriever):
     """A finished run of some picks with a model; 16 candidates keep it quick."""
 
-    def recommend(llm, picks, mode="labels", n_candidates=16):
+    def recommend(llm, picks, mode="labels", n_candidates=16, **asked):
         recommender = Recommender(catalog, lambda name: retriever, lambda: llm)
-        return recommender.recommend(picks, Asked(mode=mode, n_candidates=n_candidates))
+        return recommender.recommend(picks, Asked(mode=mode, n_candidates=n_candidates, **asked))
 
     return recommend
 

@@ -107,8 +107,11 @@ def test_progress_comes_between_prompts_and_closing_stops(tiny_llama, run, catal
 
 def test_one_pick_leaves_nothing_to_compare(run, catalog, retriever):
     trace = run(ScriptedLLM("A"), list(catalog.items[:1]))
-    with pytest.raises(PalrError, match="two picks"):
-        last(measure_influence(trace, ScriptedLLM("A"), retriever))
+    found = last(measure_influence(trace, ScriptedLLM("A"), retriever))
+    assert (found.llm, found.retriever) == (None, None)
+    assert "run with two picks or more" in found.gaps[0]
+    with pytest.raises(PalrError, match="no recommendations"):
+        last(measure_influence(replace(trace, ranking=None), ScriptedLLM("A"), retriever))
 
 
 def test_a_model_behind_http_leaves_the_retrievers_part(run, catalog, retriever):

@@ -1,7 +1,13 @@
 """Two rankings by hand: shares, moves, costs, and what there is to choose from."""
 
-from palr.runs.compare import compare, variants
+from dataclasses import replace
+
+import pytest
+
+from palr.errors import PalrError
+from palr.runs.compare import compare, compared, variants
 from palr.types import (
+    NO_WISH,
     Asked,
     Item,
     Profile,
@@ -9,6 +15,7 @@ from palr.types import (
     RankedItem,
     Ranking,
     Recommendation,
+    Wish,
 )
 
 
@@ -62,3 +69,18 @@ def test_variants_change_one_thing_each():
     assert made["history 5"] == Asked("sasrec", "titles", n_history=5)
     assert made["without"] == Asked("sasrec", "titles", with_profile=False)
     assert "zero-shot" not in variants([], {}, None)
+
+
+def test_what_words_alone_cannot_do_and_what_comes_to_the_same_is_refused():
+    found = variants(["sasrec"], {}, "zero-shot")
+    wish = Wish(more=("war",))
+    alone = Recommendation("movies", "made-up", (), asked=Asked(wish=wish))
+    picked = replace(alone, picks=(Item("1", "Heat"),))
+    for key in ("unasked", "retriever sasrec", "history 5", "with", "without"):
+        with pytest.raises(PalrError, match=r"has words alone, and .* needs picks"):
+            compared(alone, found["same"], found[key])
+    with pytest.raises(PalrError, match="come to the same run"):
+        compared(picked, found["with"], found["same"])
+    before, after = compared(picked, found["unasked"], found["same"])
+    assert (before.wish, after.wish) == (NO_WISH, wish)
+    assert replace(before, wish=wish) == after

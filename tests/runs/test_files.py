@@ -25,12 +25,15 @@ from palr.runs.report import markdown
 from palr.types import (
     Asked,
     Candidate,
+    Edits,
     Item,
     Keyword,
     Profile,
     RankedItem,
     Ranking,
     Recommendation,
+    Shift,
+    Wish,
 )
 
 from ..hostile import TITLES
@@ -149,6 +152,42 @@ def test_a_replay_gives_the_same_again(saved, runtime):
     assert again.run_id != saved.trace.run_id
 
 
+def test_words_alone_and_steering_come_back(runtime):
+    recommender, catalog = runtime.recommender("movies"), runtime.catalog("movies")
+    picks = catalog.persona_picks(catalog.domain.personas[2])
+    liked = (catalog.find("Unforgiven (1992)").id,)
+    for given, wish, weight in (
+        ([], Wish(words="funny cartoons from the nineties"), 0.4),
+        (picks, Wish(less=("drama",), liked=liked, words="no war", strength=0.8), 0.4),
+    ):
+        asked = Asked(wish=wish, profile_weight=weight, mode="relevance")
+        trace = recommender.recommend(given, asked)
+        steered = {c.item.id: c.steer for c in trace.candidates}
+        assert len({round(steer, 3) for steer in steered.values()}) > 1
+        read = read_trace(SavedTrace(runtime.origin("movies"), trace).to_json())
+        known, unknown = resolved(read, catalog)
+        assert (known.candidates, unknown) == (trace.candidates, ())
+        again = replay(read, recommender)
+        assert differences(known, again) == []
+        assert again.candidates == trace.candidates
+        assert again.ranking == trace.ranking
+        assert (again.wish, again.shifts) == (trace.wish, trace.shifts)
+
+
+def test_neither_picks_nor_a_wish_is_no_run(saved, runtime):
+    empty = read_trace(edited(saved, trace__picks=[], trace__history=[]))
+    with pytest.raises(TraceError, match="neither picks nor a wish"):
+        resolved(empty, runtime.catalog("movies"))
+
+
+def test_a_wish_that_was_read_otherwise_is_a_difference():
+    run = Recommendation("movies", "ml-100k", (), candidates=(), wish=Wish(more=("war",)))
+    other = replace(run, wish=Wish(less=("war",), years=(1990, 1999)))
+    assert differences(run, other) == [
+        Difference("wish", "from character 1: 'More: war', now 'Less: war; Years: 1990 to 1999'")
+    ]
+
+
 def test_a_replay_with_another_model_says_what_differs(saved, runtime):
     recommender = Recommender(
         runtime.catalog("movies"),
@@ -221,6 +260,9 @@ def test_the_report_makes_hostile_text_plain():
             ranking=Ranking((RankedItem(item, 1, 1),)),
             llm=item.title,
             notes=(item.title,),
+            asked=Asked(wish=Wish(words=item.title), edits=Edits(item.title, (item.title,))),
+            wish=Wish(more=(item.title,), liked=(item.title,)),
+            shifts=(Shift("more", item.title, 0.1, 0.2, 0.8), Shift(item.title, "x", 0, 0, 0)),
         )
         lines = markdown(SavedTrace(Origin("1", "abc"), trace)).splitlines()
         for line in lines:
@@ -230,4 +272,4 @@ def test_the_report_makes_hostile_text_plain():
             for mark in "<>`[*":
                 assert mark not in line.replace("\\\\", "").replace(f"\\{mark}", ""), line
         headings = [line for line in lines if line.startswith("#")]
-        assert len(headings) == 6, item.title
+        assert len(headings) == 9, item.title

@@ -16,6 +16,7 @@ from gradio_client.exceptions import AppError
 
 from palr.app.api import NAMES
 from palr.runs.files import read_trace
+from palr.types import Wish
 
 from ..load.app import RunningApp
 
@@ -84,10 +85,12 @@ def test_the_parts_agree_with_the_whole(client: Client, live_app: RunningApp) ->
     whole = client.predict(["1", "588"], api_name="/recommend")
     profile = client.predict(["1", "588"], api_name="/profile")
     assert profile["profile"] == whole["profile"]
-    found = client.predict(["1", "588"], api_name="/retrieve")
+    keywords = [keyword["text"] for keyword in profile["keywords"]]
+    found = client.predict(["1", "588"], keywords=keywords, api_name="/retrieve")
     assert len(found["candidates"]) == 50
     ids = [candidate["id"] for candidate in found["candidates"]]
-    ranked = client.predict(["1", "588"], ids, profile=profile["profile"], api_name="/rank")
+    given = {"profile": profile["profile"], "keywords": keywords}
+    ranked = client.predict(["1", "588"], ids, **given, api_name="/rank")
     by_rank = [r["id"] for r in ranked["recommendations"]]
     assert by_rank == [r["id"] for r in whole["recommendations"]]
     assert [r["retriever_rank"] for r in ranked["recommendations"]] == [*range(50, 40, -1)]
@@ -98,9 +101,57 @@ def test_the_parts_agree_with_the_whole(client: Client, live_app: RunningApp) ->
     assert [r["id"] for r in by_tool["recommendations"]] == by_rank
 
 
+def test_every_part_of_a_wish_arrives(client: Client, live_app: RunningApp) -> None:
+    asked: dict[str, Any] = {
+        "wish": "more laughs",
+        "more": ["western"],
+        "less": ["drama"],
+        "years": [1960, 1996],
+        "seen": ["50"],
+        "liked": ["588"],
+        "disliked": ["181"],
+        "strength": 0.75,
+        "profile": "No war, please.",
+        "keywords": ["animation"],
+        "profile_weight": 0.25,
+    }
+    found = client.predict(["1"], **asked, trace=True, api_name="/recommend")
+    by_tool = tool(live_app, "recommend", picks=["1"], **asked)["result"]["structuredContent"]
+    for run in (found, by_tool):
+        assert (run["wish"]["more"], run["wish"]["less"]) == (
+            ["western", "comedy"],
+            ["drama", "war"],
+        )
+        assert run["wish"]["years"] == [1960, 1996]
+        sources = {shift["source"] for shift in run["moved"]}
+        assert sources == {"more", "less", "liked", "disliked", "profile"}
+        assert run["profile"] == "No war, please."
+    trace = read_trace(json.dumps(found["trace"])).trace
+    assert trace.asked.profile_weight == 0.25
+    assert trace.asked.wish == Wish(
+        ("western",),
+        ("drama",),
+        (1960, 1996),
+        seen=("50",),
+        liked=("588",),
+        disliked=("181",),
+        words="more laughs",
+        strength=0.75,
+    )
+
+
+def test_words_alone_are_enough(client: Client, live_app: RunningApp) -> None:
+    found = client.predict(wish="more westerns", api_name="/recommend")
+    by_tool = tool(live_app, "recommend", wish="more westerns")["result"]["structuredContent"]
+    assert found["retriever"] == by_tool["retriever"] == "popularity"
+    assert found["recommendations"] == by_tool["recommendations"]
+
+
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("recommend", {"picks": ["nobody"]}, "not in the catalog of movies: nobody"),
-    ("recommend", {"picks": []}, "at least 1 item"),
+    ("recommend", {"picks": []}, "pick at least one movie, or say what you would like"),
+    ("retrieve", {}, "pick at least one movie, or say what you would like"),
+    ("profile", {"picks": []}, "at least 1 item"),
     ("recommend", {"picks": [1]}, "valid string"),
     ("recommend", {"picks": ["x" * 65]}, "at most 64 characters"),
     ("recommend", {"picks": ["1"] * 1001}, "at most 1000 items"),
@@ -109,6 +160,12 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("recommend", {"picks": ["1"], "k": True}, "valid integer"),
     ("retrieve", {"picks": ["1"], "n_candidates": 201}, "less than or equal to 200"),
     ("retrieve", {"picks": ["1"], "retriever": "magic"}, "unknown retriever 'magic'"),
+    ("recommend", {"picks": ["1"], "wish": "x" * 5001}, "at most 5000 characters"),
+    ("recommend", {"picks": ["1"], "strength": 1.5}, "less than or equal to 1"),
+    ("recommend", {"picks": ["1"], "profile_weight": -0.5}, "greater than or equal to 0"),
+    ("recommend", {"picks": ["1"], "years": [1990]}, "the first and the last year"),
+    ("retrieve", {"picks": ["1"], "seen": ["nobody"]}, "not in the catalog of movies: nobody"),
+    ("retrieve", {"picks": ["1"], "more": ["war"], "less": ["war"]}, "both more and less"),
     ("rank", {"picks": ["1"], "candidates": ["2"]}, "at least 2 items"),
     ("rank", {"picks": ["1"], "candidates": ["2", "3"], "profile": "x" * 1001}, "at most 1000"),
     ("search", {"query": {"a": 1}}, "valid string"),

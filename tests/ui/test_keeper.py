@@ -10,6 +10,7 @@ import pytest
 from palr.app.runtime import Runtime
 from palr.errors import PalrError
 from palr.runs.files import SavedTrace, TraceError, read_trace
+from palr.types import Asked, Wish
 from palr.ui import keeper
 from palr.ui.handlers import DomainState, Handlers
 from palr.ui.handlers import told as notice_only
@@ -137,3 +138,18 @@ def test_a_hostile_run_is_kept_as_text_and_comes_back_whole(title, saved, runtim
     assert read_trace(file).trace == hostile
     asked = keeper.link(linked([title], title, title, title))
     assert Outline(asked).elements == [("span", "hidden", "data-link")]
+
+
+def test_words_alone_are_saved_and_opened(runtime):
+    asked = Asked(wish=Wish(words="funny <b>cartoons</b> from the nineties"))
+    trace = runtime.recommender("movies").recommend([], asked)
+    page = keeper.saved(runtime, trace)
+    assert 'data-label="funny &lt;b&gt;cartoons&lt;/b&gt; from the nineties"' in page
+    content = unescape(re.search(r'<pre id="run-file"[^>]*>(.*?)</pre>', page, re.DOTALL)[1])
+    domain, state, _ = keeper.opened(content, runtime)
+    assert (domain, state.picks, state.view.phase) == ("movies", (), "done")
+    assert state.view.trace.candidates == trace.candidates
+    assert state.view.trace.ranking == trace.ranking
+    again = state.refinement.applied(state.choices.asked())
+    assert again.wish == replace(trace.wish, words="")
+    assert again.profile_weight == 0.0

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from palr.errors import PalrError
-from palr.runs.compare import Variant, compare, variants
+from palr.runs.compare import Variant, compare, compared, variants
 from palr.types import Recommendation
 from palr.ui.panels.host import PanelHost, Step, action, controls, html, whole
 from palr.ui.sides import side_by_side
@@ -50,12 +50,10 @@ class _Panel:
         if first not in known or second not in known:
             raise PalrError("choose what to compare in both columns")
         chosen = known[first], known[second]
-        if first == second:
-            raise PalrError("both sides are the same: choose another one")
+        sides = compared(trace, *chosen)
         done: list[Recommendation] = []
-        for number, variant in enumerate(chosen):
+        for number, (variant, asked) in enumerate(zip(chosen, sides, strict=True)):
             step = Step(variant.label, number, len(chosen))
-            asked = variant.change(trace.asked)
             run = self._bench.handlers.stream(trace.domain, trace.picks, asked)
             done.append((yield from whole(run, step)))
         names = (chosen[0].label, chosen[1].label)

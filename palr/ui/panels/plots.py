@@ -8,6 +8,7 @@ from palr.candidates import COLD_START
 from palr.errors import PalrError, RetrieverUnavailableError
 from palr.insight.floor import Floor, measure_floor
 from palr.insight.projection import background, nearest, plane
+from palr.insight.rerun import retriever_of
 from palr.retrieval.base import Retriever
 from palr.retrieval.semantic import SemanticRetriever
 from palr.types import Item, Recommendation
@@ -37,7 +38,7 @@ def build(host: PanelHost) -> None:
         except RetrieverUnavailableError as error:
             parts = f'<p class="gap">There is no map: {escape(str(error))}.</p>'
         yield Step("Plotting the scores", 1, 3)
-        parts += score_spread(trace, recommender.retriever(trace.retriever))
+        parts += score_spread(trace, retriever_of(trace, recommender))
         yield Step("Measuring the floor", 2, 3, page=(parts + stage_times(trace),))
         floor: Floor | None = None
         why = ""
@@ -86,14 +87,21 @@ def catalog_map(trace: Recommendation, retriever: Retriever) -> str:
         for item, close in pairs
         if close
     )
+    below, listed = "", ""
+    if rows:
+        below = "; the list below tells which pick each recommendation is nearest to"
+        listed = (
+            '<details class="disclosure" data-keep="map-list"><summary>Nearest picks</summary>'
+            f'<ol class="lines">{rows}</ol></details>'
+        )
     return (
         "<h3>The catalog, and this run in it</h3>"
         + scatter(
             cloud,
             drawn,
             f"Map of {len(retriever.items):,} items with {len(trace.history)} picks, "
-            f"{len(trace.candidates or ())} candidates and {len(recommended)} recommendations; the "
-            "list below tells which pick each recommendation is nearest to.",
+            f"{len(trace.candidates or ())} candidates and {len(recommended)} recommendations"
+            f"{below}.",
         )
         + '<ul class="keys" aria-label="Signs"><li class="key-pick">picks</li>'
         '<li class="key-candidate">candidates</li>'
@@ -102,8 +110,7 @@ def catalog_map(trace: Recommendation, retriever: Retriever) -> str:
         f'<p class="caption">Embeddings of titles and keywords, in the two directions in which the '
         f"catalog differs most. They hold {found.share:.0%} of its variance: what is near here may "
         "still differ in the rest.</p>"
-        f'<details class="disclosure" data-keep="map-list"><summary>Nearest picks</summary>'
-        f'<ol class="lines">{rows}</ol></details>'
+        f"{listed}"
     )
 
 
@@ -117,8 +124,12 @@ def score_spread(trace: Recommendation, retriever: Retriever) -> str:
     lowest = min((value for value, kind in ticks if kind == "candidate"), default=0.0)
     above = sum(score >= lowest for score in scores)
     by = render.retriever_name(trace.retriever or "")
+    heading = f"<h3>Scores of {escape(by)}</h3>"
+    if min(scores) == max(scores):
+        return f"{heading}<p>All items score the same: what was asked for alone made the order.</p>"
+    moved = any(candidate.steer for candidate in trace.candidates or ())
     return (
-        f"<h3>Scores of {escape(by)}</h3>"
+        heading
         + histogram(
             scores,
             ticks,
@@ -126,7 +137,9 @@ def score_spread(trace: Recommendation, retriever: Retriever) -> str:
             f"{above:,} of them score at least as high as the last candidate, picks included.",
         )
         + '<p class="caption">The whole catalog from low to high; the height of a bar is the root '
-        "of its count. Below it the candidates, and in strong strokes the recommendations.</p>"
+        "of its count. Below it the candidates, and in strong strokes the recommendations."
+        + (" These are its own scores, before wish and profile moved them." if moved else "")
+        + "</p>"
     )
 
 

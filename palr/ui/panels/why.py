@@ -6,8 +6,10 @@ import gradio as gr
 
 from palr.insight.explain import Explanation, explain
 from palr.insight.influence import Influence, measure_influence, mostly_because
+from palr.insight.rerun import retriever_of
 from palr.ranking import MODES
-from palr.types import Item, Recommendation
+from palr.text import spoken_list
+from palr.types import Recommendation
 from palr.ui import render
 from palr.ui.panels.host import PanelHost, Step, action, html, measured
 from palr.ui.plots import heat_map
@@ -27,7 +29,7 @@ def build(host: PanelHost) -> None:
     def work(trace: Recommendation) -> Generator[Step | None]:
         recommender = host.recommender(trace)
         llm = recommender.model(trace.asked.adapter)
-        retriever = recommender.retriever(trace.retriever)
+        retriever = retriever_of(trace, recommender)
         influence = yield from measured(
             "Leaving each pick out", measure_influence(trace, llm, retriever)
         )
@@ -50,7 +52,8 @@ def shown_influence(influence: Influence, explanations: Sequence[Explanation] = 
     """Sentences first, then the heat maps that they were read from."""
     lines = {explanation.item.id: explanation for explanation in explanations}
     rows = "".join(
-        _because(item, mostly_because(influence, at), lines.get(item.id))
+        f"<li><h3>{render.title(item)}</h3>{_because(influence, at)}"
+        f"{_line(lines.get(item.id), bool(influence.picks))}</li>"
         for at, item in enumerate(influence.items)
     )
     parts = [f'<ol class="because">{rows}</ol>']
@@ -74,21 +77,29 @@ def shown_influence(influence: Influence, explanations: Sequence[Explanation] = 
     return "".join(parts)
 
 
-def _because(item: Item, picks: Sequence[Item], line: Explanation | None) -> str:
+def _because(influence: Influence, at: int) -> str:
+    if influence.llm is None and influence.retriever is None:
+        return ""
+    picks = mostly_because(influence, at)
     names = " and ".join(f"<cite>{render.title(pick)}</cite>" for pick in picks)
     why = (
         f"Mostly because of {names}."
         if names
         else "No single pick brought it in: leaving out any one of them does not hurt it."
     )
-    return f"<li><h3>{render.title(item)}</h3><p>{why}</p>{_line(line)}</li>"
+    return f"<p>{why}</p>"
 
 
-def _line(line: Explanation | None) -> str:
+def _line(line: Explanation | None, picked: bool) -> str:
     if line is None:
         return ""
+    asked = f"<p>You asked for {escape(spoken_list(line.asked))}.</p>" if line.asked else ""
     if not line.text:
-        return '<p class="muted">It shares no keyword with the picks, so nothing is written.</p>'
+        none = "It shares no keyword with the picks, so nothing is written."
+        if not picked:
+            none = "" if asked else "It carries none of the keywords that were asked for."
+        return asked + (f'<p class="muted">{none}</p>' if none else "")
     mark = "Generated" if line.generated else "Not generated"
     note = f' <span class="muted">({escape(line.note)})</span>' if line.note else ""
-    return f'<p class="generated"><span class="mark">{mark}</span> {escape(line.text)}{note}</p>'
+    text = f'<span class="mark">{mark}</span> {escape(line.text)}{note}'
+    return f'{asked}<p class="generated">{text}</p>'
