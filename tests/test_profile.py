@@ -9,7 +9,14 @@ from palr.catalog.catalog import Catalog
 from palr.domains import MOVIES
 from palr.llm.base import last
 from palr.llm.scripted import ScriptedLLM
-from palr.profile import N_KEYWORDS, supported_keywords, unsupported_keywords, write_profile
+from palr.profile import (
+    FREE_FROM,
+    N_KEYWORDS,
+    supported_keywords,
+    unsupported_keywords,
+    write_profile,
+    written_freely,
+)
 from palr.types import Item
 from tests.ranking.test_rank import TextOnly
 
@@ -83,6 +90,52 @@ def test_free_text_is_checked_and_repairs_are_reported():
     assert profile.text == "The user likes crime stories with a touch of drama."
     assert [k.text for k in profile.keywords][:2] == ["crime", "drama"]
     assert "a sentence was removed: no pick supports horror" in profile.repairs
+
+
+FREE = (
+    "Crime and drama stories fill this list of films. The viewer also enjoys horror and ghosts. "
+    "The newest picks are all from the 1990s."
+)
+
+
+class Large(ScriptedLLM):
+    """A model of the size that writes a profile of its own."""
+
+    parameters = FREE_FROM
+
+
+@pytest.mark.parametrize(
+    ("llm", "writing", "freely"),
+    [
+        (ScriptedLLM(), "auto", False),
+        (ScriptedLLM(), "free", True),
+        (Large(), "auto", True),
+        (Large(), "grounded", False),
+        (TextOnly(ScriptedLLM()), "grounded", True),  # it cannot be held to sentences
+    ],
+)
+def test_who_writes_in_their_own_words(llm, writing, freely):
+    assert written_freely(llm, writing) is freely
+
+
+def test_a_free_profile_is_the_models_own_text_without_what_no_pick_supports():
+    profile = last(write_profile(FILMS[:3], CATALOG, ScriptedLLM(FREE), freely=True))
+    assert profile.raw == FREE
+    assert profile.text == (
+        "Crime and drama stories fill this list of films. The newest picks are all from the 1990s."
+    )
+    assert [k.text for k in profile.keywords] == ["crime", "drama", "1990s", "action"]
+    assert "a sentence was removed: no pick supports horror" in profile.repairs
+
+
+def test_a_free_profile_streams_sentence_by_sentence():
+    steps = [p for p in write_profile(FILMS[:3], CATALOG, Large(FREE)) if p]
+    texts = list(dict.fromkeys(step.text for step in steps))
+    assert texts == [
+        "",
+        "Crime and drama stories fill this list of films.",
+        "Crime and drama stories fill this list of films. The newest picks are all from the 1990s.",
+    ]
 
 
 def test_the_profile_streams_and_only_grows():

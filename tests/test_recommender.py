@@ -10,7 +10,8 @@ import torch
 from palr.app.runtime import Runtime
 from palr.errors import PalrError
 from palr.llm.adapters import Adapter
-from palr.llm.scripted import ScriptedLLM
+from palr.llm.base import last
+from palr.llm.scripted import ScriptedLLM, reversed_candidates
 from palr.llm.transformers import TransformersLLM
 from palr.ranking import MODES
 from palr.recommender import Recommender, default_mode
@@ -284,3 +285,23 @@ def test_the_model_is_only_asked_for_when_there_is_something_to_do(runtime):
     recommender = Recommender(runtime.catalog("movies"), not_now, not_now)
     with pytest.raises(PalrError):
         recommender.recommend([])
+
+
+@pytest.mark.parametrize(("configured", "asked"), [("grounded", "free"), ("free", "grounded")])
+def test_a_run_says_how_its_profile_is_written_or_the_setting_does(runtime, configured, asked):
+    own = "This person watches drama and comedy films all day long."
+    llm = ScriptedLLM(lambda prompt: own if "summarize" in prompt else reversed_candidates(prompt))
+    recommender = Recommender(
+        runtime.catalog("movies"),
+        lambda name: runtime.retriever("movies", name),
+        lambda: llm,
+        writing=configured,
+    )
+    picks = visitors_picks(runtime, "movies")
+    first = recommender.recommend(picks)
+    stream = recommender.stream(picks, Asked(writing=asked), earlier=first)
+    second = last(stream)  # the profile before it was written in another way
+    raws = {configured: first.profile.raw, asked: second.profile.raw}
+    assert raws["free"] == own
+    assert raws["grounded"].startswith("Keywords: ")
+    assert last(recommender.stream(picks, earlier=first)).profile == first.profile

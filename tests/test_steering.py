@@ -63,6 +63,13 @@ def test_without_a_wish_and_a_weight_a_run_is_what_it_was(recommender, picks):
     assert plain.shifts == ()
 
 
+def test_at_strength_0_a_wish_changes_nothing(recommender, picks):
+    plain = recommender.recommend(picks)
+    asked = recommender.recommend(picks, Asked(wish=Wish(more=("western",), strength=0.0)))
+    assert asked.prompt == plain.prompt
+    assert asked.ranking == plain.ranking
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_every_mode_heeds_a_wish(runtime, recommender, picks, tiny_llama, mode):
     recommender._llm = lambda: tiny_llama

@@ -29,6 +29,7 @@ from palr.retrieval.base import Retriever, finite_scores, top_k
 from palr.types import Candidate, Item, Shift, Wish
 
 FLOOR = 1e-6  # of (1 - strength)², and of any probability
+ROUNDING = 1e-9  # of a target that changes nothing
 WELL_KNOWN = 0.2  # the share of a catalog that counts as well known
 KINDRED = 0.01  # the share of a catalog that is of an item's kind
 MIN_KINDRED = 20
@@ -129,7 +130,7 @@ class ItemSets:
             before = float(np.clip(p[members].sum(), FLOOR, 1 - FLOOR))
             after = float(np.clip(target(before), FLOOR, 1 - FLOOR))
             logit = _logit(after) - _logit(before)
-            if len(members) and logit:
+            if len(members) and abs(logit) > ROUNDING:
                 added[members] += logit
                 shifts.append(Shift(source, name, before, after, logit))
         added[excluded] = 0.0

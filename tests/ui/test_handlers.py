@@ -229,7 +229,9 @@ def test_forged_words_are_taken_for_the_first_choice() -> None:
     assert handlers.status("no-such-domain")[0] == handlers.status("movies")[0]
     forged = request(retriever="nobody", mode="nothing", adapter="none")
     page = handlers.switch("<script>", forged, {})
-    assert [choice["value"] for choice in page.choices.values()] == [AUTOMATIC] * 3
+    assert [choice["value"] for choice in page.choices.values()] == [AUTOMATIC] * len(
+        Choices.names()
+    )
     assert page.picker["domain"] == "movies"
 
 
@@ -242,6 +244,9 @@ def test_adapters_can_be_chosen_the_best_first() -> None:
         ("PALR_v1", "ml-v1"),
         ("Zero-shot", "zero-shot"),
     ]
+    ways = [way for _, way in Choices.offered(films, "movies")["writing"]]
+    assert ways == [AUTOMATIC, "grounded", "free"]
+    assert Choices(writing="free").asked().writing == "free"
     assert "scripted, PALR_v2" in handlers.status("movies")[0]
     assert "scripted, PALR_v1" in handlers.status("movies", "ml-v1")[0]
     assert "scripted, zero-shot" in handlers.status("movies", "zero-shot")[0]
