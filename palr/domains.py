@@ -20,11 +20,13 @@ class Persona:
         name: Their name on the page.
         blurb: What they like, in a few words.
         queries: Searches whose first matches are their picks, oldest first.
+        theme: Keywords of which each recommendation should carry one (`palr.bench.steer`).
     """
 
     name: str
     blurb: str
     queries: tuple[str, ...]
+    theme: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ MOVIES = Domain(
                 "Babe (1995)",
                 "Mary Poppins (1964)",
             ),
+            theme=("children's", "animation", "musical"),
         ),
         Persona(
             "Space opera fan",
@@ -116,6 +119,7 @@ MOVIES = Domain(
                 "Blade Runner (1982)",
                 "Star Trek: First Contact (1996)",
             ),
+            theme=("sci-fi",),
         ),
         Persona(
             "Crime and noir",
@@ -128,6 +132,7 @@ MOVIES = Domain(
                 "Fargo (1996)",
                 "Chinatown (1974)",
             ),
+            theme=("crime", "film-noir"),
         ),
         Persona(
             "Hopeless romantic",
@@ -140,6 +145,7 @@ MOVIES = Domain(
                 "The English Patient (1996)",
                 "Titanic (1997)",
             ),
+            theme=("romance",),
         ),
         Persona(
             "Up all night",
@@ -151,6 +157,7 @@ MOVIES = Domain(
                 "A Nightmare on Elm Street (1984)",
                 "Carrie (1976)",
             ),
+            theme=("horror",),
         ),
     ),
 )
@@ -180,6 +187,7 @@ BEAUTY = Domain(
                 "sally hansen",
                 "china glaze",
             ),
+            theme=("nails", "nail polish"),
         ),
         Persona(
             "Gentle skin care",
@@ -191,6 +199,7 @@ BEAUTY = Domain(
                 "aveeno daily moisturizing lotion",
                 "vanicream",
             ),
+            theme=("skin care",),
         ),
         Persona(
             "Full glam",
@@ -202,6 +211,7 @@ BEAUTY = Domain(
                 "revlon colorstay makeup",
                 "mac lipstick",
             ),
+            theme=("makeup",),
         ),
         Persona(
             "Curls and care",
@@ -213,6 +223,7 @@ BEAUTY = Domain(
                 "it's a 10 miracle leave-in",
                 "ouidad",
             ),
+            theme=("hair care",),
         ),
         Persona(
             "Fragrance wardrobe",
@@ -224,6 +235,7 @@ BEAUTY = Domain(
                 "versace bright crystal",
                 "davidoff cool water",
             ),
+            theme=("fragrance",),
         ),
     ),
 )

@@ -7,7 +7,7 @@ they are, and every chart of `CHARTS`.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -43,6 +43,11 @@ HEADLINE = {
     "sasrec": "SASRec as the app serves it",
     "palr-v1": "PALR_v1",
     "palr-v2": "PALR_v2, on top of that SASRec",
+}
+STEERED = {
+    "ml-1m-v2": "PALR_v2",
+    "beauty-v2": "PALR_v2",
+    "ml-1m-v2-steered": "PALR_v2, steered",
 }
 COMPARED = ("ml-1m", "beauty")
 
@@ -263,27 +268,78 @@ def load_table() -> str:
     return "\n".join(f"| {check} | {found} |" for check, found in table.items())
 
 
-def steer_table() -> str:
-    lines = [
-        "| Data set | Order | Users | asked for K, strength .5 | 1 | no K, .5 | 1 "
-        "| one sentence: HR@10 | words alone: HR@10 | random wish: NDCG@10 at .25, .5, .75, 1 |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+def steer_orders() -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Of each record of steering: the data set, who ranked, and the figures."""
     for path in results_of("steer"):
         report = json.loads(path.read_text())
         label = DATASETS[report["dataset"]].label
-        for key, name in (("retriever_order", report["retriever"]), ("llm_order", "PALR_v2")):
-            if key not in report:
-                continue
-            m = report[key]
-            cost = ", ".join(f"{m[f'cost_ndcg_{s}']:.3f}" for s in ("0.25", "0.5", "0.75", "1"))
+        if "steered" not in path.stem:
+            yield label, LABELS[report["retriever"]], report["retriever_order"]
+        if "llm_order" in report:
+            yield label, STEERED[report["llm"].rpartition(" + ")[2]], report["llm_order"]
+
+
+def steer_table() -> str:
+    lines = [
+        "| Data set | Order | Users | asked for K, strength .5 | 1 | no K, .5 | 1 "
+        "| swapped profile, NDCG@20: loved | hated | one sentence: HR@10 | words alone: HR@10 "
+        "| random wish: NDCG@10 at .25, .5, .75, 1 |",
+        f"|{' --- |' * 12}",
+    ]
+    for label, name, m in steer_orders():
+        cells = [label, name, f"{m['users']:,}"]
+        for kind in ("ask", "no"):
+            cells += [
+                f"{m[f'{kind}_before']:.2f} -> {m[f'{kind}_0.5']:.2f}",
+                f"{m[f'{kind}_1']:.2f}",
+            ]
+        for side in ("up", "down"):
+            cells.append(f"{m[f'swap_{side}_before']:.2f} -> {m[f'swap_{side}_after']:.2f}")
+        if "hr" in m:
+            costs = [m.get(f"cost_ndcg_{s}") for s in ("0.25", "0.5", "0.75", "1")]
+            cost = ", ".join(f"{cost:.3f}" for cost in costs if cost is not None)
+            cells += [f"{m['hr']:.3f} -> {m['sentence_hr']:.3f}", f"{m['alone_hr']:.3f}"]
+            cells.append(f"{m['ndcg']:.3f} -> {cost}" if cost else NONE)
+        else:
+            cells += [NONE] * 3
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def own_part_table() -> str:
+    lines = [
+        "| Data set | Adapter | Users | asked for K | no K |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for label, name, m in steer_orders():
+        if "ask_own" in m:
             lines.append(
                 f"| {label} | {name} | {m['users']:,} "
-                f"| {m['ask_before']:.2f} -> {m['ask_0.5']:.2f} | {m['ask_1']:.2f} "
-                f"| {m['no_before']:.2f} -> {m['no_0.5']:.2f} | {m['no_1']:.2f} "
-                f"| {m['hr']:.3f} -> {m['sentence_hr']:.3f} | {m['alone_hr']:.3f} "
-                f"| {m['ndcg']:.3f} -> {cost} |"
+                f"| {m['ask_before']:.2f} -> {m['ask_own']:.2f} "
+                f"| {m['no_before']:.2f} -> {m['no_own']:.2f} |"
             )
+    return "\n".join(lines)
+
+
+def visitors_table() -> str:
+    lines = [
+        "| Order | Weight of the profile | each visitor | mean |",
+        "| --- | --- | --- | --- |",
+    ]
+    for path in results_of("steer"):
+        report = json.loads(path.read_text())
+        shares = report.get("visitors", {})
+        for key in next(iter(shares.values()), {}):
+            who, weight = key.split("_")
+            name = LABELS[report["retriever"]]
+            name = STEERED[report["llm"].rpartition(" + ")[2]] if who == "llm" else name
+            each = [found[key] for found in shares.values()]
+            if who == "llm" or "steered" not in path.stem:
+                label = DATASETS[report["dataset"]].label
+                lines.append(
+                    f"| {label}: {name} | {weight} | {', '.join(f'{share:.1f}' for share in each)} "
+                    f"| {sum(each) / len(each):.2f} |"
+                )
     return "\n".join(lines)
 
 
@@ -292,14 +348,11 @@ def profile_weight_table() -> str:
         "| Data set | Order | Weight of the profile | Top 10 with one of its keywords | NDCG@10 |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for path in results_of("steer"):
-        report = json.loads(path.read_text())
-        for key, name in (("retriever_order", report["retriever"]), ("llm_order", "PALR_v2")):
-            found = report.get(key, {})
-            weights = [n.removeprefix("profile_share_") for n in found if "profile_share" in n]
-            for weight in weights:
+    for label, name, found in steer_orders():
+        weights = [n.removeprefix("profile_share_") for n in found if "profile_share" in n]
+        for weight in weights:
+            if f"profile_ndcg_{weight}" in found:
                 share, ndcg = found[f"profile_share_{weight}"], found[f"profile_ndcg_{weight}"]
-                label = DATASETS[report["dataset"]].label
                 lines.append(f"| {label} | {name} | {weight} | {share:.3f} | {ndcg:.4f} |")
     return "\n".join(lines)
 
@@ -337,6 +390,8 @@ TABLES = {
     "load": load_table,
     "steer": steer_table,
     "profile-weight": profile_weight_table,
+    "own-part": own_part_table,
+    "visitors": visitors_table,
 }
 CHARTS = {"quality.svg": quality, "ranking.svg": speed}
 

@@ -220,7 +220,7 @@ def test_a_backend_that_switches_adapters(settings: Settings) -> None:
     with added(BACKENDS, "echo", echo):
         runtime = ready(settings.model_copy(update={"llm_backend": "echo"}))
         names = [name for _, name in Choices.offered(runtime, "movies")["adapter"]]
-        assert names == [AUTOMATIC, "ml-1m-v2", "ml-1m-v1", ZERO_SHOT]
+        assert names == [AUTOMATIC, "ml-1m-v2-steered", "ml-1m-v2", "ml-1m-v1", ZERO_SHOT]
         on_page(runtime, FILMS)
     assert pool.asked == [None, "ml-1m-v2"]
 

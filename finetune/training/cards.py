@@ -1,5 +1,6 @@
 """The model card of an adapter, written from its training record."""
 
+from finetune.configs import Recipe
 from finetune.training.record import CURVE, TrainingRecord
 from palr.data.datasets import get_dataset
 
@@ -49,7 +50,7 @@ A LoRA adapter that ranks candidates for a user, after
 | Instructions | {counts}, of {record.instructions.users:,} users ({recipe.user_share:.0%}) |
 | Candidates | {source if listed else "none"} |
 | Profile in the prompt | {recipe.profile}{_share(record)} |
-| LoRA | {lora}, {record.parameters:,} parameters |
+{_other_words(recipe)}| LoRA | {lora}, {record.parameters:,} parameters |
 | Loss | {loss} |
 | Started from | {_start(record)} |
 | Steps | {record.steps:,} of {batch} examples, learning rate {config.learning_rate:g} |
@@ -67,6 +68,15 @@ base model prefer, and has no use outside ranking candidates of this kind.
 
 {dataset.citation}
 """
+
+
+def _other_words(recipe: Recipe) -> str:
+    if not recipe.counterfactual:
+        return ""
+    return (
+        f"| Words that ask for something else | in {recipe.counterfactual:.0%} of the examples, "
+        f"worth {recipe.worth:g} |\n"
+    )
 
 
 def _share(record: TrainingRecord) -> str:

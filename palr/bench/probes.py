@@ -44,11 +44,13 @@ class Probe:
         trace: The run in the retriever's order.
         measure: What is measured in the items that come.
         own: Whether only the language model is asked.
+        ranked: Whether the language model is asked at all: each prompt takes it a second or two.
     """
 
     trace: Recommendation
     measure: Callable[[Sequence[Item]], Measures]
     own: bool = False
+    ranked: bool = True
 
 
 def probes_of(
@@ -95,6 +97,7 @@ def _requests(
     yield Probe(
         run(Wish(seen=tuple(seen))),
         lambda items: [("seen_broken", float(sum(item.id in seen for item in items)))],
+        ranked=False,
     )
 
 
@@ -135,6 +138,7 @@ def _about(target: Item, run: Run, anything: str) -> Iterator[Probe]:
         yield Probe(
             run(Wish(more=(anything,), strength=strength)),
             lambda items, name=name: [(name, gain(items, target))],  # type: ignore[misc]
+            ranked=False,
         )
 
 
@@ -150,7 +154,7 @@ def _profile(user: User, run: Run, catalog: Catalog) -> Iterator[Probe]:
             if user.target:
                 yield f"profile_ndcg_{weight:g}", gain(items, user.target)
 
-        yield Probe(trace, measured)
+        yield Probe(trace, measured, ranked=weight in (0.0, catalog.domain.profile_weight))
 
 
 def listed(trace: Recommendation) -> list[Item]:

@@ -12,12 +12,14 @@ Each user is asked for several things; what comes back is measured in the top 10
 - *cost*: a random common keyword; NDCG@10 of the held-out item, which nobody asked for.
 - *profile*: without words, the share of the ten that carries one of the three keywords which the
   history supports best, and NDCG@10, by the weight of the profile.
+- *visitors*: of each ready-made visitor, the share of the ten that carries a keyword of their
+  theme, without the profile and at the domain's own weight, with the profile that the model writes.
 - *own*: *ask* and *no* of the language model alone: the request stands in its prompt, and the
   candidates and their scores are as without it.
 
 All of it goes through `Recommender.recommend`, in the retriever's order for all users; the language
-model ranks the same candidates for the first ``ranked`` of them. A catalog without users is asked
-by its items, each a history of one.
+model ranks the same candidates for the first ``ranked`` of them, but for *seen*, *cost* and most
+weights of the profile. A catalog without users is asked by its items, each a history of one.
 """
 
 import re
@@ -35,6 +37,7 @@ from palr.bench.probes import Measures, Probe, User, common_keywords, listed, pr
 from palr.catalog.catalog import Catalog
 from palr.data.manifest import sha256
 from palr.data.progress import Progress, silent
+from palr.domains import Persona
 from palr.evaluation.protocol import part_of
 from palr.insight.rerun import question
 from palr.llm.adapters import WEIGHTS
@@ -71,7 +74,7 @@ def bench_steer(
     )
     if ranked:
         llm = recommender.model()
-        asked = [probe for own in probes[:ranked] for probe in own]
+        asked = [probe for own in probes[:ranked] for probe in own if probe.ranked]
         jobs = [_job(probe.trace, llm) for probe in asked]
         kept = KeptRankings(_kept_at(runtime.settings, report["dataset"], llm))
         rankings = kept.rank(jobs, llm, progress)
@@ -80,7 +83,25 @@ def bench_steer(
             probe.measure([place.item for place in ranking.items])
             for probe, ranking in zip(asked, rankings, strict=True)
         )
+        report["visitors"] = {
+            persona.name: _visitor(recommender, persona)
+            for persona in recommender.catalog.domain.personas
+        }
     return report
+
+
+def _visitor(recommender: Recommender, persona: Persona) -> dict[str, float]:
+    """The share of a ready-made visitor's theme, by retriever and by the model."""
+    catalog = recommender.catalog
+    picks = catalog.persona_picks(persona)
+    shares = {}
+    for weight in (0.0, catalog.domain.profile_weight):
+        trace = recommender.recommend(picks, Asked(profile_weight=weight))
+        candidates = [candidate.item for candidate in trace.candidates or ()][:10]
+        for who, items in (("retriever", candidates), ("llm", listed(trace))):
+            carried = [not set(persona.theme).isdisjoint(item.keywords) for item in items]
+            shares[f"{who}_{weight:g}"] = round(float(np.mean(carried)), 4)
+    return shares
 
 
 def sampled_users(catalog: Catalog, n: int, seed: int = 0) -> list[User]:

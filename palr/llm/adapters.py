@@ -25,6 +25,7 @@ from palr.settings import SMOLLM2, Settings
 NOTE, WEIGHTS = "palr.json", "adapter_model.safetensors"
 SHIPPED = Path(__file__).parents[2] / "assets" / "adapters"
 SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
+STEERED = "steered"  # taught to read wishes, and profiles that ask for something else
 ROWS = ("v1", "v2")  # of the paper's table: without and with candidates in the instructions
 
 
@@ -56,13 +57,17 @@ class Adapter:
 
     @property
     def label(self) -> str:
-        """Its name in the paper's table, where it has one.
+        """Its name in the paper's table, where it has one, and what sets it apart from that.
 
         >>> [Adapter(name).label for name in ("movies-v2", "palr-v1-beauty", "mine")]
         ['PALR_v2', 'PALR_v1', 'mine']
+        >>> Adapter("movies-v2-steered").label
+        'PALR_v2, steered'
         """
-        row = next((row for row in ROWS if row in self.name.split("-")), None)
-        return f"PALR_{row}" if row else self.name
+        parts = self.name.split("-")
+        row = next((row for row in ROWS if row in parts), None)
+        steered = f", {STEERED}" if STEERED in parts else ""
+        return f"PALR_{row}{steered}" if row else self.name
 
     def weights(self, retriever: str | None) -> tuple[float, float]:
         """Prior and spread for the lists of a retriever; None for any."""

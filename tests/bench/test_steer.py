@@ -48,6 +48,23 @@ def test_the_models_own_part_is_told_apart(runtime):
     assert {"ask_own", "no_own"} <= set(found)
 
 
+def test_each_visitors_theme_is_a_keyword_of_the_catalog(runtime):
+    for domain in ("movies", "beauty"):
+        catalog = runtime.catalog(domain)
+        for persona in catalog.domain.personas:
+            assert persona.theme
+            assert set(persona.theme) <= set(catalog.keyword_counts)
+
+
+def test_the_visitors_themes_are_measured_with_and_without_the_profile(runtime):
+    found = bench_steer(runtime, "movies", 1, 1)["visitors"]
+    assert list(found) == [persona.name for persona in runtime.catalog("movies").domain.personas]
+    for shares in found.values():
+        assert set(shares) == {"retriever_0", "llm_0", "retriever_0.4", "llm_0.4"}
+    mean = {k: sum(shares[k] for shares in found.values()) / len(found) for k in shares}
+    assert mean["retriever_0.4"] > mean["retriever_0"]
+
+
 def test_users_are_a_fixed_sample_with_their_held_out_item(runtime):
     catalog = runtime.catalog("movies")
     users = sampled_users(catalog, 5)
