@@ -22,14 +22,15 @@ const ref = {};
 element.querySelectorAll("[data-ref]").forEach((node) => (ref[node.dataset.ref] = node));
 
 const labels = new Map(); // "domain id" -> label
-const scenes = new Map(); // domain -> {years, weight, example}
+const scenes = new Map(); // domain -> {years, popularity, weight, example}
 const sources = new Map(); // "side value" -> the words that it was read from
 let described = 0;
 let asking = 0;
 
 const value = () => JSON.parse(props.value);
 const wish = () => ({ ...NONE, ...value().wish });
-const scene = () => scenes.get(value().domain) ?? { years: null, weight: 0, example: "" };
+const unseen = { years: null, popularity: true, weight: 0, example: "" };
+const scene = () => scenes.get(value().domain) ?? unseen;
 const labelOf = (id) => labels.get(`${value().domain} ${id}`) ?? "…";
 const remember = (found) => Object.entries(found)
   .forEach(([id, label]) => labels.set(`${value().domain} ${id}`, label));
@@ -123,7 +124,7 @@ function drawChip([side, name, shown]) {
   }
   const from = sources.get(`${side} ${name}`);
   const text = make("span", "wish-text", ["more", "less"].includes(side) ? shown : said);
-  if (from) text.title = `from “${from}”`;
+  text.title = from ? `${said}, from “${from}”` : said;
   row.append(text);
   const off = button("glyph glyph-remove", "", `Take off: ${said}`);
   off.addEventListener("click", () => {
@@ -166,7 +167,7 @@ async function ask() {
   note([missed, ...notes]);
   const before = JSON.stringify(wish());
   const after = answer.chips.reduce(merge, wish());
-  if (answer.years) after.years = answer.years;
+  if (answer.years && !outside(answer.years)) after.years = answer.years;
   if (answer.popularity) after.popularity = answer.popularity;
   if (JSON.stringify(after) === before) {
     if (!missed && !notes.length) note(["That changes nothing: it is asked for already."]);
@@ -223,6 +224,11 @@ sliders.forEach((slider) => {
   });
 });
 
+function outside([from, to]) {
+  const { years: bounds } = scene();
+  return !bounds || to < bounds[0] || from > bounds[1];
+}
+
 function setYears() {
   const { years: bounds } = scene();
   if (!bounds) return;
@@ -234,7 +240,7 @@ function setYears() {
   const [from, to] = typed.map((text, at) => (text ? Number(text) : bounds[at]));
   if (!Number.isInteger(from) || !Number.isInteger(to)) return note(["Years are whole numbers."]);
   if (from > to) return note([`The years run backwards, ${from} to ${to}: put the earlier first.`]);
-  if (to < bounds[0] || from > bounds[1]) {
+  if (outside([from, to])) {
     return note([`This catalog holds the years ${bounds[0]} to ${bounds[1]}.`]);
   }
   const before = wish().years;
@@ -246,7 +252,7 @@ years.forEach((field) => field.addEventListener("change", setYears));
 
 ref.reset.addEventListener("click", () => {
   note([]);
-  submit({ wish: NONE, profile_weight: null }, "Nothing is asked for any more.");
+  submit({ wish: NONE, profile_weight: null }, "Nothing is asked for now.");
   ref.words.focus({ preventScroll: true });
 });
 
@@ -336,8 +342,9 @@ function draw() {
   ref.chips.replaceChildren(...found.map(drawChip));
   ref.chips.hidden = found.length === 0;
   const { years: bounds, example } = scene();
-  ref.words.placeholder = example ? `Such as “${example}”` : "";
+  ref.words.placeholder = example ? `Try “${example}”` : "";
   ref.years.hidden = !bounds;
+  ref.popularity.hidden = !scene().popularity;
   const chosen = wish().years;
   years.forEach((field, at) => {
     field.value = chosen ? String(chosen[at]) : "";
