@@ -157,10 +157,14 @@ class Lexicon:
         return near[0] if near else None
 
 
-@lru_cache(maxsize=8)
+_making = threading.Lock()
+_made = lru_cache(maxsize=8)(Lexicon)
+
+
 def lexicon(catalog: Catalog) -> Lexicon:
-    """The lexicon of a catalog, made once."""
-    return Lexicon(catalog)
+    """The lexicon of a catalog, made once, whoever asks first."""
+    with _making:
+        return _made(catalog)
 
 
 def _titles(titles: Iterable[tuple[Phrase, Item]]) -> dict[Phrase, str]:
