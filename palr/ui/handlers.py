@@ -344,7 +344,7 @@ def _profile_alone(trace: Recommendation | None) -> Recommendation | None:
     """A run as far as its profile, which stays in view while the rest is made again."""
     if trace is None or "profile" not in trace.seconds:
         return None
-    seconds = {stage: trace.seconds[stage] for stage in ("history", "profile")}
+    seconds = {s: trace.seconds[s] for s in ("history", "profile") if s in trace.seconds}
     cleared = replace(trace, candidates=None, ranking=None, prompt=None, notes=(), shifts=())
     return replace(cleared, seconds=seconds, fallback="")
 

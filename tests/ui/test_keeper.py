@@ -4,15 +4,18 @@ import json
 import re
 from dataclasses import replace
 from html import unescape
+from urllib.parse import parse_qs
 
 import pytest
 
 from palr.app.runtime import Runtime
 from palr.errors import PalrError
 from palr.runs.files import SavedTrace, TraceError, read_trace
+from palr.types import Asked, Wish
 from palr.ui import keeper
 from palr.ui.handlers import DomainState, Handlers
 from palr.ui.handlers import told as notice_only
+from palr.ui.refine import Refinement
 from palr.ui.render import View
 from palr.ui.request import PageRequest
 
@@ -65,6 +68,47 @@ def test_a_link_brings_picks_and_settings_and_no_results(runtime):
     assert (state.choices.retriever, state.choices.mode) == ("semantic", "labels")
     assert state.view == View()
     assert told == "Not in this catalog, and left out: nobody."
+
+
+ASKED = Refinement(
+    "movies",
+    Wish(more=("western",), years=(1950, 1989), seen=("1",), strength=0.8),
+    0.7,
+    "This viewer likes it quiet.",
+    ("drama",),
+)
+
+
+def test_a_link_brings_what_was_asked_for(runtime):
+    picked = {"domain": "movies", "picks": ["588", "1"]}
+    asking = PageRequest.parse(picked, "auto", "auto", "auto", ASKED.payload())
+    fragment = unescape(re.search('data-link="(.*?)"', keeper.link(asking))[1])
+    asked = {name: values[0] for name, values in parse_qs(fragment).items()}
+    came = {"format": "palr-link", **asked, "picks": asked["picks"].split(",")}
+    domain, state, _ = keeper.opened(json.dumps(came), runtime)
+    assert (domain, state.picks, state.refinement) == ("movies", ("588", "1"), ASKED)
+    page = Handlers(runtime).restore(domain, state, "", PageRequest.parse(picked), {})
+    assert Refinement.parse(page.refine, "movies") == ASKED
+    plain = keeper.link(PageRequest.parse(picked, "auto", "auto", "auto", ""))
+    assert "ask=" not in plain
+
+
+@pytest.mark.parametrize("ask", [7, "", "{", ASKED.payload().replace("movies", "beauty")])
+def test_a_link_that_asks_for_nothing_readable_asks_for_nothing(runtime, ask):
+    _, state, _ = keeper.opened(link(ask=ask), runtime)
+    assert not state.refinement
+
+
+def test_an_opened_run_brings_what_it_was_asked_for(runtime):
+    catalog = runtime.catalog("movies")
+    picks = catalog.persona_picks(catalog.domain.personas[0])
+    asked = ASKED.applied(Asked())
+    trace = runtime.recommender("movies").recommend(picks, asked)
+    opened = keeper.opened(SavedTrace(runtime.origin("movies"), trace).to_json(), runtime)
+    domain, state, _ = opened
+    assert state.refinement == ASKED
+    page = Handlers(runtime).restore(domain, state, "", PageRequest.parse({}), {})
+    assert Refinement.parse(page.refine, "movies") == ASKED
 
 
 @pytest.mark.parametrize(
@@ -135,5 +179,6 @@ def test_a_hostile_run_is_kept_as_text_and_comes_back_whole(title, saved, runtim
     assert outline.open == []
     file = unescape(re.search(r'id="run-file"[^>]*>(.*?)</pre>', kept, re.DOTALL)[1])
     assert read_trace(file).trace == hostile
-    asked = keeper.link(linked([title], title, title, title))
+    beyond = Refinement("movies", Wish(more=(title,), liked=(title,)), None, title, (title,))
+    asked = keeper.link(linked([title], title, title, title, beyond.payload()))
     assert Outline(asked).elements == [("span", "hidden", "data-link")]
