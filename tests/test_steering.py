@@ -113,6 +113,16 @@ def test_an_edited_profile_is_a_wish(recommender, picks):
     assert share(retrieved(after)[:10], "crime") < share(retrieved(before)[:10], "crime")
 
 
+def test_the_models_own_sentences_stay_no_wish_beside_the_visitors(runtime, recommender):
+    # The model's text ends in "sci-fi.", which is no abbreviation: what follows is a new sentence.
+    space = [runtime.catalog("movies").item(id) for id in ("50", "172", "181", "183", "89", "222")]
+    before = recommender.recommend(space)
+    assert before.profile.text.endswith("share sci-fi.")
+    edits = Edits(profile=f"{before.profile.text} Now only western.")
+    after = recommender.recommend(space, Asked(edits=edits))
+    assert (after.wish.more, after.wish.less) == (("western",), ())
+
+
 def test_a_keyword_that_no_pick_carries_is_a_wish(recommender, picks):
     edits = Edits(keywords=("crime", "musical"))
     trace = recommender.recommend(picks, Asked(edits=edits))

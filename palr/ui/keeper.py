@@ -55,14 +55,20 @@ def saved(runtime: Runtime, trace: Recommendation | None) -> str:
     if trace is None:
         return ""
     content = SavedTrace(runtime.origin(trace.domain), trace)
-    picks = [item.label for item in trace.picks]
-    more = f" and {len(picks) - 1} more" if len(picks) > 1 else ""
-    label = f"{picks[-1]}{more}"
     return (
-        f'<pre id="run-file" hidden data-id="{escape(trace.run_id)}" data-label="{escape(label)}">'
+        f'<pre id="run-file" hidden data-id="{escape(trace.run_id)}" '
+        f'data-label="{escape(_label(trace))}">'
         f"{escape(content.to_json())}</pre>"
         f'<pre id="run-report" hidden>{escape(markdown(content))}</pre>'
     )
+
+
+def _label(trace: Recommendation) -> str:
+    """What a run is called in the browser's list: by its last pick, else by what was asked for."""
+    if not trace.picks:
+        return f"Asked for {', '.join(trace.wish.more)}" if trace.wish.more else "A wish alone"
+    more = f" and {len(trace.picks) - 1} more" if len(trace.picks) > 1 else ""
+    return f"{trace.picks[-1].label}{more}"
 
 
 def opened(text: str, runtime: Runtime) -> tuple[str, DomainState, str]:

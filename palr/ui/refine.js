@@ -170,8 +170,9 @@ async function ask() {
   if (answer.years && !outside(answer.years)) after.years = answer.years;
   if (answer.popularity) after.popularity = answer.popularity;
   if (JSON.stringify(after) === before) {
-    if (!missed && !notes.length) note(["That changes nothing: it is asked for already."]);
-    else if (!answer.chips.length) note([missed, ...notes, "Nothing was changed."]);
+    const asks = answer.chips.some(({ side }) => side !== "neutral");
+    if (!asks) note([missed, ...notes, "Nothing was changed."]);
+    else if (!missed && !notes.length) note(["That changes nothing: it is asked for already."]);
     return;
   }
   ref.words.value = "";
@@ -248,7 +249,13 @@ function setYears() {
   note([]);
   submitWish({ years: [from, to] }, `Years ${from} to ${to}.`);
 }
-years.forEach((field) => field.addEventListener("change", setYears));
+// Both years are read once both are written: going from one to the other asks for nothing yet.
+ref.years.addEventListener("focusout", ({ relatedTarget }) => {
+  if (!ref.years.contains(relatedTarget)) setYears();
+});
+ref.years.addEventListener("keydown", ({ key }) => {
+  if (key === "Enter") setYears();
+});
 
 ref.reset.addEventListener("click", () => {
   note([]);
@@ -346,8 +353,9 @@ function draw() {
   ref.years.hidden = !bounds;
   ref.popularity.hidden = !scene().popularity;
   const chosen = wish().years;
+  const writing = ref.years.contains(document.activeElement);
   years.forEach((field, at) => {
-    field.value = chosen ? String(chosen[at]) : "";
+    if (!writing) field.value = chosen ? String(chosen[at]) : "";
     field.placeholder = bounds ? String(bounds[at]) : "";
   });
   sliders.forEach((slider) => {

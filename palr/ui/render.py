@@ -141,7 +141,7 @@ def profile_stage(view: View) -> str:
         writing = stage_state(view, "profile") == "running"
         caret = '<span class="caret" aria-hidden="true"></span>' if writing else ""
         settled = stage_state(view, "profile") == "done" and bool(trace.picks)
-        if profile.text or writing:
+        if profile.text or writing or settled:  # an empty one can be written into
             body += f'<p class="profile-text">{escape(profile.text)}{caret}</p>'
         if settled:
             body += _edit_buttons(trace)

@@ -163,7 +163,7 @@ class _Gathered:
             return 0
         if not self.names.popularity:
             nouns = self.names.domain.nouns
-            self.notes.append(f"nothing is recorded of how well known these {nouns} are")
+            self.notes.append(f"this catalog does not tell how well known its {nouns} are")
             return 0
         last = said[-1]
         value = last.popularity * (last.sign or 1)

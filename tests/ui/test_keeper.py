@@ -143,6 +143,19 @@ def test_restoring_shows_the_domain_and_puts_the_other_away(saved, runtime):
     assert "the file is no trace." in notice_alone["notice"]
 
 
+@pytest.mark.parametrize(
+    ("wish", "label"),
+    [
+        (Wish(more=("western", "war")), "Asked for western, war"),
+        (Wish(less=("drama",)), "A wish alone"),
+    ],
+)
+def test_a_run_of_words_alone_is_kept_by_what_was_asked_for(runtime, wish, label):
+    trace = runtime.recommender("movies").recommend([], Asked(wish=wish, profile_weight=0.4))
+    html = keeper.saved(runtime, trace)
+    assert f'data-label="{label}"' in html
+
+
 def linked(picks, *choices):
     return PageRequest.parse({"domain": "movies", "picks": picks}, *choices)
 

@@ -153,7 +153,7 @@ def test_what_a_catalog_does_not_know_is_said(component) -> None:
     assert [chip["value"] for chip in found["chips"]] == ["lipstick"]
     assert found["unread"] == []
     assert "these products have no years" in found["notes"]
-    assert "nothing is recorded of how well known these products are" in found["notes"]
+    assert "this catalog does not tell how well known its products are" in found["notes"]
     assert (found["years"], found["popularity"]) == (None, 0)
 
 

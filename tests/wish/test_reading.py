@@ -155,7 +155,7 @@ def test_a_catalog_that_does_not_know_what_is_popular_says_so(catalogs):
     catalog = Catalog("any", catalogs["movies"].domain, tuple(unknown))
     reading = read_wish("well known comedies", catalog)
     assert (reading.popularity, reading.more) == (0, ("comedy",))
-    assert reading.notes == ("nothing is recorded of how well known these movies are",)
+    assert reading.notes == ("this catalog does not tell how well known its movies are",)
     assert "popularity" not in {chip.side for chip in reading.chips}
 
 
