@@ -267,3 +267,28 @@ def test_choices_come_before_words(runtime):
     asked = Asked(wish=replace(wish, words="more comedies"))
     steered = steering(asked, Profile(), 0, runtime.catalog("movies"))
     assert steered.wish.more == ()
+
+
+@pytest.mark.long
+def test_half_a_wish_is_half_of_what_the_shipped_model_ranks(settings):
+    """The ten hold half of what was asked for, over visitors and keywords.
+
+    A single pair can stay below: of the 1,682 films of MovieLens-100K 27 are westerns, and the
+    profile of a fan of space operas asks for science fiction beside them, so that four of that
+    visitor's ten are westerns (without the profile's weight, six).
+    """
+    recommender = Runtime(settings).recommender("movies")
+    catalog = recommender.catalog
+    weight = catalog.domain.profile_weight
+    shares = []
+    for persona in catalog.domain.personas:
+        picks = catalog.persona_picks(persona)
+        before = top(recommender.recommend(picks, Asked(profile_weight=weight)))
+        for keyword in ("western", "comedy", "horror", "musical", "animation", "crime"):
+            if share(before, keyword) > 0.1:
+                continue
+            asked = Asked(profile_weight=weight, wish=Wish(more=(keyword,)))
+            shares.append(share(top(recommender.recommend(picks, asked)), keyword))
+    assert len(shares) > 15
+    assert sum(shares) / len(shares) >= 0.5
+    assert min(shares) >= 0.3

@@ -306,6 +306,15 @@ function drop(keyword) {
   submit({ keywords: kept }, `Removed from the profile: ${keyword}.`);
 }
 
+// The button that was pressed may be gone in a moment: Undo is where one goes on from, and the line
+// of words where there is nothing to undo any more.
+function focusUndo() {
+  setTimeout(() => {
+    const undo = document.querySelector('[data-refine="undo"]');
+    (undo ?? ref.words).focus({ preventScroll: true });
+  }, 400);
+}
+
 const ACTIONS = {
   edit,
   save: () => endEdit(true),
@@ -316,6 +325,7 @@ const ACTIONS = {
     ref.status.textContent = "Undone.";
     note([]);
     trigger("undo");
+    focusUndo();
   },
 };
 
@@ -328,10 +338,7 @@ document.addEventListener("click", (event) => {
   if (!SAID[action]) return;
   if (label) remember({ [name]: label });
   act(action, name, label);
-  // The card may be gone in a moment: Undo is where one goes on from.
-  if (!pressed.closest("#profile")) {
-    setTimeout(() => document.querySelector('[data-refine="undo"]')?.focus({ preventScroll: true }), 400);
-  }
+  if (!pressed.closest("#profile")) focusUndo();
 });
 document.addEventListener("keydown", (event) => {
   if (!event.target.matches?.("#profile .profile-text[contenteditable]")) return;
