@@ -172,7 +172,7 @@ def test_a_card_is_disliked_seen_or_liked(start: Start, domain: str, width: int,
     assert chips(page) == [f"More like {liked}", f"Less like {name}"]
 
 
-@every_view(*QUICK)
+@every_view(("Movies", 1280, "light"))
 def test_the_profile_is_edited_where_it_stands(
     start: Start, domain: str, width: int, mode: str
 ) -> None:
@@ -347,7 +347,7 @@ def test_by_keyboard_alone(start: Start) -> None:
     assert cards(page) == first
 
 
-@every_view(("Movies", 1280, "light"), ("Beauty", 1280, "dark"))
+@every_view(("Beauty", 1280, "dark"))
 def test_no_serious_fault_while_refining(start: Start, domain: str, width: int, mode: str) -> None:
     page = start(domain, width, mode)
     page.locator(".refine-more > summary").click()

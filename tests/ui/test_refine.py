@@ -176,11 +176,15 @@ def test_a_forged_request_is_read_as_far_as_it_goes(component, request_: object)
     assert component["describe"](request_)["weight"] == 0.4  # of the first domain
 
 
-@pytest.mark.parametrize("title", TITLES, ids=lambda title: ascii(title[:30]))
+CONTROLS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\x00\x08")
+STEERING = [title for title in TITLES if set(title) & CONTROLS]
+
+
+@pytest.mark.parametrize("title", STEERING, ids=lambda title: ascii(title[:30]))
 def test_control_characters_of_a_wish_do_not_come_back(component, title: str) -> None:
     found = component["read"]({"domain": "movies", "query": title})
     told = "".join([*found["unread"], *found["notes"], *found["labels"].values()])
-    assert not set(told) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\x00\x08")
+    assert not set(told) & CONTROLS
 
 
 def test_a_domain_is_described_as_its_controls_need_it(component) -> None:
