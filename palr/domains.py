@@ -48,6 +48,7 @@ class Domain:
         personas: Ready-made visitors.
         profile_weight: How much the profile moves the candidates, from 0 to 1, where a visitor
             does not say (`palr.retrieval.steer`).
+        wish_example: Words that a visitor could ask with.
     """
 
     key: str
@@ -64,6 +65,7 @@ class Domain:
     names_ids: bool
     personas: tuple[Persona, ...]
     profile_weight: float = 0.0
+    wish_example: str = ""
 
     def history(self, picks: Sequence[Item]) -> tuple[Item, ...]:
         """The interaction history (paper, Figure 1): the picks, oldest first.
@@ -94,6 +96,7 @@ MOVIES = Domain(
     history_intro="User watched movies",
     names_ids=False,
     profile_weight=0.4,
+    wish_example="comedies of the 80s",
     personas=(
         Persona(
             "Family film night",
@@ -176,6 +179,7 @@ BEAUTY = Domain(
     history_intro="User has purchased the following products",
     names_ids=True,
     profile_weight=0.15,
+    wish_example="vegan, for dry skin",
     personas=(
         Persona(
             "Nail art at home",

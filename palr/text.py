@@ -19,7 +19,7 @@ _CONTROLS = re.compile(
 # ":" and "@" begin links and names where Markdown is shown by a forge; "." does so after "www".
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#|~&$!^:@]|(?<=www)\.", re.IGNORECASE)
 _BULLET = re.compile(r"^(\d*)([-+=.)])")
-_SENTENCE_END = re.compile(r"(?<=[\w)\"'][.!?])(?<!\b\w\.)(?<!\b\w\w\.)\s+(?=[A-Z\"'])")
+_SENTENCE_END = re.compile(r"(?<=[\w)\"'][.!?])(?<!\b\w\.)(?<!\s\w\w\.)(?<!^\w\w\.)\s+(?=[A-Z\"'])")
 _DECADE = re.compile(r"\d{4}s")
 _TICKS = re.compile("`+")
 
@@ -52,6 +52,8 @@ def sentences(text: str) -> list[str]:
 
     >>> sentences("L.A. Confidential (1997) won. No crime! Mr. Smith came.")
     ['L.A. Confidential (1997) won.', 'No crime!', 'Mr. Smith came.']
+    >>> sentences("Both are sci-fi. No crime.")
+    ['Both are sci-fi.', 'No crime.']
     """
     return [part for part in _SENTENCE_END.split(text.strip()) if part]
 

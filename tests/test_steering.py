@@ -126,6 +126,16 @@ def test_an_edited_profile_is_a_wish(recommender, picks):
     assert share(retrieved(after)[:10], "crime") < share(retrieved(before)[:10], "crime")
 
 
+def test_the_models_own_sentences_stay_no_wish_beside_the_visitors(runtime, recommender):
+    # The model's text ends in "sci-fi.", which is no abbreviation: what follows is a new sentence.
+    space = [runtime.catalog("movies").item(id) for id in ("50", "172", "181", "183", "89", "222")]
+    before = recommender.recommend(space)
+    assert before.profile.text.endswith("share sci-fi.")
+    edits = Edits(profile=f"{before.profile.text} Now only western.")
+    after = recommender.recommend(space, Asked(edits=edits))
+    assert (after.wish.more, after.wish.less) == (("western",), ())
+
+
 def test_a_keyword_that_no_pick_carries_is_a_wish(recommender, picks):
     edits = Edits(keywords=("crime", "musical"))
     trace = recommender.recommend(picks, Asked(edits=edits))
@@ -393,3 +403,28 @@ def test_programs_learn_what_to_change(runtime, picks):
     assert "these products have no years, so the years asked for change nothing" in run["notes"]
     run = answer(api.recommend(products[:2], "beauty", wish="from the nineties"))
     assert '"from the nineties" changes nothing: these products have no years' in run["notes"]
+
+
+@pytest.mark.long
+def test_half_a_wish_is_half_of_what_the_shipped_model_ranks(settings):
+    """The ten hold half of what was asked for, over visitors and keywords.
+
+    A single pair can stay below: of the 1,682 films of MovieLens-100K 27 are westerns, and the
+    profile of a fan of space operas asks for science fiction beside them, so that four of that
+    visitor's ten are westerns (without the profile's weight, six).
+    """
+    recommender = Runtime(settings).recommender("movies")
+    catalog = recommender.catalog
+    weight = catalog.domain.profile_weight
+    shares = []
+    for persona in catalog.domain.personas:
+        picks = catalog.persona_picks(persona)
+        before = top(recommender.recommend(picks, Asked(profile_weight=weight)))
+        for keyword in ("western", "comedy", "horror", "musical", "animation", "crime"):
+            if share(before, keyword) > 0.1:
+                continue
+            asked = Asked(profile_weight=weight, wish=Wish(more=(keyword,)))
+            shares.append(share(top(recommender.recommend(picks, asked)), keyword))
+    assert len(shares) > 15
+    assert sum(shares) / len(shares) >= 0.5
+    assert min(shares) >= 0.3

@@ -34,6 +34,7 @@ from palr.wish import Reading, read_wish
 
 _log = logging.getLogger(__name__)
 MAX_EMBEDDED = 512  # texts of sessions' own items
+_UNHEARD = "beekeepers"  # no table holds it, so that the sentence model is asked
 
 
 @dataclass(frozen=True)
@@ -258,7 +259,7 @@ class Runtime:
         return self._pool.llm(configured(self.settings))
 
     def warm_up(self) -> threading.Thread:
-        """Load retrievers and the model in the background; `llm_status` tells how it stands."""
+        """Load the models and retrievers in the background; `llm_status` tells of the LLM."""
         thread = threading.Thread(target=self._warm_up, name="palr-warm-up", daemon=True)
         thread.start()
         return thread
@@ -287,6 +288,9 @@ class Runtime:
             for domain in domains:
                 with _left_to_a_run(f"the retriever of {domain}"):
                     self.retriever(domain, self.settings.retriever)
+            for domain in domains:
+                with _left_to_a_run(f"the sentence model for {domain}"):
+                    self.read_wish(domain, _UNHEARD)  # what is asked for first waits for nothing
         except PalrError as error:
             # The first visitor's run meets the same error and shows it; nobody waits here.
             self._llm_error = self._llm_error or (error if self._llm is None else None)

@@ -13,8 +13,8 @@ _NAMED = 10  # items in a line
 _KINDS = {
     "more": "more {}",
     "less": "less {}",
-    "liked": "like {}",
-    "disliked": "unlike {}",
+    "liked": "more like {}",
+    "disliked": "less like {}",
     "profile": "profile: {}",
     "popularity": "well known",
 }
@@ -47,9 +47,11 @@ def wish_facts(wish: Wish, names: Mapping[str, str] | None = None) -> list[tuple
 
 
 def shift_name(shift: Shift, names: Mapping[str, str]) -> str:
-    """What a part of the steering is about: "less drama", "like Heat (1995)"."""
+    """What a part of the steering is about: "less drama", "more like Heat (1995)"."""
     kind = _KINDS.get(shift.source, f"{shift.source} {{}}")
-    return kind.replace("{}", names.get(shift.name, shift.name)).strip()
+    # An item that was turned down is no candidate: its name is not in the run.
+    other = "an item of an earlier run" if "liked" in shift.source else shift.name
+    return kind.replace("{}", names.get(shift.name, other)).strip()
 
 
 def _listed(labels: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """HTML of what a wish does: what was asked for, how far it moved a run, what a card offers."""
 
+from palr.domains import get_domain
 from palr.insight.ties import tie_of
 from palr.runs.compare import compare
 from palr.runs.wishes import item_names, shift_name
@@ -8,6 +9,12 @@ from palr.types import Item, Recommendation
 from palr.ui.text import escape
 
 N_SHIFTS = 6
+_UNFINISHED = {
+    "waiting": "Running again with your change.",
+    "running": "Running again with your change.",
+    "failed": "Your change could not be followed.",
+    "cancelled": "Your change was cancelled.",
+}
 
 
 def read_from_profile(trace: Recommendation) -> str:
@@ -50,7 +57,8 @@ def steered_by(trace: Recommendation) -> str:
         for shift in shown
     )
     return (
-        '<details class="steered" data-keep="steered"><summary>What steers the search</summary>'
+        '<details class="steered opens" data-keep="steered">'
+        "<summary>What steers the search</summary>"
         '<p class="muted">Each part, with the probability that the retriever gives such items '
         f'before and after.</p><ul class="lines">{rows}</ul></details>'
     )
@@ -60,11 +68,15 @@ def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.01 else "under 1%"
 
 
-def since_before(before: Recommendation | None, now: Recommendation | None, undoable: bool) -> str:
-    """What a change did to the ten, and the way back."""
-    if not undoable:
-        return ""
-    words = ""
+def since_before(before: Recommendation | None, now: Recommendation | None, phase: str) -> str:
+    """What a change did to the ten, and the way back.
+
+    Args:
+        before: The run that the change was made to; None where it is another beginning.
+        now: The run since, as far as it has got.
+        phase: Where that run stands, as in `palr.ui.render.View`.
+    """
+    words = _UNFINISHED.get(phase, "") if before else ""
     if before and before.ranking and now and now.ranking and "ranking" in now.seconds:
         moves = compare(before, now).moves
         new = sum(1 for move in moves if move.before is None)
@@ -73,8 +85,6 @@ def since_before(before: Recommendation | None, now: Recommendation | None, undo
         counts = ((new, "new"), (moved, "moved"), (kept, "in the same place"))
         words = "Since your change: "
         words += ", ".join(f"{count} {what}" for count, what in counts if count) + "."
-    elif before:
-        words = "Running again with your change."
     return (
         f'<p class="since"><span role="status">{words}</span> '
         '<button type="button" class="quiet" data-refine="undo">Undo</button></p>'
@@ -87,6 +97,26 @@ def new_candidates(before: Recommendation | None, now: Recommendation) -> frozen
         return frozenset()
     known = {candidate.item.id for candidate in before.candidates}
     return frozenset(c.item.id for c in now.candidates or ()) - known
+
+
+def count_new(n: int) -> str:
+    """How many of the candidates a change has brought.
+
+    >>> count_new(0), count_new(1), count_new(7)
+    ('none of them is new', '1 of them is new', '7 of them are new')
+    """
+    return f"{n or 'none'} of them {'is' if n < 2 else 'are'} new"
+
+
+def too_few(trace: Recommendation) -> str:
+    """Says that a wish leaves fewer items than were to be recommended."""
+    n = len(trace.ranking.items) if trace.ranking else 0
+    if not trace.wish or not n or n >= trace.asked.k or len(trace.candidates or ()) > n:
+        return ""
+    domain = get_domain(trace.domain)
+    left = f"1 {domain.noun} is" if n == 1 else f"{n} {domain.nouns} are"
+    how = "Widen the years for more" if trace.wish.years else "Take something off it for more"
+    return f'<p class="too-few" role="status">Only {left} left of what you ask for. {how}.</p>'
 
 
 def tie_line(item: Item, trace: Recommendation) -> str:

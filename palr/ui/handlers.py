@@ -38,6 +38,7 @@ class Earlier:
     """What a change was made to: what was shown, and what it was asked for."""
 
     view: View = IDLE
+    choices: Choices = UNSET
     refinement: Refinement = NO_REFINEMENT
 
 
@@ -87,7 +88,7 @@ class DomainState:
         if self.asked_picks != request.picks and self.view.trace is not None:
             earlier = ()
         elif refinement != self.refinement and self.view.phase in ("done", "idle"):
-            earlier = (*earlier, Earlier(self.view, self.refinement))[-MAX_UNDO:]
+            earlier = (*earlier, Earlier(self.view, self.choices, self.refinement))[-MAX_UNDO:]
         same = self.asked_picks == request.picks and self.choices == request.choices
         before = earlier[-1].view.trace if earlier and same else None
         if earlier and earlier[-1].refinement == refinement:
@@ -101,9 +102,8 @@ class DomainState:
         if not self.earlier:
             return self
         *rest, last = self.earlier
-        view, refinement = last.view, last.refinement
-        kept = (self.picks, view, self.asked_picks, self.choices, refinement, tuple(rest))
-        return DomainState(*kept)
+        asked = (self.asked_picks, last.choices, last.refinement)
+        return DomainState(self.picks, last.view, *asked, tuple(rest))
 
 
 States = dict[str, DomainState]
@@ -344,7 +344,7 @@ def _profile_alone(trace: Recommendation | None) -> Recommendation | None:
     """A run as far as its profile, which stays in view while the rest is made again."""
     if trace is None or "profile" not in trace.seconds:
         return None
-    seconds = {stage: trace.seconds[stage] for stage in ("history", "profile")}
+    seconds = {s: trace.seconds[s] for s in ("history", "profile") if s in trace.seconds}
     cleared = replace(trace, candidates=None, ranking=None, prompt=None, notes=(), shifts=())
     return replace(cleared, seconds=seconds, fallback="")
 

@@ -58,15 +58,21 @@ def saved(runtime: Runtime, trace: Recommendation | None) -> str:
     if trace is None:
         return ""
     content = SavedTrace(runtime.origin(trace.domain), trace)
-    picks = [item.label for item in trace.picks]
-    more = f" and {len(picks) - 1} more" if len(picks) > 1 else ""
-    asked = trace.asked.wish.words.strip() or wish_text(get_domain(trace.domain), trace.wish)
-    label = f"{picks[-1]}{more}" if picks else shorten(asked or "A wish", _LABEL)
     return (
-        f'<pre id="run-file" hidden data-id="{escape(trace.run_id)}" data-label="{escape(label)}">'
+        f'<pre id="run-file" hidden data-id="{escape(trace.run_id)}" '
+        f'data-label="{escape(_label(trace))}">'
         f"{escape(content.to_json())}</pre>"
         f'<pre id="run-report" hidden>{escape(markdown(content))}</pre>'
     )
+
+
+def _label(trace: Recommendation) -> str:
+    """What a run is called in the browser's list: by its last pick, else by what was asked for."""
+    if trace.picks:
+        more = f" and {len(trace.picks) - 1} more" if len(trace.picks) > 1 else ""
+        return f"{trace.picks[-1].label}{more}"
+    asked = trace.asked.wish.words.strip() or wish_text(get_domain(trace.domain), trace.wish)
+    return shorten(asked or "A wish", _LABEL)
 
 
 def opened(text: str, runtime: Runtime) -> tuple[str, DomainState, str]:

@@ -22,14 +22,15 @@ const ref = {};
 element.querySelectorAll("[data-ref]").forEach((node) => (ref[node.dataset.ref] = node));
 
 const labels = new Map(); // "domain id" -> label
-const scenes = new Map(); // domain -> {years, weight, example}
+const scenes = new Map(); // domain -> {years, popularity, weight, example}
 const sources = new Map(); // "side value" -> the words that it was read from
 let described = 0;
 let asking = 0;
 
 const value = () => JSON.parse(props.value);
 const wish = () => ({ ...NONE, ...value().wish });
-const scene = () => scenes.get(value().domain) ?? { years: null, weight: 0, example: "" };
+const unseen = { years: null, popularity: true, weight: 0, example: "" };
+const scene = () => scenes.get(value().domain) ?? unseen;
 const labelOf = (id) => labels.get(`${value().domain} ${id}`) ?? "…";
 const remember = (found) => Object.entries(found)
   .forEach(([id, label]) => labels.set(`${value().domain} ${id}`, label));
@@ -123,7 +124,7 @@ function drawChip([side, name, shown]) {
   }
   const from = sources.get(`${side} ${name}`);
   const text = make("span", "wish-text", ["more", "less"].includes(side) ? shown : said);
-  if (from) text.title = `from “${from}”`;
+  text.title = from ? `${said}, from “${from}”` : said;
   row.append(text);
   const off = button("glyph glyph-remove", "", `Take off: ${said}`);
   off.addEventListener("click", () => {
@@ -166,11 +167,12 @@ async function ask() {
   note([missed, ...notes]);
   const before = JSON.stringify(wish());
   const after = answer.chips.reduce(merge, wish());
-  if (answer.years) after.years = answer.years;
+  if (answer.years && !outside(answer.years)) after.years = answer.years;
   if (answer.popularity) after.popularity = answer.popularity;
   if (JSON.stringify(after) === before) {
-    if (!missed && !notes.length) note(["That changes nothing: it is asked for already."]);
-    else if (!answer.chips.length) note([missed, ...notes, "Nothing was changed."]);
+    const asks = answer.chips.some(({ side }) => side !== "neutral");
+    if (!asks) note([missed, ...notes, "Nothing was changed."]);
+    else if (!missed && !notes.length) note(["That changes nothing: it is asked for already."]);
     return;
   }
   ref.words.value = "";
@@ -223,6 +225,11 @@ sliders.forEach((slider) => {
   });
 });
 
+function outside([from, to]) {
+  const { years: bounds } = scene();
+  return !bounds || to < bounds[0] || from > bounds[1];
+}
+
 function setYears() {
   const { years: bounds } = scene();
   if (!bounds) return;
@@ -234,7 +241,7 @@ function setYears() {
   const [from, to] = typed.map((text, at) => (text ? Number(text) : bounds[at]));
   if (!Number.isInteger(from) || !Number.isInteger(to)) return note(["Years are whole numbers."]);
   if (from > to) return note([`The years run backwards, ${from} to ${to}: put the earlier first.`]);
-  if (to < bounds[0] || from > bounds[1]) {
+  if (outside([from, to])) {
     return note([`This catalog holds the years ${bounds[0]} to ${bounds[1]}.`]);
   }
   const before = wish().years;
@@ -242,11 +249,17 @@ function setYears() {
   note([]);
   submitWish({ years: [from, to] }, `Years ${from} to ${to}.`);
 }
-years.forEach((field) => field.addEventListener("change", setYears));
+// Both years are read once both are written: going from one to the other asks for nothing yet.
+ref.years.addEventListener("focusout", ({ relatedTarget }) => {
+  if (!ref.years.contains(relatedTarget)) setYears();
+});
+ref.years.addEventListener("keydown", ({ key }) => {
+  if (key === "Enter") setYears();
+});
 
 ref.reset.addEventListener("click", () => {
   note([]);
-  submit({ wish: NONE, profile_weight: null }, "Nothing is asked for any more.");
+  submit({ wish: NONE, profile_weight: null }, "Nothing is asked for now.");
   ref.words.focus({ preventScroll: true });
 });
 
@@ -293,6 +306,15 @@ function drop(keyword) {
   submit({ keywords: kept }, `Removed from the profile: ${keyword}.`);
 }
 
+// The button that was pressed may be gone in a moment: Undo is where one goes on from, and the line
+// of words where there is nothing to undo any more.
+function focusUndo() {
+  setTimeout(() => {
+    const undo = document.querySelector('[data-refine="undo"]');
+    (undo ?? ref.words).focus({ preventScroll: true });
+  }, 400);
+}
+
 const ACTIONS = {
   edit,
   save: () => endEdit(true),
@@ -303,6 +325,7 @@ const ACTIONS = {
     ref.status.textContent = "Undone.";
     note([]);
     trigger("undo");
+    focusUndo();
   },
 };
 
@@ -315,10 +338,7 @@ document.addEventListener("click", (event) => {
   if (!SAID[action]) return;
   if (label) remember({ [name]: label });
   act(action, name, label);
-  // The card may be gone in a moment: Undo is where one goes on from.
-  if (!pressed.closest("#profile")) {
-    setTimeout(() => document.querySelector('[data-refine="undo"]')?.focus({ preventScroll: true }), 400);
-  }
+  if (!pressed.closest("#profile")) focusUndo();
 });
 document.addEventListener("keydown", (event) => {
   if (!event.target.matches?.("#profile .profile-text[contenteditable]")) return;
@@ -336,11 +356,13 @@ function draw() {
   ref.chips.replaceChildren(...found.map(drawChip));
   ref.chips.hidden = found.length === 0;
   const { years: bounds, example } = scene();
-  ref.words.placeholder = example ? `Such as “${example}”` : "";
+  ref.words.placeholder = example ? `Try “${example}”` : "";
   ref.years.hidden = !bounds;
+  ref.popularity.hidden = !scene().popularity;
   const chosen = wish().years;
+  const writing = ref.years.contains(document.activeElement);
   years.forEach((field, at) => {
-    field.value = chosen ? String(chosen[at]) : "";
+    if (!writing) field.value = chosen ? String(chosen[at]) : "";
     field.placeholder = bounds ? String(bounds[at]) : "";
   });
   sliders.forEach((slider) => {

@@ -17,7 +17,6 @@ from palr.catalog.catalog import Catalog
 from palr.domains import get_domain
 from palr.errors import PalrError
 from palr.steering import profile_weight
-from palr.text import is_decade
 from palr.types import NO_WISH, Asked, Edits, Recommendation, Wish
 from palr.ui.picker import Selection, resolve, seen_by
 from palr.ui.text import visible
@@ -111,10 +110,9 @@ def refine(runtime: Runtime, domain: str) -> gr.HTML:
         years = [item.year for item in catalog.items if item.year]
         return {
             "years": [min(years), max(years)] if years else None,
+            "popularity": any(item.popularity for item in catalog.items),
             "weight": catalog.domain.profile_weight,
-            "example": _example(catalog),
-            "noun": catalog.domain.noun,
-            "nouns": catalog.domain.nouns,
+            "example": catalog.domain.wish_example,
             "labels": _labels(catalog, selection.ids),
         }
 
@@ -131,9 +129,3 @@ def refine(runtime: Runtime, domain: str) -> gr.HTML:
 def _labels(catalog: Catalog, ids: tuple[str, ...]) -> dict[str, str]:
     items, _ = resolve(catalog, ids)
     return {item.id: visible(item.label) for item in items}
-
-
-def _example(catalog: Catalog) -> str:
-    """A wish that the catalog can fulfil, from its own most common keywords."""
-    common = [word for word, _ in catalog.keyword_counts.most_common(12) if not is_decade(word)]
-    return f"less {common[0]}, more {common[1]}" if len(common) > 1 else ""

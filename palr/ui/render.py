@@ -141,7 +141,7 @@ def profile_stage(view: View) -> str:
         writing = stage_state(view, "profile") == "running"
         caret = '<span class="caret" aria-hidden="true"></span>' if writing else ""
         settled = stage_state(view, "profile") == "done" and bool(trace.picks)
-        if profile.text or writing:
+        if profile.text or writing or settled:  # an empty one can be written into
             body += f'<p class="profile-text">{escape(profile.text)}{caret}</p>'
         if settled:
             body += _edit_buttons(trace)
@@ -216,7 +216,7 @@ def candidates_stage(view: View) -> str:
     lede = f"{len(trace.candidates)} found by {by}{': ' + meaning if meaning else ''}."
     new = changes.new_candidates(before, trace)
     if before:
-        lede += f" <strong>{len(new)} of them are new</strong> since your change."
+        lede += f" <strong>{changes.count_new(len(new)).capitalize()}</strong> since your change."
     body = changes.steered_by(trace) + _candidate_table(trace.candidates, new)
     return _stage(view, "candidates", body, lede)
 
@@ -261,7 +261,7 @@ def ranking_stage(view: View) -> str:
     trace = view.trace
     ranking = trace.ranking if trace else None
     before = view.before
-    body = changes.since_before(before, trace, view.undoable)
+    body = changes.since_before(before, trace, view.phase) if view.undoable else ""
     if not ranking and before and before.ranking and view.phase in ("waiting", "running"):
         cards = "".join(_card(ranked, before) for ranked in before.ranking.items)
         body += _dimmed(f'<ol class="cards">{cards}</ol>')
@@ -279,7 +279,7 @@ def ranking_stage(view: View) -> str:
             _card(ranked, trace, known is not None and ranked.item.id not in known)
             for ranked in ranking.items
         )
-        body += f'<ol class="cards">{cards}</ol>'
+        body += changes.too_few(trace) + f'<ol class="cards">{cards}</ol>'
     return _stage(view, "ranking", body)
 
 

@@ -4,6 +4,7 @@ A phrase is looked up as it is written, then by its stems; in each word a slip o
 forgiven. What is not found so is compared with the keywords by the sentence model.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
@@ -43,6 +44,7 @@ class Lexicon:
         self.unless, self.heads = table.unless, table.heads
         years = [item.year for item in catalog.items if item.year]
         self.years = (min(years), max(years)) if years else None
+        self.popularity = any(item.popularity for item in catalog.items)  # whether it is known
         self._exact: dict[str, tuple[str, ...]] = {}
         self._stems: dict[str, tuple[str, ...]] = {}
         self.absent: dict[str, str] = {}
@@ -80,6 +82,7 @@ class Lexicon:
         )
         self._titles = _titles(titles)
         self._vectors: NDArray[np.float32] | None = None
+        self._embedding = threading.Lock()  # of two first readings, one embeds the keywords
         self.stop = cues().stop | table.stop
 
     def _name(self, name: Phrase, keys: tuple[str, ...]) -> None:
@@ -131,20 +134,22 @@ class Lexicon:
         """For each phrase the keyword closest in meaning, its cosine, and that of the next one."""
         if not phrases or not self._forms:
             return []
-        asked = list(phrases)
-        if self._vectors is None:
-            vectors = embed([*(form for form, _ in self._forms), *asked])
-            self._vectors, vectors = vectors[: len(self._forms)], vectors[len(self._forms) :]
-        else:
-            vectors = embed(asked)
+        vectors = embed(list(phrases))
         owners = np.array([self.keywords.index(key) for _, key in self._forms])
         result = []
-        for cosines in vectors @ self._vectors.T:
+        for cosines in vectors @ self._of_keywords(embed).T:
             best = np.full(len(self.keywords), -1.0)
             np.maximum.at(best, owners, cosines)
             first, second = (*np.argsort(best)[::-1], 0)[:2]
             result.append((self.keywords[first], float(best[first]), float(best[second])))
         return result
+
+    def _of_keywords(self, embed: Embed) -> NDArray[np.float32]:
+        """(forms, d) What the keywords mean, embedded once."""
+        with self._embedding:
+            if self._vectors is None:
+                self._vectors = embed([form for form, _ in self._forms])
+            return self._vectors
 
     def nearest(self, word: str) -> str | None:
         """The keyword that is spelled most like a word, if any is."""
@@ -152,10 +157,14 @@ class Lexicon:
         return near[0] if near else None
 
 
-@lru_cache(maxsize=8)
+_making = threading.Lock()
+_made = lru_cache(maxsize=8)(Lexicon)
+
+
 def lexicon(catalog: Catalog) -> Lexicon:
-    """The lexicon of a catalog, made once."""
-    return Lexicon(catalog)
+    """The lexicon of a catalog, made once, whoever asks first."""
+    with _making:
+        return _made(catalog)
 
 
 def _titles(titles: Iterable[tuple[Phrase, Item]]) -> dict[Phrase, str]:

@@ -18,6 +18,7 @@ from palr.wish.years import Span, find_years, joined
 
 Side = Literal["more", "less", "neutral", "years", "popularity", "liked", "disliked"]
 _MAX_NEAREST = 3  # unread words for which the nearest keyword is named
+_ANY_YEAR = 2000  # counts as the newest where a catalog has no years
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class _Gathered:
         signs = self._keywords()
         years = self._years()
         popularity = self._popularity()
-        unread = tuple(dict.fromkeys(self._words(m) for m in self.marks if m.kind == "word"))
+        unread = self._unread()
         self._name_nearest(unread)
         return Reading(
             more=tuple(key for key, sign in signs.items() if sign > 0),
@@ -172,6 +173,10 @@ class _Gathered:
         said = [mark for mark in self.marks if mark.kind == "popularity" and mark.sign]
         if not said:
             return 0
+        if not self.names.popularity:
+            nouns = self.names.domain.nouns
+            self.notes.append(f"this catalog does not tell how well known its {nouns} are")
+            return 0
         last = said[-1]
         value = last.popularity * (last.sign or 1)
         self.chips.append(
@@ -184,6 +189,17 @@ class _Gathered:
         named = [mark for mark in self.marks if mark.kind == "title" and mark.sign == sign]
         self.chips += [Chip(side, mark.item, self._words(mark)) for mark in named]
         return tuple(dict.fromkeys(mark.item for mark in named))
+
+    def _unread(self) -> tuple[str, ...]:
+        """The words that nothing was read from; years are told apart where no item has one."""
+        words = [mark for mark in self.marks if mark.kind == "word"]
+        if self.names.years is None:
+            spans = find_years(fold(self.text), _ANY_YEAR)
+            dated = [m for m in words if any(s.start < m.end and m.start < s.end for s in spans)]
+            words = [mark for mark in words if mark not in dated]
+            if dated:
+                self.notes.append(f"these {self.names.domain.nouns} have no years")
+        return tuple(dict.fromkeys(map(self._words, words)))
 
     def _name_nearest(self, unread: tuple[str, ...]) -> None:
         noted = 0

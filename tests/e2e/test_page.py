@@ -250,7 +250,9 @@ def test_a_search_that_takes_long_says_so(visit: Visit) -> None:
 def test_no_picks_is_a_friendly_message(visit: Visit) -> None:
     page = visit()
     press(page)
-    expect(page.locator(".notice")).to_have_text("Pick at least one movie first.")
+    expect(page.locator(".notice")).to_have_text(
+        "Pick at least one movie first, or ask for something."
+    )
     expect(page.get_by_role("button", name="Recommend")).to_be_enabled()
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
 

@@ -1,7 +1,7 @@
 """What visitors get when a run goes well, goes wrong, or is called off; no browser, no model."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,10 +12,13 @@ from palr.app.runtime import LLMStatus, Runtime
 from palr.catalog.own_items import new_own_item
 from palr.domains import DOMAINS
 from palr.errors import LLMError, UnknownItemError
+from palr.llm.scripted import ScriptedLLM, reversed_candidates
 from palr.ranking import DEFAULT_MODE
 from palr.settings import Settings
-from palr.types import Item, RankedItem, Ranking, Recommendation
-from palr.ui.handlers import DomainState, Handlers
+from palr.types import Item, RankedItem, Ranking, Recommendation, Wish
+from palr.ui.handlers import MAX_UNDO, DomainState, Handlers
+from palr.ui.refine import Refinement
+from palr.ui.render import View
 from palr.ui.request import AUTOMATIC, Choices, PageRequest
 from palr.ui.update import Update
 
@@ -24,10 +27,18 @@ ITEM = Item("1", "Toy Story", year=1995)
 PICKED = {"domain": "movies", "picks": ["1"]}
 
 
-def request(picked: object = PICKED, session: str = "", **choices: str) -> PageRequest:
+def request(
+    picked: object = PICKED, session: str = "", asked: Refinement | None = None, **choices: str
+) -> PageRequest:
     """What the page sends with these picks, the mode `titles` unless another is chosen."""
     chosen = Choices(**{"mode": TITLES, **choices})
-    return PageRequest.parse(picked, *asdict(chosen).values(), session=session)
+    beyond = asked.payload() if asked else ""
+    return PageRequest.parse(picked, *asdict(chosen).values(), beyond, session=session)
+
+
+def more(*keywords: str) -> Refinement:
+    """What the page asks for with these keywords as chips."""
+    return Refinement("movies", Wish(more=keywords))
 
 
 class OneFilm:
@@ -285,3 +296,205 @@ def test_parts_are_sent_by_component() -> None:
     # Nothing at all would be taken for a value.
     (only,) = Update().for_gradio(components)
     assert only is components["notice"]
+
+
+def done(*keywords: str, picks: Sequence[Item] = (ITEM,)) -> View:
+    """A view of a finished run that was asked for these keywords."""
+    *_, trace = good_run(picks)
+    return View(replace(trace, run_id=" ".join(keywords) or "plain"), "done")
+
+
+def shown(state: DomainState, view: View) -> DomainState:
+    """A state once its run has ended in this view."""
+    way_back = replace(view, before=state.view.before, undoable=state.view.undoable)
+    return replace(state, view=way_back)
+
+
+def test_a_change_keeps_the_run_before_it_in_view_and_the_way_back() -> None:
+    first = shown(DomainState().next_run(request()), done())
+    changed = first.next_run(request(asked=more("war")))
+    assert changed.view.phase == "waiting"
+    assert changed.view.undoable
+    assert changed.view.before == first.view.trace
+    assert changed.refinement == more("war")
+    assert [earlier.view for earlier in changed.earlier] == [first.view]
+    assert changed.undone() == first
+    # The profile stays in view while the rest is made again.
+    kept = changed.view.trace
+    assert kept is not None
+    assert (kept.run_id, kept.ranking) == ("plain", None)
+    assert set(kept.seconds) == {"profile"}
+
+
+def test_each_change_can_be_undone_in_turn_as_far_as_the_first_run() -> None:
+    states = [shown(DomainState().next_run(request()), done())]
+    for words in (["war"], ["war", "crime"], ["crime"]):
+        begun = states[-1].next_run(request(asked=more(*words)))
+        states.append(shown(begun, done(*words)))
+    state = states.pop()
+    while states:
+        state = state.undone()
+        assert state == states.pop()
+    assert state.undone() is state
+    assert not state.view.undoable
+
+
+def test_the_way_back_has_an_end() -> None:
+    state = shown(DomainState().next_run(request()), done())
+    for n in range(MAX_UNDO + 5):
+        state = shown(state.next_run(request(asked=more(f"word{n}"))), done(f"word{n}"))
+    assert len(state.earlier) == MAX_UNDO
+    for _ in range(MAX_UNDO):
+        state = state.undone()
+    assert state.refinement == more("word4")
+    assert state.undone() is state
+
+
+def test_a_change_to_a_run_that_never_ended_goes_back_to_the_one_before_it() -> None:
+    first = shown(DomainState().next_run(request()), done())
+    begun = first.next_run(request(asked=more("war")))
+    for phase in ("waiting", "running", "failed", "cancelled"):
+        unfinished = replace(begun, view=replace(begun.view, phase=phase))
+        again = unfinished.next_run(request(asked=more("war", "crime")))
+        assert again.undone() == first
+
+
+def test_other_picks_begin_anew_and_other_settings_keep_the_way_back() -> None:
+    first = shown(DomainState().next_run(request()), done())
+    changed = shown(first.next_run(request(asked=more("war"))), done("war"))
+    other = changed.next_run(request({**PICKED, "picks": ["1", "2"]}, asked=more("war")))
+    assert (other.earlier, other.view.before, other.view.undoable) == ((), None, False)
+    labels = changed.next_run(request(asked=more("crime"), mode="labels"))
+    assert labels.view.before is None  # it is not the change alone that moves things
+    back = labels.undone()
+    assert back == changed
+    assert back.stale_reasons(request(asked=more("war"), mode="labels")) == ["ranking"]
+
+
+def test_the_same_again_is_run_from_the_beginning() -> None:
+    first = shown(DomainState().next_run(request()), done())
+    changed = shown(first.next_run(request(asked=more("war"))), done("war"))
+    back = changed.next_run(request())
+    assert len(back.earlier) == 2
+    again = first.next_run(request())
+    assert (again.view.before, again.view.trace, again.earlier) == (None, None, ())
+
+
+@pytest.fixture(scope="module")
+def written(settings: Settings) -> tuple[Handlers, list[str]]:
+    """The real app with a model that follows a script, and the prompts that it was given."""
+    runtime = Runtime(settings.model_copy(update={"llm_backend": "scripted"}))
+    prompts: list[str] = []
+
+    def reply(prompt: str) -> str:
+        prompts.append(prompt)
+        return reversed_candidates(prompt) if "candidates are" in prompt else "action"
+
+    runtime._llm = ScriptedLLM(reply)
+    return Handlers(runtime), prompts
+
+
+def ran(handlers: Handlers, asking: PageRequest, states: Any) -> dict[str, Any]:
+    """Begin a run and follow it to its end; the page afterwards."""
+    page = handlers.begin(asking, states).parts
+    for update in handlers.run(asking, page["states"]):
+        page |= update.parts if update else {}
+    return page
+
+
+def ten(page: dict[str, Any]) -> list[str]:
+    return [ranked.item.label for ranked in page["states"]["movies"].view.trace.ranking.items]
+
+
+PICKS = {"domain": "movies", "picks": ["50", "172", "181"]}
+
+
+def test_a_change_takes_the_profile_that_was_written_and_makes_the_rest_again(written) -> None:
+    handlers, prompts = written
+    first = ran(handlers, request(PICKS), {})
+    profiles = [prompt for prompt in prompts if "candidates are" not in prompt]
+    assert profiles
+    prompts.clear()
+    asked = request(PICKS, asked=more("western"))
+    changed = ran(handlers, asked, first["states"])
+    assert all("candidates are" in prompt for prompt in prompts)
+    assert any("more western" in prompt for prompt in prompts)
+    before, after = (page["states"]["movies"].view.trace for page in (first, changed))
+    assert after.profile == before.profile
+    assert after.candidates != before.candidates
+    assert "Since your change" in changed["ranking"]
+    # The same picks without a change are a new run from the beginning.
+    prompts.clear()
+    ran(handlers, request(PICKS), first["states"])
+    assert not all("candidates are" in prompt for prompt in prompts)
+
+
+def test_undo_shows_the_exact_earlier_ten_and_what_they_were_asked_for(written) -> None:
+    handlers, _ = written
+    first = ran(handlers, request(PICKS), {})
+    changed = ran(handlers, request(PICKS, asked=more("western")), first["states"])
+    assert ten(changed) != ten(first)
+    update = handlers.undo(request(PICKS, asked=more("western")), changed["states"])
+    assert ten(update.parts) == ten(first)
+    assert update.ranking == first["ranking"]
+    assert update.refine == Refinement("movies").payload()
+    assert handlers.changed(request(PICKS), update.states) == ""
+    assert handlers.undo(request(PICKS), update.states).parts == {}
+    assert handlers.undo(request(PICKS), {}).parts == {}
+
+
+def test_undo_stops_the_run_that_is_under_way(written) -> None:
+    handlers, _ = written
+    first = ran(handlers, request(PICKS), {})
+    asked = request(PICKS, asked=more("western"))
+    begun = handlers.begin(asked, first["states"])
+    steps = handlers.run(asked, begun.states)
+    next(steps)
+    undone = handlers.undo(asked, begun.states)
+    assert [update.parts for update in steps if update] == [{}]
+    assert ten(undone.parts) == ten(first)
+    assert undone.cancel["visible"] is False
+
+
+def test_words_alone_run_without_picks(written) -> None:
+    handlers, _ = written
+    asked = request({"domain": "movies", "picks": []}, asked=more("western"))
+    page = ran(handlers, asked, {})
+    assert len(ten(page)) == 10
+    assert page["notice"] == ""
+
+
+def test_a_wish_that_leaves_nothing_fails_in_words_and_can_be_undone(written) -> None:
+    handlers, _ = written
+    first = ran(handlers, request(PICKS), {})
+    asked = Refinement("movies", Wish(years=(1900, 1901)))
+    page = ran(handlers, request(PICKS, asked=asked), first["states"])
+    assert "no movie is left: widen the years" in page["notice"]
+    assert "Your change could not be followed." in page["ranking"]
+    update = handlers.undo(request(PICKS, asked=asked), page["states"])
+    assert ten(update.parts) == ten(first)
+
+
+def test_a_change_that_is_not_let_in_leaves_what_was_shown(written) -> None:
+    handlers, _ = written
+    first = ran(handlers, request(PICKS), {})
+    asked = request(PICKS, asked=more("western"))
+    begun = handlers.begin(asked, first["states"])
+    refused = handlers.refused(asked, begun.states, "All places are taken")
+    assert "All places are taken." in refused.notice
+    assert ten(refused.parts) == ten(first)
+
+
+def test_what_is_asked_for_differs_from_what_was_run(written) -> None:
+    handlers, _ = written
+    first = ran(handlers, request(PICKS), {})
+    assert "Wish changed" in handlers.changed(request(PICKS, asked=more("war")), first["states"])
+
+
+def test_each_domain_keeps_what_was_asked_for_in_it(written) -> None:
+    handlers, _ = written
+    page = ran(handlers, request(PICKS, asked=more("western")), {})
+    beauty = handlers.switch("beauty", request(PICKS, asked=more("western")), page["states"])
+    assert beauty.refine == Refinement("beauty").payload()
+    back = handlers.switch("movies", request({"domain": "beauty", "picks": []}), beauty.states)
+    assert Refinement.parse(back.refine, "movies") == more("western")

@@ -9,7 +9,9 @@ from html import unescape
 import pytest
 
 from palr.types import (
+    Asked,
     Candidate,
+    Edits,
     Item,
     Keyword,
     Profile,
@@ -18,6 +20,8 @@ from palr.types import (
     Ranking,
     Recommendation,
     Segment,
+    Shift,
+    Wish,
 )
 from palr.ui import hood, render
 from palr.ui.picker import _brief
@@ -75,8 +79,15 @@ def pages(text: str) -> list[str]:
         notes=(text,),
         run_id=text,
         fallback=text,
+        asked=Asked(
+            wish=Wish(more=(text,), liked=("1",)), edits=Edits(profile=text, keywords=(text,))
+        ),
+        wish=Wish(more=(text, f"{text} more"), less=(f"{text} less",)),
+        shifts=(Shift("more", text, 0.1, 0.2, 1.0), Shift("disliked", text, 0.2, 0.1, -1.0)),
     )
     view = View(trace, "done", text)
+    changed = replace(view, before=trace, undoable=True)
+    under_way = View(replace(trace, ranking=None, seconds={}), "running", text, trace, True)
     return [
         render.profile_stage(view),
         render.candidates_stage(view),
@@ -87,6 +98,8 @@ def pages(text: str) -> list[str]:
         render.notice(text, "error"),
         render.stale([text]),
         render.status(text, text, text, True),
+        *(render.profile_stage(changed), render.candidates_stage(changed)),
+        *(render.ranking_stage(changed), render.ranking_stage(under_way)),
     ]
 
 

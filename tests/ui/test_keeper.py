@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from html import unescape
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -14,6 +15,7 @@ from palr.types import Asked, Wish
 from palr.ui import keeper
 from palr.ui.handlers import DomainState, Handlers
 from palr.ui.handlers import told as notice_only
+from palr.ui.refine import Refinement
 from palr.ui.render import View
 from palr.ui.request import PageRequest
 
@@ -68,6 +70,48 @@ def test_a_link_brings_picks_and_settings_and_no_results(runtime):
     assert told == "Not in this catalog, and left out: nobody."
 
 
+ASKED = Refinement(
+    "movies",
+    Wish(more=("western",), years=(1950, 1989), seen=("1",), strength=0.8),
+    0.7,
+    "This viewer likes it quiet.",
+    ("drama",),
+)
+
+
+def test_a_link_brings_what_was_asked_for(runtime):
+    picked = {"domain": "movies", "picks": ["588", "1"]}
+    asking = PageRequest.parse(picked, "auto", "auto", "auto", ASKED.payload())
+    fragment = unescape(re.search('data-link="(.*?)"', keeper.link(asking))[1])
+    asked = {name: values[0] for name, values in parse_qs(fragment).items()}
+    came = {"format": "palr-link", **asked, "picks": asked["picks"].split(",")}
+    domain, state, _ = keeper.opened(json.dumps(came), runtime)
+    assert (domain, state.picks, state.refinement) == ("movies", ("588", "1"), ASKED)
+    page = Handlers(runtime).restore(domain, state, "", PageRequest.parse(picked), {})
+    assert Refinement.parse(page.refine, "movies") == ASKED
+    plain = keeper.link(PageRequest.parse(picked, "auto", "auto", "auto", ""))
+    assert "ask=" not in plain
+
+
+@pytest.mark.parametrize("ask", [7, "", "{", ASKED.payload().replace("movies", "beauty")])
+def test_a_link_that_asks_for_nothing_readable_asks_for_nothing(runtime, ask):
+    _, state, _ = keeper.opened(link(ask=ask), runtime)
+    assert not state.refinement
+
+
+def test_an_opened_run_brings_what_it_was_asked_for(runtime):
+    catalog = runtime.catalog("movies")
+    picks = catalog.persona_picks(catalog.domain.personas[0])
+    refinement = replace(ASKED, profile="")  # without words, no sentence model is loaded
+    asked = refinement.applied(Asked())
+    trace = runtime.recommender("movies").recommend(picks, asked)
+    opened = keeper.opened(SavedTrace(runtime.origin("movies"), trace).to_json(), runtime)
+    domain, state, _ = opened
+    assert state.refinement == refinement
+    page = Handlers(runtime).restore(domain, state, "", PageRequest.parse({}), {})
+    assert Refinement.parse(page.refine, "movies") == refinement
+
+
 @pytest.mark.parametrize(
     "wrong", [{"retriever": 7}, {"mode": "magic"}, {"picks": "x"}, {"domain": 1}]
 )
@@ -98,6 +142,19 @@ def test_restoring_shows_the_domain_and_puts_the_other_away(saved, runtime):
     notice_alone = notice_only("the file is no trace").parts
     assert notice_alone.keys() == {"notice"}
     assert "the file is no trace." in notice_alone["notice"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "label"),
+    [
+        (Wish(more=("western", "war")), "Asked for western, war"),
+        (Wish(less=("drama",)), "A wish alone"),
+    ],
+)
+def test_a_run_of_words_alone_is_kept_by_what_was_asked_for(runtime, wish, label):
+    trace = runtime.recommender("movies").recommend([], Asked(wish=wish, profile_weight=0.4))
+    html = keeper.saved(runtime, trace)
+    assert f'data-label="{label}"' in html
 
 
 def linked(picks, *choices):
@@ -136,7 +193,8 @@ def test_a_hostile_run_is_kept_as_text_and_comes_back_whole(title, saved, runtim
     assert outline.open == []
     file = unescape(re.search(r'id="run-file"[^>]*>(.*?)</pre>', kept, re.DOTALL)[1])
     assert read_trace(file).trace == hostile
-    asked = keeper.link(linked([title], title, title, title))
+    beyond = Refinement("movies", Wish(more=(title,), liked=(title,)), None, title, (title,))
+    asked = keeper.link(linked([title], title, title, title, beyond.payload()))
     assert Outline(asked).elements == [("span", "hidden", "data-link")]
 
 

@@ -14,7 +14,7 @@ from palr.settings import Settings
 from palr.types import Item, Recommendation
 from palr.ui.queued_run import Turns, in_threads
 
-from .test_handlers import good_run, handlers_for, request
+from .test_handlers import good_run, handlers_for, more, request
 
 REQUEST: Any = SimpleNamespace(client=SimpleNamespace(host="192.0.2.1"), session_hash="visitor")
 
@@ -46,6 +46,30 @@ def test_runs_take_turns_and_are_told_their_place() -> None:
     assert "Next in line" in results[1][0].profile
     assert "2nd in line" in results[2][0].profile
     assert turns.line.running == turns.line.waiting == 0
+
+
+def test_a_change_that_follows_another_at_once_runs_once() -> None:
+    """Both have begun by the time the first of their runs does: what the second brings is newer,
+    and both runs find it."""
+    asked: list[int] = []
+
+    def run(picks: Sequence[Item]) -> Iterator[Recommendation]:
+        asked.append(1)
+        yield from good_run(picks)
+
+    turns = Turns(handlers_for(run), Settings())
+    begin = turns._handlers.begin
+    states = begin(request(asked=more("war")), {}).states
+    states = begin(request(asked=more("war", "crime")), states).states
+
+    async def both() -> list[list[Any]]:
+        return await asyncio.gather(press(turns, states), press(turns, states))
+
+    first, second = asyncio.run(both())
+    assert asked == [1]
+    assert "Aladdin" in str([update.parts.get("ranking") for update in first])
+    assert first[0].states["movies"].refinement == more("war", "crime")
+    assert [update.parts for update in second] == [{}]
 
 
 def test_whoever_leaves_the_line_makes_room() -> None:

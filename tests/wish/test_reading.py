@@ -1,9 +1,13 @@
 """Wishes read right: two hundred phrasings, fifty free ones, and the hard ones by themselves."""
 
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from palr.catalog.catalog import Catalog
@@ -141,7 +145,35 @@ def test_years(catalogs, text, years):
 
 def test_a_catalog_without_years_reads_none(catalogs):
     reading = read_wish("lipstick from the 90s", catalogs["beauty"])
-    assert (reading.more, reading.years) == (("lipstick",), None)
+    assert (reading.more, reading.years, reading.unread) == (("lipstick",), None, ())
+    assert reading.notes == ("these products have no years",)
+    assert read_wish("lipstick for 30 days", catalogs["beauty"]).notes == ()
+
+
+def test_a_catalog_that_does_not_know_what_is_popular_says_so(catalogs):
+    unknown = [replace(item, popularity=0) for item in catalogs["movies"].items]
+    catalog = Catalog("any", catalogs["movies"].domain, tuple(unknown))
+    reading = read_wish("well known comedies", catalog)
+    assert (reading.popularity, reading.more) == (0, ("comedy",))
+    assert reading.notes == ("this catalog does not tell how well known its movies are",)
+    assert "popularity" not in {chip.side for chip in reading.chips}
+
+
+def test_the_keywords_are_embedded_once_however_many_ask_first(catalogs):
+    catalog = Catalog("any", catalogs["movies"].domain, catalogs["movies"].items)
+    asked: list[int] = []
+    both = threading.Barrier(2)
+
+    def embed(texts):
+        asked.append(len(texts))
+        if len(asked) <= 2:
+            both.wait(10)  # both have been asked before either is answered
+        return np.eye(max(len(texts), 300), 300, dtype=np.float32)[: len(texts)]
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda word: read_wish(word, catalog, embed), ["beekeepers", "zeppelins"]))
+    assert sorted(asked)[:2] == [1, 1]
+    assert len(asked) == 3
 
 
 @pytest.mark.parametrize(
