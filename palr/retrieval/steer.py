@@ -12,7 +12,9 @@ Kullback-Leibler divergence, adds the same to the score of every item of S:
 
 Strength 0 changes nothing; at 1 only what was asked for is left. A keyword of the profile counts
 where the picks carry it more often than the retriever's own list does (as in Steck's calibrated
-recommendations, 2018), the more, the more of them do. Years and items that were seen exclude.
+recommendations, 2018), the more, the more of them do. The profile comes first, and a wish is
+measured on what it has moved, so that it does not hold a wish back. Years and items that were seen
+exclude.
 """
 
 import copy
@@ -75,7 +77,7 @@ class Steered:
     Attributes:
         scores: (items,), minus infinity for what is excluded.
         added: (items,), the part of the scores that steering added; 0 for what is excluded.
-        shifts: Each part of it, in the order of the wish.
+        shifts: Each part of it, those of the profile first.
     """
 
     scores: Scores
@@ -123,16 +125,17 @@ class ItemSets:
         excluded = self.excluded(wish)
         if hidden is not None:
             excluded |= hidden
-        p = _softmax(np.where(excluded, -np.inf, base))
         added = np.zeros(len(self.items))
-        shifts = []
-        for source, name, members, target in self._requests(wish, taste):
-            before = float(np.clip(p[members].sum(), FLOOR, 1 - FLOOR))
-            after = float(np.clip(target(before), FLOOR, 1 - FLOOR))
-            logit = _logit(after) - _logit(before)
-            if len(members) and abs(logit) > ROUNDING:
-                added[members] += logit
-                shifts.append(Shift(source, name, before, after, logit))
+        shifts: list[Shift] = []
+        for requests in (self._of_profile(wish, taste), self._of_wish(wish)):
+            p = _softmax(np.where(excluded, -np.inf, base + added))
+            for source, name, members, target in requests:
+                before = float(np.clip(p[members].sum(), FLOOR, 1 - FLOOR))
+                after = float(np.clip(target(before), FLOOR, 1 - FLOOR))
+                logit = _logit(after) - _logit(before)
+                if len(members) and abs(logit) > ROUNDING:
+                    added[members] += logit
+                    shifts.append(Shift(source, name, before, after, logit))
         added[excluded] = 0.0
         moved = np.where(excluded, -np.inf, base + added)
         if wish.variety and self.likeness is not None:
@@ -153,8 +156,14 @@ class ItemSets:
             excluded |= (self._years < first) | (self._years > last)
         return excluded
 
-    def _requests(self, wish: Wish, taste: Taste) -> Iterator[Request]:
-        """Each part of the steering: where it comes from, its name, its set, and its target."""
+    def _of_profile(self, wish: Wish, taste: Taste) -> Iterator[Request]:
+        """Each part of the profile: where it comes from, its name, its set, and its target."""
+        for name, share in taste.shares if taste else ():
+            if name not in wish.more and name not in wish.less:
+                yield "profile", name, self._carriers(name), taste.target(share)
+
+    def _of_wish(self, wish: Wish) -> Iterator[Request]:
+        """Each part of a wish, likewise."""
         more, less = _targets(wish.strength)
         for name in wish.more:
             yield "more", name, self._carriers(name), more
@@ -171,9 +180,6 @@ class ItemSets:
                 for id in ids:
                     if id in self._row:
                         yield source, id, self._kindred(self._row[id], self.likeness), target
-        for name, share in taste.shares if taste else ():
-            if name not in wish.more and name not in wish.less:
-                yield "profile", name, self._carriers(name), taste.target(share)
 
     def _carriers(self, keyword: str) -> NDArray[np.int64]:
         return self._by_keyword.get(keyword, _NOTHING)

@@ -80,7 +80,7 @@ def test_what_steers_is_told_strongest_first_and_the_profile_last() -> None:
         "more western under 1% to 75%",
         "well known 10% to 30%",
         "more like Alien (1979) 1% to 60%",
-        "less like a card of an earlier run 50% to 10%",
+        "less like an item of an earlier run 50% to 10%",
         "profile: crime 20% to 50%",
     ]
     assert changes.steered_by(run(ALIEN)) == ""
