@@ -132,6 +132,10 @@ def variants(
         found[f"history {n}"] = Variant(f"The last {n} picks", change, needs_picks=True)
     found["with"] = Variant("With the profile", _set("with_profile", True), needs_picks=True)
     found["without"] = Variant("Without the profile", _set("with_profile", False), needs_picks=True)
+    if zero_shot is not None:  # a model behind HTTP cannot be held to the picks' own sentences
+        ways = (("grounded", "Profile of what the picks support"), ("free", "Profile in own words"))
+        for way, label in ways:
+            found[f"writing {way}"] = Variant(label, _set("writing", way), needs_picks=True)
     found["unasked"] = Variant("Without the wish", _set("wish", NO_WISH), needs_picks=True)
     return found
 

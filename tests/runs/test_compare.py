@@ -68,7 +68,8 @@ def test_variants_change_one_thing_each():
     assert made["mode labels"] == Asked("sasrec", "labels")
     assert made["history 5"] == Asked("sasrec", "titles", n_history=5)
     assert made["without"] == Asked("sasrec", "titles", with_profile=False)
-    assert "zero-shot" not in variants([], {}, None)
+    assert made["writing free"] == Asked("sasrec", "titles", writing="free")
+    assert {"zero-shot", "writing free"}.isdisjoint(variants([], {}, None))
 
 
 def test_what_words_alone_cannot_do_and_what_comes_to_the_same_is_refused():
