@@ -18,7 +18,7 @@ from palr.evaluation.records import Record, read
 from palr.evaluation.report import LABELS, NONE, PAPER, table_2
 from palr.settings import PREFIX, Settings
 
-from .charts import Row, quality_chart
+from .charts import Row, bar_chart
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -368,7 +368,22 @@ def quality() -> str:
             here = mean(found[model], "NDCG@10") if model in found else None
             rows.append(Row(LABELS[model], here, there.ndcg if there else None))
         panels[DATASETS[dataset].label] = rows
-    return quality_chart("NDCG@10 of every model, here and in the paper", panels)
+    heading = "NDCG@10 of every model, here and in the paper"
+    return bar_chart(heading, panels, ("here", "paper (Table 2)"))
+
+
+def steering() -> str:
+    """What is asked for before it is asked for, and at the default strength."""
+    panels = {}
+    for label, name, found in steer_orders():
+        panels[f"{label}, {name}"] = [
+            Row("asked for K: its share", found["ask_before"], found["ask_0.5"]),
+            Row("no K: its share", found["no_before"], found["no_0.5"]),
+            Row("loved now: NDCG@20", found["swap_up_before"], found["swap_up_after"]),
+            Row("hated now: NDCG@20", found["swap_down_before"], found["swap_down_after"]),
+        ]
+    shown = dict(list(panels.items())[:3])
+    return bar_chart("What visitors ask for, before and after", shown, ("before", "after"))
 
 
 def speed() -> str:
@@ -393,7 +408,7 @@ TABLES = {
     "own-part": own_part_table,
     "visitors": visitors_table,
 }
-CHARTS = {"quality.svg": quality, "ranking.svg": speed}
+CHARTS = {"quality.svg": quality, "ranking.svg": speed, "steer.svg": steering}
 
 
 def with_tables(text: str) -> str:
