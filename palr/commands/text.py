@@ -26,8 +26,8 @@ def run_text(trace: Recommendation) -> str:
     lines += [f"  {c.rank:3}. {c.item.label}" for c in candidates[:_SHOWN]]
     if len(candidates) > _SHOWN:
         lines.append(f"  ... and {len(candidates) - _SHOWN} more")
-    mode = trace.adapter or "zero-shot"
-    lines += ["", f"Recommendations ({trace.llm}, {mode}, {trace.seconds['ranking']:.1f} s)"]
+    by = trace.llm if trace.adapter else f"{trace.llm}, zero-shot"
+    lines += ["", f"Recommendations ({by}, {trace.seconds['ranking']:.1f} s)"]
     for ranked in ranking.items:
         lines.append(
             f"  {ranked.rank:3}. {ranked.item.label}  (retriever: {ranked.retriever_rank})"

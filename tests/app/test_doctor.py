@@ -53,6 +53,13 @@ def test_an_adapter_of_the_settings_ranks_everywhere(settings: Settings) -> None
     assert found == Finding("adapter", "mine, which the server must run")
 
 
+def test_a_model_that_is_no_folder_is_named(settings: Settings, tmp_path: Path) -> None:
+    missing = str(tmp_path / "not-there")
+    found = by_name(settings.model_copy(update={"llm": missing}))["language model"]
+    assert found.found == f"{missing} is no folder"
+    assert "name a folder with the model" in found.remedy
+
+
 def test_a_damaged_note_of_an_adapter_is_named(settings: Settings, tmp_path: Path) -> None:
     for part in ("models", "downloads", "catalog.db"):
         (tmp_path / part).symlink_to(settings.home / part)
