@@ -218,6 +218,10 @@ def aids_table() -> str:
     return reranking_table("palr-aids", "the retriever, or over both techniques")
 
 
+def steered_table() -> str:
+    return reranking_table("palr-steered")
+
+
 def teacher_table() -> str:
     return reranking_table("teacher")
 
@@ -268,9 +272,13 @@ def load_table() -> str:
     return "\n".join(f"| {check} | {found} |" for check, found in table.items())
 
 
+def steer_results() -> list[Path]:
+    return [*results_of("steer"), *results_of("steer-steered")]
+
+
 def steer_orders() -> Iterator[tuple[str, str, dict[str, float]]]:
     """Of each record of steering: the data set, who ranked, and the figures."""
-    for path in results_of("steer"):
+    for path in steer_results():
         report = json.loads(path.read_text())
         label = DATASETS[report["dataset"]].label
         if "steered" not in path.stem:
@@ -323,10 +331,10 @@ def own_part_table() -> str:
 
 def visitors_table() -> str:
     lines = [
-        "| Order | Weight of the profile | each visitor | mean |",
-        "| --- | --- | --- | --- |",
+        "| Data set | Order | Weight of the profile | Each visitor | Mean |",
+        "| --- | --- | --- | --- | --- |",
     ]
-    for path in results_of("steer"):
+    for path in steer_results():
         report = json.loads(path.read_text())
         shares = report.get("visitors", {})
         for key in next(iter(shares.values()), {}):
@@ -336,10 +344,9 @@ def visitors_table() -> str:
             each = [found[key] for found in shares.values()]
             if who == "llm" or "steered" not in path.stem:
                 label = DATASETS[report["dataset"]].label
-                lines.append(
-                    f"| {label}: {name} | {weight} | {', '.join(f'{share:.1f}' for share in each)} "
-                    f"| {sum(each) / len(each):.2f} |"
-                )
+                shown = ", ".join(f"{share:.1f}" for share in each)
+                mean_share = sum(each) / len(each)
+                lines.append(f"| {label} | {name} | {weight} | {shown} | {mean_share:.2f} |")
     return "\n".join(lines)
 
 
@@ -375,15 +382,17 @@ def quality() -> str:
 def steering() -> str:
     """What is asked for before it is asked for, and at the default strength."""
     panels = {}
+    compared = [DATASETS[key].label for key in COMPARED]
     for label, name, found in steer_orders():
+        if label not in compared or name == STEERED["ml-1m-v2-steered"]:
+            continue
         panels[f"{label}, {name}"] = [
             Row("asked for K: its share", found["ask_before"], found["ask_0.5"]),
             Row("no K: its share", found["no_before"], found["no_0.5"]),
             Row("loved now: NDCG@20", found["swap_up_before"], found["swap_up_after"]),
             Row("hated now: NDCG@20", found["swap_down_before"], found["swap_down_after"]),
         ]
-    shown = dict(list(panels.items())[:3])
-    return bar_chart("What visitors ask for, before and after", shown, ("before", "after"))
+    return bar_chart("What visitors ask for, before and after", panels, ("before", "after"))
 
 
 def speed() -> str:
@@ -406,6 +415,7 @@ TABLES = {
     "steer": steer_table,
     "profile-weight": profile_weight_table,
     "own-part": own_part_table,
+    "steered": steered_table,
     "visitors": visitors_table,
 }
 CHARTS = {"quality.svg": quality, "ranking.svg": speed, "steer.svg": steering}

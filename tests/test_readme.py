@@ -148,7 +148,8 @@ def test_shipped_adapters_were_measured_as_they_are_shipped():
         record = read_record(path.parent)
         assert sha256(path.parent / WEIGHTS) == record.weights_sha256
         assert (path.parent / WEIGHTS).stat().st_size <= 16 * 2**20
-        results = [*results_of("palr"), *results_of("palr-order")]
+        stems = ("palr", "palr-order", "palr-steered")
+        results = [path for stem in stems for path in results_of(stem)]
         rows = [row for path in results for row in read(path)]
         mine = [row for row in rows if row.dataset == record.instructions.dataset]
         assert record.weights_sha256 in {row.adapter_sha256 for row in mine}

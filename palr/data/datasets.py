@@ -62,7 +62,9 @@ _MOVIELENS = (
     'F. Maxwell Harper and Joseph A. Konstan. 2015. "The MovieLens Datasets: History and '
     'Context". ACM TiiS 5, 4.'
 )
-_MOVIELENS_LICENCE = "GroupLens: research use; no redistribution or commercial use without permission"
+_MOVIELENS_LICENCE = (
+    "GroupLens: research use; no redistribution or commercial use without permission"
+)
 _SNAP = "https://snap.stanford.edu/data/amazon/productGraph/categoryFiles/"
 
 DATASETS: dict[str, Dataset] = {

@@ -22,6 +22,8 @@ LABELS = {
     "palr-v2": "PALR_v2",
     "palr-v2-alone": "PALR_v2, without the retriever's score",
     "palr-v2-mix": "PALR_v2, mixed with the retriever's score by weights fitted on validation",
+    "palr-v2-steered": "PALR_v2, steered",
+    "palr-v2-steered-alone": "PALR_v2, steered, without the retriever's score",
     "palr-v2-paper": "PALR_v2 by the paper's recipe",
     "palr-v2-unenriched": "... without enrichment",
     "palr-v2-unswapped": "... without swaps",

@@ -53,7 +53,7 @@ def folder_or_hub(name: str, file: str) -> Found:
             return f"{folder}, a folder", ""
         return f"{folder} holds no safetensors", "convert its weights; see README"
     if folder.is_absolute() or name.startswith(("./", "../", "~")):
-        return f"{name} is no folder", "name a folder with the model, or a hub id such as USER/MODEL"
+        return f"{name} is no folder", "name a folder with the model, or a hub id (USER/MODEL)"
     from huggingface_hub import constants, try_to_load_from_cache
 
     if isinstance(try_to_load_from_cache(name, file), str):
