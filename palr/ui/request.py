@@ -61,7 +61,7 @@ class Choices:
     retriever: str = _choice("Retriever", "retriever", retriever_options)
     mode: str = _choice("Ranking", "ranking", lambda runtime, domain: mode_options())
     adapter: str = _choice("Fine-tuning", "model", adapter_options)
-    writing: str = _choice("Profile", "profile", writing_options)
+    writing: str = _choice("Profile wording", "profile", writing_options)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

@@ -178,7 +178,10 @@ def test_the_profile_is_edited_where_it_stands(
 ) -> None:
     page = start(domain, width, mode)
     first, wanted = cards(page), WANTED[domain]
-    text, box = page.locator(".profile-text"), page.get_by_role("textbox", name="Profile")
+    text, box = (
+        page.locator(".profile-text"),
+        page.get_by_role("textbox", name="Profile", exact=True),
+    )
     written = text.inner_text()
     page.get_by_role("button", name="Edit profile").click()
     expect(box).to_be_focused()
@@ -223,7 +226,7 @@ def test_the_profiles_keywords_are_wanted_unwanted_or_removed(
     assert keyword not in (text.text_content() or "")
     # A profile that has lost all its sentences can still be written.
     page.get_by_role("button", name="Edit profile").click()
-    page.get_by_role("textbox", name="Profile").fill("A few words of mine.")
+    page.get_by_role("textbox", name="Profile", exact=True).fill("A few words of mine.")
     settled(page, page.get_by_role("button", name="Save", exact=True).click)
     expect(text).to_have_text("A few words of mine.")
 

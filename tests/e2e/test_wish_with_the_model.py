@@ -35,7 +35,7 @@ def test_the_models_ten_follow_words_profile_and_cards(
     undo(page)
     assert cards(page) == first
     page.get_by_role("button", name="Edit profile").click()
-    page.get_by_role("textbox", name="Profile").fill(f"{written} Now only {wanted}.")
+    page.get_by_role("textbox", name="Profile", exact=True).fill(f"{written} Now only {wanted}.")
     settled(page, page.get_by_role("button", name="Save", exact=True).click)
     assert share(keywords(page), wanted) >= 0.5
     name = page.locator(".card h3").first.inner_text()
