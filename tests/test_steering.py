@@ -402,7 +402,7 @@ def test_programs_learn_what_to_change(runtime, picks):
     run = answer(api.recommend(products[:2], "beauty", years=[1990, 1999]))
     assert "these products have no years, so the years asked for change nothing" in run["notes"]
     run = answer(api.recommend(products[:2], "beauty", wish="from the nineties"))
-    assert '"from the nineties" changes nothing: these products have no years' in run["notes"]
+    assert "these products have no years" in run["notes"]
 
 
 @pytest.mark.long

@@ -129,18 +129,8 @@ class _Gathered:
         self.chips += [Chip(sides[sign], key, words[key]) for key, sign in signs.items()]
         return signs
 
-    def _note_years(self) -> None:
-        """What asks for years where no item has one; "a classic" may mean something else there."""
-        for found in find_years(fold(self.text), 0):
-            if any(year is not None and year > 0 for year in found.years):
-                self.notes.append(
-                    f'"{self.text[found.start : found.end]}" changes nothing: '
-                    f"these {self.names.domain.nouns} have no years"
-                )
-
     def _years(self) -> tuple[int, int] | None:
         if self.names.years is None:
-            self._note_years()
             return None
         spans: list[Span] = []
         words = []

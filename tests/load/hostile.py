@@ -146,12 +146,17 @@ def _in_equal_shares(*kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.integers(0, len(kinds) - 1).flatmap(lambda number: kinds[number])
 
 
+def _kind(schema: dict[str, Any]) -> str:
+    """The type of an argument; of one that may be null, the other type."""
+    return str(schema["type"] if "type" in schema else schema["anyOf"][0]["type"])
+
+
 def _api() -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
     """Calls of the endpoints for programs, by name and as tools."""
 
     def values(name: str) -> dict[str, st.SearchStrategy[Any]]:
         properties = arguments(getattr(Api, name)).model_json_schema()["properties"]
-        return {key: _ARGUMENTS[schema["type"]] | _words for key, schema in properties.items()}
+        return {key: _ARGUMENTS[_kind(schema)] | _words for key, schema in properties.items()}
 
     def by_name(name: str) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
         data = st.tuples(*values(name).values()).map(list)

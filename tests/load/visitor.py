@@ -11,10 +11,17 @@ from typing import Any
 import httpx
 from gradio_client.utils import apply_diff
 
+from palr.ui.request import AUTOMATIC, Choices
+
 _TRACE = re.compile(r'<pre id="trace-json"[^>]*>(.*?)</pre>', re.DOTALL)
 _NOTICE = re.compile(r'<div class="notice[^"]*" role="alert">(.*?)</div>', re.DOTALL)
 _PLACE = re.compile(r"(?:Next|\d+\w\w) in line[^<]*")
 NOTICE, PROFILE, HOOD = 1, 2, 5  # places in a page, in the order of its outputs
+
+
+def _settings(mode: str) -> list[str]:
+    """The page's settings, but for the mode left to the app."""
+    return [mode if name == "mode" else AUTOMATIC for name in Choices.names()]
 
 
 @dataclass
@@ -71,7 +78,7 @@ class Visitor:
     async def recommend(self, picks: list[str], mode: str = "titles") -> Outcome:
         """Press the button, and wait for the end of the run."""
         selection = {"domain": "movies", "picks": picks}
-        await self.call("begin", [selection, "auto", mode, "auto", "", None])
+        await self.call("begin", [selection, *_settings(mode), "", None])
         body = self._body("run", [selection, None])
         join = await self.client.post("/gradio_api/queue/join", json=body)
         event = (await self._checked(join)).json()["event_id"]
@@ -102,7 +109,7 @@ class Visitor:
     async def is_stale(self, picks: list[str]) -> bool:
         """Whether the server says that the results it keeps for this session are of other picks."""
         selection = {"domain": "movies", "picks": picks}
-        answer = await self.call("changed", [selection, "auto", "titles", "auto", "", None])
+        answer = await self.call("changed", [selection, *_settings("titles"), "", None])
         return "Picks changed" in str(answer[0])
 
     async def call(self, name: str, data: list[Any]) -> list[Any]:

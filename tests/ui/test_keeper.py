@@ -17,10 +17,12 @@ from palr.ui.handlers import DomainState, Handlers
 from palr.ui.handlers import told as notice_only
 from palr.ui.refine import Refinement
 from palr.ui.render import View
-from palr.ui.request import PageRequest
+from palr.ui.request import Choices, PageRequest
 
 from ..hostile import TITLES
 from .test_hostile import Outline
+
+AUTO = ["auto"] * len(Choices.names())  # every setting left to the app
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def test_a_saved_run_opens_as_it_was_and_says_where_it_is_from(saved, runtime):
     assert state.view.trace.ranking == saved.trace.ranking
     assert state.view.trace.notes[-1] == keeper.OPENED
     picked = {"domain": domain, "picks": list(state.picks)}
-    same = PageRequest.parse(picked, "auto", "auto", "auto", state.refinement.payload())
+    same = PageRequest.parse(picked, *AUTO, state.refinement.payload())
     assert state.stale_reasons(same) == []
     assert saved.trace.run_id in told
     again = SavedTrace(saved.origin, state.view.trace).to_json()
@@ -81,7 +83,7 @@ ASKED = Refinement(
 
 def test_a_link_brings_what_was_asked_for(runtime):
     picked = {"domain": "movies", "picks": ["588", "1"]}
-    asking = PageRequest.parse(picked, "auto", "auto", "auto", ASKED.payload())
+    asking = PageRequest.parse(picked, *AUTO, ASKED.payload())
     fragment = unescape(re.search('data-link="(.*?)"', keeper.link(asking))[1])
     asked = {name: values[0] for name, values in parse_qs(fragment).items()}
     came = {"format": "palr-link", **asked, "picks": asked["picks"].split(",")}
@@ -89,7 +91,7 @@ def test_a_link_brings_what_was_asked_for(runtime):
     assert (domain, state.picks, state.refinement) == ("movies", ("588", "1"), ASKED)
     page = Handlers(runtime).restore(domain, state, "", PageRequest.parse(picked), {})
     assert Refinement.parse(page.refine, "movies") == ASKED
-    plain = keeper.link(PageRequest.parse(picked, "auto", "auto", "auto", ""))
+    plain = keeper.link(PageRequest.parse(picked, *AUTO, ""))
     assert "ask=" not in plain
 
 
@@ -137,7 +139,7 @@ def test_restoring_shows_the_domain_and_puts_the_other_away(saved, runtime):
     assert page.states["movies"] is state
     assert told in page.notice
     assert page.picker == {"domain": "movies", "picks": list(state.picks)}
-    assert [choice["value"] for choice in page.choices.values()] == ["auto"] * 3
+    assert [choice["value"] for choice in page.choices.values()] == AUTO
     assert page.domain == "movies"
     notice_alone = notice_only("the file is no trace").parts
     assert notice_alone.keys() == {"notice"}
@@ -147,8 +149,8 @@ def test_restoring_shows_the_domain_and_puts_the_other_away(saved, runtime):
 @pytest.mark.parametrize(
     ("wish", "label"),
     [
-        (Wish(more=("western", "war")), "Asked for western, war"),
-        (Wish(less=("drama",)), "A wish alone"),
+        (Wish(more=("western", "war")), "User asks for more western and war."),
+        (Wish(less=("drama",)), "User asks for less drama."),
     ],
 )
 def test_a_run_of_words_alone_is_kept_by_what_was_asked_for(runtime, wish, label):
