@@ -313,6 +313,7 @@ def test_years_and_sliders_move_what_they_say(start: Start, settings: Settings) 
     assert share(keywords(page), "comedy") == 1
 
 
+@pytest.mark.long
 def test_a_control_that_would_change_nothing_is_not_there(start: Start) -> None:
     page = start("Beauty")
     page.locator(".refine-more > summary").click()
@@ -321,6 +322,7 @@ def test_a_control_that_would_change_nothing_is_not_there(start: Start) -> None:
     expect(page.get_by_label("From", exact=True)).to_be_hidden()
 
 
+@pytest.mark.long
 def test_by_keyboard_alone(start: Start) -> None:
     page = start("Movies")
     first, press = cards(page), page.keyboard.press
@@ -381,7 +383,7 @@ PUZZLING = [
 ]
 
 
-@pytest.mark.parametrize("domain", ["Movies", "Beauty"])
+@pytest.mark.parametrize("domain", ["Movies", pytest.param("Beauty", marks=pytest.mark.long)])
 def test_what_cannot_be_followed_is_said_and_nothing_is_lost(start: Start, domain: str) -> None:
     page = start(domain)
     first, picks = cards(page), page.locator("#picker .pick-label").all_inner_texts()
@@ -397,6 +399,7 @@ def test_what_cannot_be_followed_is_said_and_nothing_is_lost(start: Start, domai
     assert page.locator("#picker .pick-label").all_inner_texts() == picks
 
 
+@pytest.mark.long
 def test_a_contradiction_is_said_and_the_later_words_count(start: Start) -> None:
     page = start("Movies")
     ask(page, "more horror, no horror")
@@ -405,6 +408,7 @@ def test_a_contradiction_is_said_and_the_later_words_count(start: Start) -> None
     assert share(keywords(page), "horror") == 0
 
 
+@pytest.mark.long
 def test_few_are_left_and_then_none(start: Start) -> None:
     page = start("Movies")
     first = cards(page)
