@@ -143,6 +143,13 @@ def show(page: Page, domain: str) -> None:
     expect(page.get_by_role("combobox", name=f"Or search {noun}")).to_be_visible()
 
 
+def picks(page: Page) -> list[str]:
+    """The labels of the picks, once the server has told the last of them."""
+    labels = page.locator("#picker .pick-label")
+    expect(labels.filter(has_text="\N{HORIZONTAL ELLIPSIS}")).to_have_count(0)
+    return labels.all_inner_texts()
+
+
 def recommend(page: Page, timeout_ms: float = 120_000) -> list[str]:
     """Press the button; the labels of the ten, once this run and no run before it is laid out."""
     file = page.locator("#run-file")

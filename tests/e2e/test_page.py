@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from .conftest import ROOT, Visit, recommend, show
+from .conftest import ROOT, Visit, picks, recommend, show
 
 pytestmark = pytest.mark.timeout(900)
 RUN_MS = 240_000  # a run takes seconds; two cores shared with other work take longer
@@ -16,10 +16,6 @@ RUN_MS = 240_000  # a run takes seconds; two cores shared with other work take l
 def search(page: Page, text: str) -> None:
     page.get_by_role("combobox").fill(text)
     expect(page.locator("#picker .option").first).to_be_visible()
-
-
-def picks(page: Page) -> list[str]:
-    return page.locator("#picker .pick-label").all_inner_texts()
 
 
 def press(page: Page) -> None:

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from palr.runs.files import read_trace
 
-from .conftest import Visit, recommend, show
+from .conftest import Visit, picks, recommend, show
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -17,10 +17,6 @@ def run(page: Page, visitor: int = 1) -> list[str]:
     """The labels of the recommendations for a ready-made visitor."""
     page.locator(".visitor").nth(visitor).click()
     return recommend(page)
-
-
-def picks(page: Page) -> list[str]:
-    return page.locator("#picker .pick-label").all_inner_texts()
 
 
 def open_panel(page: Page) -> None:

@@ -3,14 +3,14 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import Visit, recommend
+from .conftest import Visit, picks, recommend
 
 pytestmark = pytest.mark.timeout(900)
 WAIT_MS = 120_000
 
 
 def chosen(page: Page) -> list[str]:
-    return page.locator("#picker .pick-label").all_inner_texts()
+    return picks(page)
 
 
 def test_two_tabs_of_one_visitor_do_not_mix(visit_scripted: Visit) -> None:
