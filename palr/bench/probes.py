@@ -69,10 +69,11 @@ def probes_of(
         asked = Asked(ranker="retriever", wish=wish, **({"with_profile": False} | more))
         return recommender.recommend(picks, asked)
 
-    asked = [*_requests(run(Wish()), run, common, rng), *_swap(user, run, common)]
+    plain = run(Wish())
+    asked = [*_requests(plain, run, common, rng), *_swap(user, run, common)]
     asked += _profile(user, run, recommender.catalog)
     if user.target:
-        asked += _about(user.target, run, str(rng.choice(common)))
+        asked += _about(user.target, plain, run, str(rng.choice(common)))
     return asked
 
 
@@ -103,20 +104,20 @@ def _requests(
 
 def _swap(user: User, run: Run, common: Sequence[str]) -> Iterator[Probe]:
     counts = {word: sum(word in item.keywords for item in user.history) for word in common}
-    loved, hated = max(common, key=counts.__getitem__), min(common, key=counts.__getitem__)
-    words = Edits(profile=f"Loves {hated}. Hates {loved}.", keywords=())
+    most, least = max(common, key=counts.__getitem__), min(common, key=counts.__getitem__)
+    words = Edits(profile=f"Loves {least}. Hates {most}.", keywords=())
 
     def measured(when: str) -> Callable[[Sequence[Item]], Measures]:
         return lambda items: [
-            (f"swap_up_{when}", keyword_gain(items, hated)),
-            (f"swap_down_{when}", keyword_gain(items, loved)),
+            (f"swap_up_{when}", keyword_gain(items, least)),
+            (f"swap_down_{when}", keyword_gain(items, most)),
         ]
 
     yield Probe(run(Wish(), k=TWENTY), measured("before"))
     yield Probe(run(Wish(), k=TWENTY, with_profile=True, edits=words), measured("after"))
 
 
-def _about(target: Item, run: Run, anything: str) -> Iterator[Probe]:
+def _about(target: Item, plain: Recommendation, run: Run, anything: str) -> Iterator[Probe]:
     """*sentence*, *alone* and *cost*: where the held-out item comes."""
 
     def measured(name: str) -> Callable[[Sequence[Item]], Measures]:
@@ -130,7 +131,7 @@ def _about(target: Item, run: Run, anything: str) -> Iterator[Probe]:
         return [*measured("sentence_")(items), ("years_broken", float(len(broken)))]
 
     sentence = described(target)
-    yield Probe(run(Wish()), measured(""))
+    yield Probe(plain, measured(""))
     yield Probe(run(sentence), told)
     yield Probe(run(sentence, picks=()), measured("alone_"))
     for strength in STRENGTHS:
