@@ -14,7 +14,7 @@ from palr.errors import PalrError
 from palr.profile import taste_of
 from palr.prompts import shorten, wish_text
 from palr.retrieval.steer import NO_TASTE, Taste
-from palr.text import is_decade, sentences, spoken_list
+from palr.text import sentences, spoken_list
 from palr.types import NO_WISH, Asked, Item, Profile, Wish
 from palr.wish import Reading, WishError, read_wish
 from palr.wish import check as check_wish
@@ -138,9 +138,7 @@ def _not_read(reading: Reading, catalog: Catalog) -> list[str]:
 
 def _usual(catalog: Catalog) -> str:
     """A few of the catalog's most common keywords."""
-    counts = catalog.keyword_counts
-    themes = [word for word in counts if not is_decade(word)]
-    return spoken_list(sorted(themes, key=lambda word: (-counts[word], word))[:3])
+    return spoken_list(catalog.common_keywords(3))
 
 
 def _own_words(text: str, profile: Profile) -> str:

@@ -1,7 +1,6 @@
 """What a test user is asked for, and what is measured in the items that come; see
 `palr.bench.steer`."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -165,12 +164,6 @@ def listed(trace: Recommendation) -> list[Item]:
 
 def _share_of(name: str, keyword: str) -> Callable[[Sequence[Item]], Measures]:
     return lambda items: [(name, share(items, keyword))]
-
-
-def common_keywords(catalog: Catalog) -> tuple[str, ...]:
-    """The most frequent keywords of a catalog, decades aside."""
-    themes = Counter({k: n for k, n in catalog.keyword_counts.items() if not is_decade(k)})
-    return tuple(keyword for keyword, _ in themes.most_common(COMMON))
 
 
 def described(item: Item) -> Wish:

@@ -33,7 +33,7 @@ import numpy as np
 
 from palr.app.runtime import Runtime
 from palr.bench.kept_rankings import KeptRankings
-from palr.bench.probes import Measures, Probe, User, common_keywords, listed, probes_of
+from palr.bench.probes import COMMON, Measures, Probe, User, listed, probes_of
 from palr.catalog.catalog import Catalog
 from palr.data.manifest import sha256
 from palr.data.progress import Progress, silent
@@ -125,7 +125,7 @@ def sampled_users(catalog: Catalog, n: int, seed: int = 0) -> list[User]:
 def _probes(
     recommender: Recommender, users: Sequence[User], progress: Progress
 ) -> list[list[Probe]]:
-    common = common_keywords(recommender.catalog)
+    common = recommender.catalog.common_keywords(COMMON)
     rng = np.random.default_rng(0)
     found = []
     for done, user in enumerate(users, start=1):

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from functools import cached_property, partial
+from itertools import islice
 
 from rapidfuzz import fuzz, process
 
@@ -16,6 +17,7 @@ from palr.data.store import DamagedCatalogError, Database, DatasetInfo
 from palr.data.titles import split_title
 from palr.domains import DOMAINS, Domain, Persona
 from palr.errors import CatalogError, UnknownItemError
+from palr.text import is_decade
 from palr.types import Item
 
 __all__ = ["Catalog", "CatalogStore", "DamagedCatalogError", "DatasetInfo"]
@@ -107,6 +109,11 @@ class Catalog:
     def keyword_counts(self) -> Counter[str]:
         """How many items carry each keyword."""
         return Counter(keyword for item in self.items for keyword in dict.fromkeys(item.keywords))
+
+    def common_keywords(self, n: int) -> tuple[str, ...]:
+        """The ``n`` most frequent keywords, decades aside."""
+        themes = (word for word, _ in self.keyword_counts.most_common() if not is_decade(word))
+        return tuple(islice(themes, n))
 
     @cached_property
     def _interactions(self) -> Interactions:

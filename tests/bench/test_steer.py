@@ -3,7 +3,7 @@
 import pytest
 
 from palr.app.runtime import Runtime
-from palr.bench.probes import common_keywords, described
+from palr.bench.probes import described
 from palr.bench.steer import bench_steer, sampled_users
 from palr.types import Item, Wish
 
@@ -76,6 +76,6 @@ def test_a_sentence_tells_keywords_and_decade(runtime):
     item = Item("1", "A", year=1994, keywords=("crime", "1990s", "war"))
     assert described(item) == Wish(more=("crime", "war"), years=(1990, 1999))
     assert described(Item("2", "B", keywords=("gel",))) == Wish(more=("gel",))
-    common = common_keywords(runtime.catalog("movies"))
+    common = runtime.catalog("movies").common_keywords(20)
     assert common[:2] == ("drama", "comedy")
     assert not any(keyword.endswith("0s") for keyword in common)
