@@ -11,7 +11,6 @@ import typer
 
 from palr.app.runtime import Runtime
 from palr.app.setup import ensure
-from palr.candidates import COLD_START
 from palr.catalog.catalog import CatalogStore
 from palr.commands.run import checked_settings, ready_runtime, recommend, replay
 from palr.commands.run import read as read_command
@@ -56,9 +55,7 @@ def setup(
     """Fetch and prepare everything the default needs, so that the first start is quick."""
     settings = checked_settings()
     ensure(settings, verify=verify)
-    runtime = Runtime(settings)
-    for domain in runtime.domains:
-        runtime.retriever(domain.key, COLD_START)  # embeds the catalog, where that was not done yet
+    Runtime(settings).embed_catalogs()
     typer.echo(f"everything is ready in {settings.home}")
 
 

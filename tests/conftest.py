@@ -17,8 +17,6 @@ from filelock import FileLock
 
 from palr.app.runtime import Runtime
 from palr.app.setup import ensure
-from palr.candidates import COLD_START
-from palr.domains import DOMAINS
 from palr.settings import PREFIX, Settings
 
 from .load.app import RunningApp
@@ -68,9 +66,7 @@ def palr_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     settings = Settings(home=Path(_GIVEN_HOME) if _GIVEN_HOME else home)
     with FileLock(folder.parent / "palr-home.lock"):
         ensure(settings)
-        runtime = Runtime(settings)
-        for domain in DOMAINS:
-            runtime.retriever(domain, COLD_START)
+        Runtime(settings).embed_catalogs()
     return settings.home
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
@@ -14,13 +15,13 @@ import pytest
 
 from palr.app.runtime import Runtime
 from palr.catalog.catalog import CatalogStore
-from palr.errors import CatalogError, LLMError
+from palr.errors import CatalogError, LLMError, RetrieverUnavailableError
 from palr.llm.base import LLM
 from palr.llm.scripted import ScriptedLLM, reversed_candidates
 from palr.model_lock import LOADING
 from palr.recommender import Recommender
 from palr.retrieval.base import Retriever
-from palr.settings import Settings
+from palr.settings import MINILM, Settings
 from palr.types import Recommendation
 
 ROOT = Path(__file__).parents[1]
@@ -244,14 +245,20 @@ def test_a_warm_up_that_breaks_off_lets_nobody_wait(
 def test_a_domain_does_not_wait_for_what_another_one_loads(
     copied: Settings, tmp_path: Path
 ) -> None:
-    home = tmp_path / "home"  # without embeddings
-    home.mkdir()
-    (home / "models").symlink_to(copied.home / "models")
+    home = tmp_path / "home"  # whose sentence model is asked for, and does not load
+    sentence_model = home / "models" / MINILM
+    sentence_model.mkdir(parents=True)
+    (sentence_model / "modules.json").write_text("[]")
     runtime = Runtime(copied.model_copy(update={"home": home}))
     ready = runtime.retriever("movies", "auto")
     found: list[Retriever] = []
+
+    def load() -> None:
+        with suppress(RetrieverUnavailableError):
+            runtime.retriever("beauty", "semantic")
+
     with LOADING:  # the other's catalog cannot be embedded for now
-        other = Thread(target=runtime.retriever, args=("beauty", "semantic"), daemon=True)
+        other = Thread(target=load, daemon=True)
         other.start()
         while not runtime._retriever_lock.locked():
             time.sleep(0.01)
@@ -270,7 +277,7 @@ from pathlib import Path
 from palr.errors import PalrError
 from palr.llm.transformers import TransformersLLM
 from palr.retrieval.semantic import embed
-from palr.settings import Settings
+from palr.settings import MINILM, Settings
 
 broken = []
 

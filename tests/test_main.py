@@ -66,6 +66,8 @@ def test_json_is_the_trace_of_the_default_model(palr_home):
     picks = ["--pick", "Toy Story (1995)", "--pick", "Aladdin"]
     result = palr(palr_home, "recommend", *picks, "--json", PALR_LLM_BACKEND="transformers")
     assert result.returncode == 0, result.stderr
+    assert "\r" not in result.stderr  # no bar of the loader's
+    assert "%|" not in result.stderr
     trace = read_trace(result.stdout).trace
     assert (trace.llm, trace.mode) == ("SmolLM2-135M-Instruct + ml-1m-v2", "relevance")
     assert [item.label for item in trace.picks] == ["Toy Story (1995)", "Aladdin (1992)"]
@@ -246,40 +248,21 @@ def test_an_installed_data_set_replaces_the_default_until_it_is_removed(tmp_path
 
 
 def test_setup_leaves_nothing_for_the_first_visitor_to_wait_for(palr_home, tmp_path):
-    assert palr(palr_home, "setup").returncode == 0
     home = tmp_path / "home"
     home.mkdir()
     for part in ("models", "downloads"):
         (home / part).symlink_to(palr_home / part)
-    shutil.copy(palr_home / "catalog.db", home)
-    films = shutil.ignore_patterns("ml-100k-*")  # a few seconds to make anew; the others a minute
-    shutil.copytree(palr_home / "embeddings", home / "embeddings", ignore=films)
+    words = shutil.ignore_patterns("ml-100k-keywords-*")  # a second to make anew; the others more
+    shutil.copytree(palr_home / "embeddings", home / "embeddings", ignore=words)
     result = palr(home, "setup")
     assert result.returncode == 0, result.stderr
     embedded = {path.name.rsplit("-", 1)[0] for path in (home / "embeddings").iterdir()}
-    assert embedded >= set(EMBEDDED)
+    assert embedded >= {*EMBEDDED, *(f"{name}-keywords" for name in EMBEDDED)}
     assert "Embedding" in result.stderr
+    assert "ml-100k: catalog: " in result.stderr
+    assert "\r" not in result.stderr  # no bar is drawn into a log
+    assert "%|" not in result.stderr
     assert "Embedding" not in palr(home, "setup").stderr
-
-
-def test_no_bar_is_drawn_into_a_log(palr_home, tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
-    for part in ("models", "downloads", "embeddings"):
-        (home / part).symlink_to(palr_home / part)
-    for arguments in (["setup"], ["recommend", "--pick", "Aladdin"]):
-        result = subprocess.run(
-            [sys.executable, "-m", "palr", *arguments],
-            cwd=ROOT,
-            env={**os.environ, "PALR_HOME": str(home)},
-            capture_output=True,
-            check=False,
-        )
-        assert result.returncode == 0, result.stderr.decode()
-        assert b"\r" not in result.stderr
-        assert b"%|" not in result.stderr
-        if arguments == ["setup"]:
-            assert b"ml-100k: catalog: " in result.stderr
 
 
 def test_a_home_that_cannot_be_written_names_the_remedy(tmp_path):

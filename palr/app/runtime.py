@@ -26,7 +26,7 @@ from palr.llm.base import LLM
 from palr.recommender import ZERO_SHOT, Recommender
 from palr.retrieval import available, load_retriever
 from palr.retrieval.base import Retriever
-from palr.retrieval.semantic import embed, item_text
+from palr.retrieval.semantic import embed, embed_kept, item_text
 from palr.runs.files import Origin
 from palr.settings import MINILM, Settings, gpu_is_lent
 from palr.types import Item
@@ -126,6 +126,16 @@ class Runtime:
             writing=self.settings.profile,
         )
 
+    def embed_catalogs(self) -> None:
+        """Embed catalogs and keywords now, where no earlier run has, and not while somebody waits.
+
+        Raises:
+            RetrieverUnavailableError: the sentence model is missing or damaged.
+        """
+        for domain in self.domains:
+            self.retriever(domain.key, COLD_START)
+            self.read_wish(domain.key, _UNHEARD)
+
     def add_own_item(self, session: str, domain: str, title: str, listed: str) -> Item:
         """Add an item of a session's own to what is recommended to it; see `palr.app.own_items`.
 
@@ -151,9 +161,17 @@ class Runtime:
 
         Without the sentence model, only what the tables and the spelling tell is read.
         """
+        catalog = self.catalog(domain)
         folder = self.settings.model_path(MINILM)
-        embedding = partial(embed, folder=folder, progress=silent) if folder.is_dir() else None
-        return read_wish(text, self.catalog(domain), embedding)
+        if not folder.is_dir():
+            return read_wish(text, catalog)
+
+        def embed_words(texts: Sequence[str], keep: bool = False) -> NDArray[np.float32]:
+            if keep:
+                return embed_kept(texts, f"{catalog.dataset}-keywords", self.settings)
+            return embed(texts, folder, silent)
+
+        return read_wish(text, catalog, embed_words)
 
     def _embed(self, text: str) -> NDArray[np.float32]:
         folder = self.settings.model_path(MINILM)

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from palr.data.manifest import MANIFEST
 from palr.data.progress import Bars, Progress
 from palr.errors import RetrieverUnavailableError, UnwritableError
 from palr.files import replacing
@@ -123,14 +124,11 @@ def missing(catalog: "Catalog", settings: Settings) -> str | None:
 def load(
     catalog: "Catalog", settings: Settings, progress: Progress | None = None
 ) -> SemanticRetriever:
-    """Embed the catalog, or read the embeddings of an earlier run from ``PALR_HOME/embeddings``.
-
-    A cache file is used only for the very texts and model it was made from. A damaged one is made
-    anew; where none can be written, the embeddings are computed each time.
+    """Embed the catalog, or read the embeddings of an earlier run, see `embed_kept`.
 
     Args:
         catalog: The catalog.
-        settings: Where the sentence model and the cache lie.
+        settings: Where the sentence model and the embeddings lie.
         progress: Replaces the progress bar of the computation.
 
     Raises:
@@ -141,9 +139,33 @@ def load(
         reason = f"{catalog.dataset} holds no items; run `python -m palr setup`"
     if reason:
         raise RetrieverUnavailableError(reason)
-    folder = settings.model_path(MINILM)
     texts = [item_text(item) for item in catalog.items]
-    cache = settings.home / "embeddings" / f"{catalog.dataset}-{_fingerprint(texts, folder)}.npy"
+    vectors = embed_kept(texts, catalog.dataset, settings, progress)
+    return SemanticRetriever(catalog.items, vectors)
+
+
+def embed_kept(
+    texts: Sequence[str], name: str, settings: Settings, progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """`embed`, or the embeddings of an earlier run from ``PALR_HOME/embeddings``.
+
+    A file is used only for the very texts and model it was made from. A damaged one is made anew;
+    where none can be written, the embeddings are computed each time.
+
+    Args:
+        texts: The texts.
+        name: The beginning of the file's name.
+        settings: Where the sentence model and the embeddings lie.
+        progress: Replaces the progress bar of the computation.
+
+    Returns:
+        Unit vectors, float32 (texts, dimensions).
+
+    Raises:
+        RetrieverUnavailableError: the model does not load.
+    """
+    folder = settings.model_path(MINILM)
+    cache = settings.home / "embeddings" / f"{name}-{_fingerprint(texts, folder)}.npy"
     with _embedding:  # a second visitor waits for the first one's embeddings
         vectors = _read(cache, len(texts))
         if vectors is None:
@@ -151,7 +173,7 @@ def load(
             # A read-only home costs time, not the answer.
             with suppress(UnwritableError), replacing(cache) as file:
                 np.save(file, vectors)
-    return SemanticRetriever(catalog.items, vectors)
+    return vectors
 
 
 def item_text(item: Item) -> str:
@@ -208,7 +230,8 @@ def _sentence_model(folder: Path) -> "SentenceTransformer":
 def _fingerprint(texts: Sequence[str], folder: Path) -> str:
     digest = hashlib.sha256("\n".join(texts).encode())
     for path in sorted(folder.rglob("*")):
-        if path.suffix in {".json", ".safetensors", ".txt"}:
+        # The manifest holds the files' times, which a copy of the folder changes.
+        if path.suffix in {".json", ".safetensors", ".txt"} and path.name != MANIFEST:
             digest.update(path.relative_to(folder).as_posix().encode())
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())

@@ -5,8 +5,9 @@ forgiven. What is not found so is compared with the keywords by the sentence mod
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,13 @@ from palr.wish.cues import Phrase, cues, names, phrase
 from palr.wish.tokens import stem
 from palr.wish.years import find_years
 
-Embed = Callable[[Sequence[str]], NDArray[np.float32]]  # texts (n) to unit vectors (n, d)
+
+class Embed(Protocol):
+    """The sentence model: texts (n) to unit vectors (n, d); ``keep`` those of a catalog's keywords,
+    which are asked for again after every start."""
+
+    def __call__(self, texts: Sequence[str], keep: bool = False) -> NDArray[np.float32]: ...
+
 
 LONGEST = 4  # words of a phrase that is looked up
 # Cosine from which a phrase means the keyword, and its lead on the next one. Of 179 film words that
@@ -148,7 +155,7 @@ class Lexicon:
         """(forms, d) What the keywords mean, embedded once."""
         with self._embedding:
             if self._vectors is None:
-                self._vectors = embed([form for form, _ in self._forms])
+                self._vectors = embed([form for form, _ in self._forms], keep=True)
             return self._vectors
 
     def nearest(self, word: str) -> str | None:

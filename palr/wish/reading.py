@@ -58,8 +58,7 @@ def read_wish(text: str, catalog: Catalog, embed: Embed | None = None) -> Readin
         text: what was typed, at most `palr.wish.checks.MAX_WORDS` characters.
         catalog: whose keywords and years it is read as. What is prepared for a catalog is kept, so
             that one should be passed without a visitor's own items.
-        embed: the sentence model, texts (n) to unit vectors (n, d); without it only what the
-            tables and the spelling tell is read.
+        embed: the sentence model; without it only what the tables and the spelling tell is read.
 
     Raises:
         WishError: the text is too long.

@@ -13,7 +13,7 @@ from .conftest import Visit, recommend, show
 
 pytestmark = pytest.mark.timeout(900)
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-WAIT_MS = 240_000
+WAIT_MS = 90_000
 
 
 def every_view(*quick: tuple[str, int, str]) -> pytest.MarkDecorator:
@@ -63,7 +63,7 @@ def open_everything(page: Page) -> None:
     expect(page.locator(".hood details.exchange[open]").last).to_be_visible()
 
 
-@every_view(("Movies", 1280, "light"), ("Beauty", 1280, "dark"))
+@every_view(("Beauty", 1280, "dark"))
 def test_no_serious_fault_on_any_view(
     visit_scripted: Visit, domain: str, width: int, mode: str
 ) -> None:
@@ -97,16 +97,18 @@ def tab_to(page: Page, wanted: Locator, key: str = "Tab") -> None:
 
 
 def cancel_by_keyboard(page: Page, panel: Locator, run: Locator) -> None:
-    """Reach Cancel while the panel works; where it was done sooner, it is asked again."""
-    focused = "document.activeElement.matches('.panel-cancel')"
-    for _ in range(5):
+    """Cancel what the panel's button has begun; where it was done sooner, it is asked again."""
+    cancelled = panel.locator(".panel-said").filter(has_text="Cancelled")
+    for _ in range(8):
         panel.locator(".panel-cancel").wait_for()
         for _ in range(4):
             page.keyboard.press("Tab")
-            if page.evaluate(focused):
+            if page.evaluate("document.activeElement.matches('.panel-cancel')"):
                 page.keyboard.press("Enter")
-                return
+                break
         expect(run).to_be_enabled(timeout=WAIT_MS)
+        if cancelled.count():
+            return
         tab_to(page, run, "Shift+Tab")
         page.keyboard.press("Enter")
     raise AssertionError("Cancel could not be reached")

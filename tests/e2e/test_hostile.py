@@ -69,9 +69,8 @@ def pick(page: Page, number: int) -> None:
     expect(page.locator("#picker .pick-label").last).to_contain_text(f"Title {number} ")
 
 
-@pytest.mark.parametrize(
-    "part", [pytest.param(part, marks=[pytest.mark.long] * (part > 0)) for part in range(4)]
-)
+@pytest.mark.long  # the shorter one is `test_hostile_text_is_inert` of the page
+@pytest.mark.parametrize("part", range(4))
 def test_hostile_titles_from_the_search_to_the_trace(page: Page, part: int) -> None:
     outline = "Array.from(document.querySelectorAll('#studio *'), e => e.tagName)"
     before = set(page.evaluate(outline))
@@ -103,12 +102,12 @@ def test_hostile_titles_from_the_search_to_the_trace(page: Page, part: int) -> N
 
 
 def test_what_slips_into_the_page_unescaped_still_does_not_run(
-    chromium: Browser, hostile_app: RunningApp
+    chromium: Browser, live_app: RunningApp
 ) -> None:
     """The policy is a second lock: HTML is put into the page here as a bug would."""
     context = chromium.new_context()
     page = context.new_page()
-    page.goto(hostile_app.url)
+    page.goto(live_app.url)
     page.wait_for_selector("#picker-input")
     blocked = page.evaluate(
         """() => new Promise(done => {

@@ -43,6 +43,7 @@ def test_a_misspelt_setting_is_said(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.long  # every other test of the page starts it too, though not shut off
 def test_with_the_cache_and_no_network_it_starts_and_recommends(palr_home: Path) -> None:
     isolated = ["unshare", "--map-root-user", "--net"]
     if subprocess.run([*isolated, "true"], capture_output=True).returncode:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from palr.catalog.catalog import Catalog
+from palr.data.manifest import MANIFEST
 from palr.errors import RetrieverUnavailableError
 from palr.retrieval import retrieve, semantic
 from palr.retrieval.semantic import SemanticRetriever, item_text
@@ -76,6 +77,17 @@ def test_embeddings_are_computed_once(bare_catalog, fresh_settings, embeddings):
     np.testing.assert_array_equal(first.score(history), again.score(history))
     assert [path.suffix for path in caches(fresh_settings)] == [".npy"]
     assert caches(fresh_settings)[0].name.startswith("bare-")
+
+
+def test_a_copied_model_makes_no_new_embeddings(bare_catalog, fresh_settings, embeddings):
+    semantic.load(bare_catalog, fresh_settings)
+    folder = fresh_settings.model_path(MINILM)
+    original = folder.resolve()
+    folder.unlink()
+    shutil.copytree(original, folder)
+    (folder / MANIFEST).write_text("{}")  # it holds the files' times
+    semantic.load(bare_catalog, fresh_settings)
+    assert embeddings == [len(bare_catalog.items)]
 
 
 def test_a_changed_text_is_embedded_anew(bare_catalog, fresh_settings, embeddings):

@@ -1,6 +1,6 @@
 """The two catalogs of a fresh installation, and one sentence model for all tests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from palr.catalog.catalog import Catalog, CatalogStore
 from palr.settings import MINILM, Settings
-
-Embed = Callable[[Sequence[str]], NDArray[np.float32]]
+from palr.wish.lexicon import Embed
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +24,7 @@ def embed(settings: Settings) -> Embed:
     folder = settings.model_path(MINILM)
     model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
 
-    def vectors(texts: Sequence[str]) -> NDArray[np.float32]:
+    def vectors(texts: Sequence[str], keep: bool = False) -> NDArray[np.float32]:
         return model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
 
     return vectors
