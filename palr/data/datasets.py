@@ -9,10 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from palr.data.download import download
+from palr.data.interactions import CORE
 from palr.data.progress import Progress, silent
+from palr.data.raw import RawDataset
 from palr.data.readers import (
     BEAUTY_FILES,
-    RawDataset,
+    ML_100K,
+    ML_100K_RECBOLE,
+    ML_CSV,
+    ML_DAT,
     read_beauty,
     read_ml_1m,
     read_ml_100k,
@@ -65,7 +70,17 @@ _MOVIELENS = (
 _MOVIELENS_LICENCE = (
     "GroupLens: research use; no redistribution or commercial use without permission"
 )
+_OTHER_RELEASES = (
+    "the other releases of MovieLens, such as ml-10m and ml-25m, are installed as ml-latest-small: "
+    "python -m palr data install ml-latest-small --from PATH"
+)
 _SNAP = "https://snap.stanford.edu/data/amazon/productGraph/categoryFiles/"
+
+
+def _layouts(files: tuple[str, ...], folder: str) -> tuple[tuple[str, ...], ...]:
+    """The files as they lie in a folder, or in this folder of it."""
+    return files, tuple(f"{folder}/{name}" for name in files)
+
 
 DATASETS: dict[str, Dataset] = {
     dataset.key: dataset
@@ -77,8 +92,7 @@ DATASETS: dict[str, Dataset] = {
             reader=read_ml_1m,
             layouts=(
                 ("ml-1m.zip",),
-                ("ratings.dat", "movies.dat"),
-                ("ml-1m/ratings.dat", "ml-1m/movies.dat"),
+                *_layouts(ML_DAT, "ml-1m"),
             ),
             urls=("https://files.grouplens.org/datasets/movielens/ml-1m.zip",),
             citation=_MOVIELENS,
@@ -92,8 +106,9 @@ DATASETS: dict[str, Dataset] = {
             label="MovieLens-100K",
             reader=read_ml_100k,
             layouts=(
-                ("ml-100k.inter", "ml-100k.item"),
-                ("ml-100k/ml-100k.inter", "ml-100k/ml-100k.item"),
+                *_layouts(ML_100K_RECBOLE, "ml-100k"),
+                ("ml-100k.zip",),
+                *_layouts(ML_100K, "ml-100k"),
             ),
             urls=(),
             citation=_MOVIELENS,
@@ -107,8 +122,8 @@ DATASETS: dict[str, Dataset] = {
             reader=read_ml_latest,
             layouts=(
                 ("ml-latest-small.zip",),
-                ("ratings.csv", "movies.csv"),
-                ("ml-latest-small/ratings.csv", "ml-latest-small/movies.csv"),
+                *_layouts(ML_CSV, "ml-latest-small"),
+                ML_DAT,
             ),
             urls=("https://files.grouplens.org/datasets/movielens/ml-latest-small.zip",),
             citation=_MOVIELENS,
@@ -150,7 +165,8 @@ DATASETS: dict[str, Dataset] = {
 def get_dataset(key: str) -> Dataset:
     """Look a data set up; raises DataError naming the known ones."""
     if key not in DATASETS:
-        raise DataError(f"unknown data set {key!r}; choose one of: {', '.join(DATASETS)}")
+        hint = f"; {_OTHER_RELEASES}" if key.startswith("ml-") else ""
+        raise DataError(f"unknown data set {key!r}; choose one of: {', '.join(DATASETS)}{hint}")
     return DATASETS[key]
 
 
@@ -189,8 +205,26 @@ def read(
             raise DataError(
                 f"{' and '.join(map(str, files))} hold {_counts(found)}, so something was cut "
                 f"short or changed; fetch it again{_holds(dataset)}"
+                f"{f'; {_OTHER_RELEASES}' if dataset.domain == 'movies' else ''}"
             )
     return replace(raw, checksum=checksum(files))
+
+
+def read_to_install(
+    key: str, source: Path | None, settings: Settings, progress: Progress = silent
+) -> RawDataset:
+    """`read` a data set that is to replace an installed one.
+
+    Raises:
+        DataError: also where it has interactions, and too few for anything to be learnt from them.
+    """
+    raw = read(key, source, settings, progress)
+    if raw.interactions is not None and not len(raw.interactions.core()):
+        raise DataError(
+            f"{get_dataset(key).label}: no users and items have {CORE} interactions each, so that "
+            "nothing can be learnt from them; give the whole files. Nothing was installed"
+        )
+    return raw
 
 
 def locate(key: str, source: Path | None, settings: Settings) -> tuple[Path, ...]:
@@ -205,16 +239,37 @@ def locate(key: str, source: Path | None, settings: Settings) -> tuple[Path, ...
         places = [dataset.builtin]
     else:
         places = [place for place in (settings.data, downloads(settings)) if place is not None]
-    for place in places:
-        for layout in dataset.layouts:
-            if place.is_file():
-                # A file is the archive itself, or names the folder that it lies in.
-                named = len(layout) == 1 and place.suffix == Path(layout[0]).suffix
-                files = (place,) if named else tuple(place.parent / name for name in layout)
-            else:
-                files = tuple(place / name for name in layout)
-            if all(file.is_file() for file in files):
-                return files
+    try:
+        found = next(filter(None, (_files_at(dataset, place) for place in places)), ())
+        if not found and source is not None and source.is_dir():
+            found = _in_an_inner_folder(dataset, source)
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return found
+
+
+def _in_an_inner_folder(dataset: Dataset, source: Path) -> tuple[Path, ...]:
+    """The files of a data set in the one folder of ``source`` that has them; () where none has."""
+    folders = sorted(path for path in source.iterdir() if path.is_dir())
+    found = {folder: files for folder in folders if (files := _files_at(dataset, folder))}
+    if len(found) > 1:
+        raise DataError(
+            f"{' and '.join(map(str, found))} all look like {dataset.label}; name one of them"
+        )
+    return next(iter(found.values()), ())
+
+
+def _files_at(dataset: Dataset, place: Path) -> tuple[Path, ...]:
+    """The files of a data set in a folder, or one of which ``place`` is; () where one is absent."""
+    for layout in dataset.layouts:
+        if place.is_file():
+            # A file is the archive itself, or names the folder that it lies in.
+            named = len(layout) == 1 and place.suffix == Path(layout[0]).suffix
+            files = (place,) if named else tuple(place.parent / name for name in layout)
+        else:
+            files = tuple(place / name for name in layout)
+        if all(file.is_file() for file in files):
+            return files
     return ()
 
 
