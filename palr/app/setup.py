@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from palr.catalog.catalog import CatalogStore, DamagedCatalogError
 from palr.data import parts
-from palr.data.datasets import checksum, downloads, locate, read_to_install
+from palr.data.datasets import checksum, downloads, locate, read
 from palr.data.manifest import intact, publish
 from palr.data.progress import Bars, Progress
 from palr.data.wheels import WheelPart, fetch
@@ -226,7 +226,7 @@ def _catalogs(settings: Settings, say: Callable[[str], None]) -> Step:
             _set_damaged_aside(settings, say)
         with closing(CatalogStore(settings.catalog_url)) as store:
             for key in stale(store):
-                store.install(key, read_to_install(key, None, settings), progress=progress)
+                store.install(key, read(key, None, settings), progress=progress)
 
     return Step("catalog", "catalogs", done, make)
 

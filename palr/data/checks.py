@@ -17,7 +17,7 @@ ENOUGH = 20  # items that hardly agree in every keyword by chance
 _LATER = bytes(range(0x80, 0xC0))
 _NEXT = f"[{_LATER.decode('latin-1')}{_LATER.decode('cp1252', 'ignore')}]"
 _GARBLED = re.compile(
-    "\ufffd"  # what no decoder knew
+    "[\ufffd├┬]"  # what no decoder knew; é as a console of DOS has it
     f"|[ÂÃÄÅ]{_NEXT}"  # é
     "|(?<!\\w)Ã(?=\\s)"  # à and É, of which white space and controls were cleaned away
     f"|â[\x80€„]{_NEXT}"  # dashes, quotes and ™
@@ -26,12 +26,13 @@ _GARBLED = re.compile(
 )
 
 
-def check_items(name: str, items: Sequence[Item]) -> None:
+def check_items(name: str, items: Sequence[Item], vouched: bool = False) -> None:
     """Raise DataError where there are no items, or they do not look as items should.
 
     Args:
         name: The file that they come from.
         items: All of them.
+        vouched: Whether it is known by its checksum; then its keywords may all be the same.
     """
     if not items:
         raise DataError(f"{name} holds no items that can be used; fetch it again")
@@ -50,7 +51,7 @@ def check_items(name: str, items: Sequence[Item]) -> None:
             f"{name}: keywords are single letters ({', '.join(letters[:5])}): a text stands where "
             "a list of texts should; fetch it again"
         )
-    if len(items) >= ENOUGH and words and len(set(themes)) == 1:
+    if not vouched and len(items) >= ENOUGH and words and len(set(themes)) == 1:
         raise DataError(
             f"{name}: all {len(items):,} items have the same keywords ({', '.join(themes[0])}), "
             "which then say nothing; fetch it again"

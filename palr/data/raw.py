@@ -1,16 +1,25 @@
 """What a reader gives: items and interactions as the source has them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from sys import intern
+from typing import TypeVar
 
 import numpy as np
 
 from palr.data.checks import check_items
 from palr.data.interactions import Interactions
+from palr.data.sources import malformed
 from palr.errors import DataError
 from palr.types import Item
+
+# The last three where a literal is nested too deep, or a number too large.
+_UNFIT = (
+    *(ValueError, LookupError, TypeError, SyntaxError),
+    *(MemoryError, RecursionError, OverflowError),
+)
+_Entry = TypeVar("_Entry", str, list[str])
 
 
 @dataclass(frozen=True)
@@ -61,8 +70,32 @@ def number(text: str) -> float:
     return value
 
 
+def each(
+    entries: Iterator[tuple[int, _Entry]],
+    use: Callable[[_Entry], None],
+    name: str,
+    expected: str,
+) -> None:
+    """Use every line or row of a file; DataError names the one that does not fit."""
+    for at, entry in entries:
+        try:
+            use(entry)
+        except _UNFIT as error:
+            shown = entry if isinstance(entry, str) else ",".join(entry)
+            raise malformed(name, at, expected, shown) from error
+
+
+def distinct(words: Iterable[str]) -> tuple[str, ...]:
+    """The words in their order, each once, and no empty one."""
+    return tuple(dict.fromkeys(word for word in words if word))
+
+
 def raw_dataset(
-    items_file: str, items: Sequence[Item], rows_file: str = "", rows: Rows | None = None
+    items_file: str,
+    items: Sequence[Item],
+    rows_file: str = "",
+    rows: Rows | None = None,
+    vouched: bool = False,
 ) -> RawDataset:
     """Count popularity, and bring items and item indices into one order.
 
@@ -71,6 +104,7 @@ def raw_dataset(
         items: The items that were read; the first of each id counts.
         rows_file: Name of the file of interactions.
         rows: The interactions; None where the source has none.
+        vouched: See `palr.data.checks.check_items`.
 
     Raises:
         DataError: there are no items, or they do not look as items should; or no interaction is
@@ -79,7 +113,7 @@ def raw_dataset(
     known: dict[str, Item] = {}
     for item in items:
         known.setdefault(item.id, item)
-    check_items(items_file, tuple(known.values()))
+    check_items(items_file, tuple(known.values()), vouched)
     if rows is None:
         return RawDataset(tuple(known.values()), None)
     interactions = Interactions.from_rows(rows.users, rows.items, rows.times)

@@ -53,7 +53,7 @@ class Place:
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             raise DataError(
-                f"{self._path(name)}, line {line}: this is no {error.encoding} text "
+                f"{self._path(name)}, line {line}: the text is in no encoding known here "
                 f"({error.reason}); save it as UTF-8, or fetch it again"
             ) from error
         # Not str.splitlines: in latin-1 text it would also break lines at 0x85 and 0x1c.

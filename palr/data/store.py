@@ -23,6 +23,7 @@ from palr.types import Item
 BATCH = 50_000
 BUSY_SECONDS = 5  # how long SQLite waits for another process
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNFIT = (exc.IntegrityError, exc.DataError)
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -248,23 +249,24 @@ class Database:
 
     def _explain(self, error: exc.SQLAlchemyError) -> CatalogError:
         cause = getattr(error, "orig", None) or error
-        unfit = isinstance(error, exc.IntegrityError | exc.DataError)
-        if unfit or type(error) is exc.StatementError:
+        # Of SQLite's codes the higher bits tell more than is needed.
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        if code in _DAMAGED or (isinstance(cause, sqlite3.Error) and "decode" in str(cause)):
+            return self._damaged(str(cause))
+        if type(error) is exc.StatementError or isinstance(error, _UNFIT):
             return self._unfit(str(cause))
         if not isinstance(cause, sqlite3.Error):
             return CatalogError(
                 f"the catalog database {self.place} cannot be used ({cause}); check "
                 "PALR_DATABASE_URL, or unset it to use SQLite under PALR_HOME"
             )
-        # The higher bits of a code tell more than is needed.
-        code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if code in _DAMAGED or "decode" in str(cause):
-            return self._damaged(str(cause))
         if code in _BUSY:
             return CatalogError(
                 f"the catalog database {self.place} is in use by another process ({cause}): try "
                 "again when its installation or setup has ended"
             )
+        if not code:  # of Python's module: a value that it cannot bind
+            return self._unfit(str(cause))
         if code == sqlite3.SQLITE_ERROR:
             return CatalogError(
                 f"the catalog database {self.place} is none of this version ({cause}); move it "
