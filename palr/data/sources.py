@@ -161,9 +161,10 @@ def place_of(source: Path, *layouts: Layout) -> tuple[Place, Layout]:
 
 
 def _is_named(path: str, name: str) -> bool:
-    """Whether a member of an archive is this file, in whatever folder; macOS adds copies of its
-    own, which hold no data."""
-    return path.rpartition("/")[2] == name and not path.startswith("__MACOSX/")
+    """Whether a member of an archive is this file, in whatever folder."""
+    # macOS adds members of its own, which hold no data; old programs of Windows write backslashes.
+    folder, _, last = path.replace("\\", "/").rpartition("/")
+    return last == name and not folder.startswith("__MACOSX")
 
 
 def _names(source: Path) -> set[str]:

@@ -57,6 +57,7 @@ SOURCES = {
     "ml-25m.zip": ("ml-latest-small", archive(layouts.csv(), "ml-25m.zip", "ml-25m/")),
     "ml-25m, its parent": ("ml-latest-small", inner(layouts.csv(), "ml-25m")),
     "no inner folder": ("ml-latest-small", archive(layouts.csv(), "mine.zip", "")),
+    "backslashes": ("ml-latest-small", archive(layouts.csv(), "ml-25m.zip", "ml-25m\\")),
     "two inner folders": ("ml-latest-small", archive(layouts.csv(), "mine.zip", "a/b/")),
     "ml-10m.zip": ("ml-latest-small", archive(layouts.dat("utf-8"), "ml-10m.zip", "ml-10M100K/")),
     "ml-10m, a folder": ("ml-latest-small", folder(layouts.dat("utf-8"))),
