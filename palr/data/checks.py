@@ -45,7 +45,8 @@ def check_items(name: str, items: Sequence[Item], vouched: bool = False) -> None
         )
     themes = [tuple(word for word in item.keywords if not is_decade(word)) for item in items]
     words = {word for theme in themes for word in theme}
-    letters = sorted(word for word in words if len(word) == 1 and word.isalpha())
+    # Letters have two cases; one character of Chinese may well be a word.
+    letters = sorted(word for word in words if len(word) == 1 and word.lower() != word.upper())
     if 2 * len(letters) > len(words):
         raise DataError(
             f"{name}: keywords are single letters ({', '.join(letters[:5])}): a text stands where "
