@@ -14,7 +14,7 @@ from palr.app.setup import ensure
 from palr.catalog.catalog import CatalogStore
 from palr.commands.run import checked_settings, ready_runtime, recommend, replay
 from palr.commands.run import read as read_command
-from palr.data.datasets import DATASETS, get_dataset, read, stats
+from palr.data.datasets import DATASETS, get_dataset, read, read_to_install, stats
 from palr.data.progress import Bars, bars_on_terminals_only
 from palr.domains import DOMAINS, get_domain
 from palr.errors import PalrError
@@ -246,7 +246,7 @@ def install_dataset(dataset: DatasetKey, source: Source = None) -> None:
     settings = checked_settings()
     key = get_dataset(dataset).key
     with Bars() as bars:
-        raw = read(key, source, settings, bars)
+        raw = read_to_install(key, source, settings, bars)
         CatalogStore(settings.catalog_url).install(key, raw, progress=bars)
     typer.echo(f"installed {get_dataset(key).label}: {len(raw.items):,} items")
 

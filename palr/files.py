@@ -1,6 +1,9 @@
-"""Files that are whole or absent: written beside their place, then moved there in one step."""
+"""Files that are whole or absent, written beside their place and moved there in one step; and text
+in whatever encoding it was saved."""
 
+import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -8,6 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from palr.errors import UnwritableError
+
+# Where latin-1 has control characters, Windows' cp1252 has quotes and dashes. Text holds none of
+# those controls but the line end 0x85.
+_WINDOWS = re.compile(rb"[\x80-\x84\x86-\x9f]")
 
 
 @contextmanager
@@ -53,3 +60,26 @@ def write(path: Path, content: bytes | str) -> None:
     """
     with replacing(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def decoded(content: bytes, *, legacy: bool = True) -> str:
+    """The text of a file: UTF-8 or UTF-16, with a byte order mark or without, or older.
+
+    >>> [decoded("Amélie".encode(name)) for name in ("utf-8-sig", "utf-16", "utf-16-le", "cp1252")]
+    ['Amélie', 'Amélie', 'Amélie', 'Amélie']
+
+    Args:
+        content: The bytes of the file.
+        legacy: Whether bytes that are no UTF-8 are read as latin-1, or as Windows' cp1252 where
+            they can only be that.
+
+    Raises:
+        UnicodeDecodeError: they are in none of these encodings.
+    """
+    encoding = json.detect_encoding(content)  # by the mark, or by where the zeros are
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        if not legacy or encoding != "utf-8":
+            raise
+    return content.decode("cp1252" if _WINDOWS.search(content) else "latin-1")

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -15,6 +16,7 @@ import pytest
 
 from palr.app.runtime import Runtime
 from palr.catalog.catalog import CatalogStore
+from palr.data.raw import RawDataset
 from palr.errors import CatalogError, LLMError, RetrieverUnavailableError
 from palr.llm.base import LLM
 from palr.llm.scripted import ScriptedLLM, reversed_candidates
@@ -22,7 +24,7 @@ from palr.model_lock import LOADING
 from palr.recommender import Recommender
 from palr.retrieval.base import Retriever
 from palr.settings import MINILM, Settings
-from palr.types import Recommendation
+from palr.types import Asked, Recommendation
 
 ROOT = Path(__file__).parents[1]
 
@@ -125,6 +127,20 @@ def test_a_database_that_is_locked_or_gone_leaves_the_page_at_work(
     with pytest.raises(CatalogError, match="run `python -m palr setup`"):
         Runtime(copied).catalog("movies")
     assert not (tmp_path / "catalog.db").exists()
+
+
+def test_a_data_set_that_is_installed_again_leaves_the_page_at_work(copied: Settings) -> None:
+    runtime = Runtime(copied)
+    before = served(runtime)
+    store = CatalogStore(copied.catalog_url)
+    raw = store.raw("ml-100k")
+    films = tuple(replace(item, title=f"New {item.title}") for item in raw.items)
+    store.install("ml-100k", RawDataset(films[:50], None, "new"))
+    assert served(runtime) == before
+    catalog = runtime.catalog("movies")
+    with pytest.raises(CatalogError, match=r"ml-100k was installed again .*restart the app"):
+        runtime.recommender("movies").recommend(catalog.items[:3], Asked("itemknn"))
+    assert Runtime(copied).catalog("movies").items == films[:50]
 
 
 def test_a_database_that_fails_half_way_is_named(copied: Settings, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from palr.catalog.search import MAX_QUERY, TitleIndex, words
 from palr.data.datasets import get_dataset
 from palr.data.interactions import Interactions
 from palr.data.progress import Progress, silent
-from palr.data.readers import RawDataset
+from palr.data.raw import RawDataset
 from palr.data.store import DamagedCatalogError, Database, DatasetInfo
 from palr.data.titles import split_title
 from palr.domains import DOMAINS, Domain, Persona
@@ -195,24 +195,36 @@ class CatalogStore:
         self._database.delete(get_dataset(key).key)
 
     def open(self, key: str) -> Catalog:
-        """Load a data set's items; raises CatalogError where it is not installed."""
+        """Load a data set's items; raises CatalogError where it is not installed.
+
+        Its interactions are read when they are first used. Where it was installed again by then,
+        that raises CatalogError too: they would not be those of these items.
+        """
+        return self._catalog(self._info(key))
+
+    def _info(self, key: str) -> DatasetInfo:
         dataset = get_dataset(key)
         info = self.installed().get(key)
         if info is None:
             command = f"data install {key}" if dataset.urls else "setup"
             raise CatalogError(f"{dataset.label} is not installed; run `python -m palr {command}`")
-        items = self._database.items(key)
+        return info
+
+    def _catalog(self, info: DatasetInfo) -> Catalog:
+        items = self._database.items(info)
+        domain = DOMAINS[get_dataset(info.key).domain]
         if not info.interactions:
-            return Catalog(key, DOMAINS[dataset.domain], items)
+            return Catalog(info.key, domain, items)
         ids = tuple(item.id for item in items)
-        load = partial(self._database.interactions, key, ids)
-        return Catalog(key, DOMAINS[dataset.domain], items, load)
+        load = partial(self._database.interactions, info, ids)
+        return Catalog(info.key, domain, items, load)
 
     def raw(self, key: str) -> RawDataset:
         """An installed data set as its reader gave it; raises CatalogError where there is none."""
-        catalog = self.open(key)
+        info = self._info(key)
+        catalog = self._catalog(info)
         interactions = catalog.interactions() if catalog.has_interactions else None
-        return RawDataset(catalog.items, interactions, self.installed()[key].checksum)
+        return RawDataset(catalog.items, interactions, info.checksum)
 
     def active(self, domain: Domain) -> Catalog:
         """The first installed data set of the domain; CatalogError where there is none."""

@@ -4,21 +4,24 @@ To add one, add an entry to `DATASETS` and name its key in a `palr.domains.Domai
 """
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from palr.data.dataset import Dataset, files_found, files_given, incomplete, layouts
 from palr.data.download import download
-from palr.data.progress import Progress, silent
-from palr.data.readers import (
-    BEAUTY_FILES,
-    RawDataset,
-    read_beauty,
+from palr.data.interactions import CORE
+from palr.data.movielens import (
+    ML_100K,
+    ML_100K_RECBOLE,
+    ML_CSV,
+    ML_DAT,
     read_ml_1m,
     read_ml_100k,
     read_ml_latest,
-    read_starter,
 )
+from palr.data.progress import Progress, silent
+from palr.data.raw import RawDataset
+from palr.data.readers import BEAUTY_FILES, read_beauty, read_starter
 from palr.data.sources import DamagedFileError
 from palr.errors import DataError
 from palr.settings import Settings
@@ -26,44 +29,16 @@ from palr.settings import Settings
 FORMAT = b"1"  # raise it when a reader changes what it returns, and catalogs are built anew
 STARTER_CSV = Path(__file__).resolve().parents[2] / "assets" / "catalogs" / "beauty.csv"
 
-
-@dataclass(frozen=True)
-class Dataset:
-    """One data set.
-
-    Attributes:
-        key: Its name on the command line.
-        domain: Key of its domain.
-        label: Its name for people.
-        reader: Reads the folder of its files, or its file where a layout has only one.
-        layouts: Sets of files in which it may lie in a folder; the first that is complete is read.
-        urls: Official downloads, one for each file of the first layout; empty where there are none.
-        citation: The publication to cite.
-        licence: What its source allows.
-        expected: Users, items and interactions after the 5-core (paper, Table 1), where fixed.
-        official: The same before the 5-core; files that count otherwise are refused.
-        builtin: Its file in this repository, where it is shipped.
-    """
-
-    key: str
-    domain: str
-    label: str
-    reader: Callable[[Path], RawDataset]
-    layouts: tuple[tuple[str, ...], ...]
-    urls: tuple[str, ...]
-    citation: str
-    licence: str
-    expected: tuple[int, int, int] | None = None
-    official: tuple[int, int, int] | None = None
-    builtin: Path | None = None
-
-
 _MOVIELENS = (
     'F. Maxwell Harper and Joseph A. Konstan. 2015. "The MovieLens Datasets: History and '
     'Context". ACM TiiS 5, 4.'
 )
 _MOVIELENS_LICENCE = (
     "GroupLens: research use; no redistribution or commercial use without permission"
+)
+_OTHER_RELEASES = (
+    "the other releases of MovieLens, such as ml-10m and ml-25m, are installed as ml-latest-small: "
+    "python -m palr data install ml-latest-small --from PATH"
 )
 _SNAP = "https://snap.stanford.edu/data/amazon/productGraph/categoryFiles/"
 
@@ -75,11 +50,7 @@ DATASETS: dict[str, Dataset] = {
             domain="movies",
             label="MovieLens-1M",
             reader=read_ml_1m,
-            layouts=(
-                ("ml-1m.zip",),
-                ("ratings.dat", "movies.dat"),
-                ("ml-1m/ratings.dat", "ml-1m/movies.dat"),
-            ),
+            layouts=(("ml-1m.zip",), *layouts(ML_DAT, "ml-1m")),
             urls=("https://files.grouplens.org/datasets/movielens/ml-1m.zip",),
             citation=_MOVIELENS,
             licence=_MOVIELENS_LICENCE,
@@ -92,8 +63,9 @@ DATASETS: dict[str, Dataset] = {
             label="MovieLens-100K",
             reader=read_ml_100k,
             layouts=(
-                ("ml-100k.inter", "ml-100k.item"),
-                ("ml-100k/ml-100k.inter", "ml-100k/ml-100k.item"),
+                *layouts(ML_100K_RECBOLE, "ml-100k"),
+                ("ml-100k.zip",),
+                *layouts(ML_100K, "ml-100k"),
             ),
             urls=(),
             citation=_MOVIELENS,
@@ -105,11 +77,8 @@ DATASETS: dict[str, Dataset] = {
             domain="movies",
             label="MovieLens latest small",
             reader=read_ml_latest,
-            layouts=(
-                ("ml-latest-small.zip",),
-                ("ratings.csv", "movies.csv"),
-                ("ml-latest-small/ratings.csv", "ml-latest-small/movies.csv"),
-            ),
+            layouts=(("ml-latest-small.zip",), *layouts(ML_CSV, "ml-latest-small")),
+            given=(ML_DAT,),
             urls=("https://files.grouplens.org/datasets/movielens/ml-latest-small.zip",),
             citation=_MOVIELENS,
             licence=_MOVIELENS_LICENCE,
@@ -150,7 +119,8 @@ DATASETS: dict[str, Dataset] = {
 def get_dataset(key: str) -> Dataset:
     """Look a data set up; raises DataError naming the known ones."""
     if key not in DATASETS:
-        raise DataError(f"unknown data set {key!r}; choose one of: {', '.join(DATASETS)}")
+        hint = f"; {_OTHER_RELEASES}" if key.startswith("ml-") else ""
+        raise DataError(f"unknown data set {key!r}; choose one of: {', '.join(DATASETS)}{hint}")
     return DATASETS[key]
 
 
@@ -189,8 +159,26 @@ def read(
             raise DataError(
                 f"{' and '.join(map(str, files))} hold {_counts(found)}, so something was cut "
                 f"short or changed; fetch it again{_holds(dataset)}"
+                f"{f'; {_OTHER_RELEASES}' if dataset.domain == 'movies' else ''}"
             )
     return replace(raw, checksum=checksum(files))
+
+
+def read_to_install(
+    key: str, source: Path | None, settings: Settings, progress: Progress = silent
+) -> RawDataset:
+    """`read` a data set that is to replace an installed one.
+
+    Raises:
+        DataError: also where it has interactions, and too few for anything to be learnt from them.
+    """
+    raw = read(key, source, settings, progress)
+    if raw.interactions is not None and not len(raw.interactions.core()):
+        raise DataError(
+            f"{get_dataset(key).label}: no users and items have {CORE} interactions each, so that "
+            "nothing can be learnt from them; give the whole files. Nothing was installed"
+        )
+    return raw
 
 
 def locate(key: str, source: Path | None, settings: Settings) -> tuple[Path, ...]:
@@ -200,22 +188,10 @@ def locate(key: str, source: Path | None, settings: Settings) -> tuple[Path, ...
     """
     dataset = get_dataset(key)
     if source is not None:
-        places = [source]
-    elif dataset.builtin is not None:
-        places = [dataset.builtin]
-    else:
-        places = [place for place in (settings.data, downloads(settings)) if place is not None]
-    for place in places:
-        for layout in dataset.layouts:
-            if place.is_file():
-                # A file is the archive itself, or names the folder that it lies in.
-                named = len(layout) == 1 and place.suffix == Path(layout[0]).suffix
-                files = (place,) if named else tuple(place.parent / name for name in layout)
-            else:
-                files = tuple(place / name for name in layout)
-            if all(file.is_file() for file in files):
-                return files
-    return ()
+        return files_given(dataset, source)
+    if dataset.builtin is not None:
+        return (dataset.builtin,) if dataset.builtin.is_file() else ()
+    return files_found(dataset, [place for place in (settings.data, downloads(settings)) if place])
 
 
 def checksum(files: tuple[Path, ...]) -> str:
@@ -259,17 +235,6 @@ def _readable(files: tuple[Path, ...]) -> Path:
     return files[0] if len(files) == 1 else files[0].parent
 
 
-def _incomplete(dataset: Dataset, source: Path) -> str:
-    """Which file of a layout is missing where another one of it is there."""
-    folder = source if source.is_dir() else source.parent
-    for layout in dataset.layouts:
-        missing = [name for name in layout if not (folder / name).is_file()]
-        there = [name for name in layout if name not in missing]
-        if there and missing:
-            return f"; there is {' and '.join(there)} but no {' and '.join(missing)}"
-    return ""
-
-
 def _fetch(
     dataset: Dataset, source: Path | None, settings: Settings, progress: Progress
 ) -> tuple[Path, ...]:
@@ -278,7 +243,7 @@ def _fetch(
     if source is not None:
         raise DataError(
             f"{source} does not hold {dataset.label}: expected {needed}, in a folder or named "
-            f"directly ({install}){_incomplete(dataset, source)}"
+            f"directly ({install}){incomplete(dataset, source)}"
         )
     if not dataset.urls:
         raise DataError(

@@ -2,139 +2,46 @@
 
 One line of each:
 
-- MovieLens-1M ``ratings.dat``: ``1::1193::5::978300760``; ``movies.dat``, latin-1:
+- MovieLens-1M and -10M ``ratings.dat``: ``1::1193::5::978300760``; ``movies.dat``:
   ``1::Toy Story (1995)::Animation|Children's|Comedy``
-- RecBole's MovieLens-100K ``ml-100k.item``, tab-separated: ``1  Toy Story  1995  Animation
+- MovieLens-100K ``u.data``, tab-separated: ``196  242  3  881250949``; ``u.item``: ``1|Toy Story
+  (1995)|01-Jan-1995||http://...|0|0|0|1|...``, a 1 for each genre of ``u.genre``: ``Animation|3``
+- the same as RecBole ships it, tab-separated: ``ml-100k.item``: ``1  Toy Story  1995  Animation
   Children's Comedy``; ``ml-100k.inter``: ``196  242  3  881250949``
-- ``ml-latest-small`` ``movies.csv``: ``11,"American President, The (1995)",Comedy|Drama|Romance``;
+- MovieLens since 20M ``movies.csv``: ``11,"American President, The (1995)",Comedy|Drama|Romance``;
   ``ratings.csv``: ``1,11,4.0,964982703``, both with a header; ``tags.csv`` is not read
 - Amazon 2014 ``reviews_Beauty_5.json.gz``: one JSON object a line; ``meta_Beauty.json.gz``: one
-  Python literal a line, ``{'asin': '...', 'title': '...', 'categories': [['Beauty', ...]]}``
+  Python literal a line, ``{'asin': '...', 'title': '...', 'categories': [['Beauty', ...]]}``;
+  since 2018 it is JSON with a flat list
 - the starter catalog: ``id,brand,name,size,category,keywords`` as CSV
+
+Text may be in any encoding that `palr.files.decoded` tells apart; JSON is UTF-8 or UTF-16.
 """
 
 import ast
-import csv
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from palr.data.interactions import Interactions
-from palr.data.sources import csv_rows, gzip_lines, malformed, table_lines
-from palr.data.titles import clean, split_title
-from palr.errors import DataError
+from palr.data.movielens import read_ml_1m, read_ml_100k, read_ml_latest
+from palr.data.raw import RawDataset, Rows, checked_id, distinct, each, raw_dataset
+from palr.data.sources import Place
+from palr.data.titles import clean
 from palr.types import Item
+
+__all__ = [
+    "RawDataset",
+    "read_beauty",
+    "read_ml_1m",
+    "read_ml_100k",
+    "read_ml_latest",
+    "read_starter",
+]
 
 BEAUTY_FILES = ("reviews_Beauty_5.json.gz", "meta_Beauty.json.gz")
 MAX_CATEGORIES = 8
-STARTER_COLUMNS = ("id", "brand", "name", "size", "category", "keywords")
-_NO_VALUE = {
-    "",
-    "unknown",
-    "unkonwn",
-    "(no genres listed)",
-}  # the third is how RecBole's file spells it
-
-
-@dataclass(frozen=True)
-class RawDataset:
-    """Items and interactions as the source has them, before any preprocessing.
-
-    Attributes:
-        items: All items; ``items[i].id`` is ``interactions.item_ids[i]``.
-        interactions: All interactions, or None where the source has none.
-        checksum: Of the source files; `palr.data.datasets.read` fills it in.
-    """
-
-    items: tuple[Item, ...]
-    interactions: Interactions | None
-    checksum: str = ""
-
-
-def read_ml_1m(source: Path) -> RawDataset:
-    """MovieLens-1M out of its zip archive or its folder; keywords are genres and the decade.
-
-    Raises:
-        DataError: see `palr.data.sources`; also a malformed line, named by file and number.
-    """
-    inside = "" if source.is_dir() else "ml-1m/"
-    items = []
-    for number, line in table_lines(source, f"{inside}movies.dat", "latin-1"):
-        fields = line.split("::")
-        if len(fields) != 3:
-            raise malformed("movies.dat", number, "MovieID::Title::Genres", line)
-        title, year = split_title(fields[1])
-        items.append(_movie(fields[0], title, year, fields[2].split("|")))
-    rows = _Rows()
-    for number, line in table_lines(source, f"{inside}ratings.dat", "latin-1"):
-        try:
-            user, item, _, time = line.split("::")
-            rows.add(user, item, float(time))
-        except ValueError:
-            expected = "UserID::MovieID::Rating::Timestamp"
-            raise malformed("ratings.dat", number, expected, line) from None
-    return _raw(items, rows.interactions())
-
-
-def read_ml_100k(source: Path) -> RawDataset:
-    """MovieLens-100K as RecBole ships it: a folder with ``ml-100k.inter`` and ``ml-100k.item``.
-
-    Raises:
-        DataError: as `read_ml_1m`.
-    """
-    items = []
-    for number, line in table_lines(source, "ml-100k.item", "utf-8"):
-        fields = line.split("\t")
-        if len(fields) != 4:
-            raise malformed("ml-100k.item", number, "id, title, year and genres", line)
-        if number == 1:
-            continue
-        title, year = split_title(fields[1])
-        if fields[2].isdecimal():
-            year = int(fields[2])
-        items.append(_movie(fields[0], title, year, fields[3].split(" ")))
-    rows = _Rows()
-    for number, line in table_lines(source, "ml-100k.inter", "utf-8"):
-        try:
-            user, item, _, time = line.split("\t")
-            if number > 1:
-                rows.add(user, item, float(time))
-        except ValueError:
-            expected = "user, item, rating and timestamp"
-            raise malformed("ml-100k.inter", number, expected, line) from None
-    return _raw(items, rows.interactions())
-
-
-def read_ml_latest(source: Path) -> RawDataset:
-    """The "latest" MovieLens layout, out of its zip archive or its folder.
-
-    Raises:
-        DataError: as `read_ml_1m`.
-    """
-    inside = "" if source.is_dir() else "ml-latest-small/"
-    items = []
-    for number, fields in csv_rows(source, f"{inside}movies.csv"):
-        if len(fields) != 3 or (number == 1) != (fields[0] == "movieId"):
-            raise malformed("movies.csv", number, "movieId,title,genres", ",".join(fields))
-        if number > 1:
-            title, year = split_title(fields[1])
-            items.append(_movie(fields[0], title, year, fields[2].split("|")))
-    rows = _Rows()
-    for number, fields in csv_rows(source, f"{inside}ratings.csv"):
-        try:
-            user, item, _, time = fields
-            if (number == 1) != (user == "userId"):
-                raise ValueError
-            if number > 1:
-                rows.add(user, item, float(time))
-        except ValueError:
-            expected = "userId,movieId,rating,timestamp"
-            raise malformed("ratings.csv", number, expected, ",".join(fields)) from None
-    return _raw(items, rows.interactions())
+STARTER_COLUMNS = "id, brand, name, size, category, keywords"
 
 
 def read_beauty(source: Path) -> RawDataset:
@@ -145,26 +52,26 @@ def read_beauty(source: Path) -> RawDataset:
     Raises:
         DataError: as `read_ml_1m`.
     """
-    reviews, meta = (_plain_or_gz(source / name) for name in BEAUTY_FILES)
-    rows = _Rows()
-    for number, line in gzip_lines(reviews):
-        try:
-            review = json.loads(line)
-            time = float(review["unixReviewTime"])
-            rows.add(str(review["reviewerID"]), str(review["asin"]), time)
-        except (ValueError, KeyError, TypeError):
-            expected = "a JSON object with reviewerID, asin and unixReviewTime"
-            raise malformed(reviews.name, number, expected, line) from None
+    place = Place(source)
+    reviews, meta = (_plain_or_gz(place, name) for name in BEAUTY_FILES)
+    items: list[Item] = []
+    rows = Rows()
+
+    def review(line: str) -> None:
+        told = json.loads(line)
+        rows.add(told["reviewerID"], told["asin"], told["unixReviewTime"])
+
+    def product(line: str) -> None:
+        told = _literal(line)
+        if checked_id(told["asin"]) in reviewed:
+            items.append(_product(told))
+
+    expected = "a JSON object with reviewerID, asin and unixReviewTime"
+    each(place.lines(reviews, legacy=False), review, reviews, expected)
     reviewed = set(rows.items)
-    items = []
-    for number, line in gzip_lines(meta):
-        try:
-            product = ast.literal_eval(line)
-            if product["asin"] in reviewed:
-                items.append(_product(product))
-        except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError):
-            raise malformed(meta.name, number, "a Python literal with asin", line) from None
-    return _raw(items, rows.interactions())
+    expected = "a Python literal or JSON object with asin, title, brand and categories, all text"
+    each(place.lines(meta, legacy=False), product, meta, expected)
+    return raw_dataset(meta, items, reviews, rows)
 
 
 def read_starter(source: Path) -> RawDataset:
@@ -173,101 +80,60 @@ def read_starter(source: Path) -> RawDataset:
     Raises:
         DataError: as `read_ml_1m`.
     """
-    items = []
+    items: list[Item] = []
+    rows = Place(source.parent).rows(source.name, STARTER_COLUMNS)
+    each(rows, lambda row: items.append(_starter_product(row)), source.name, STARTER_COLUMNS)
+    return raw_dataset(source.name, items)
+
+
+def _literal(line: str) -> dict[str, Any]:
     try:
-        with source.open(encoding="utf-8", newline="") as stream:
-            rows = csv.reader(stream, strict=True)
-            for row in rows:
-                if len(row) != len(STARTER_COLUMNS) or not row[0]:
-                    raise malformed(
-                        source.name, rows.line_num, ", ".join(STARTER_COLUMNS), ",".join(row)
-                    )
-                if rows.line_num > 1:
-                    items.append(_starter_product(row))
-    except FileNotFoundError as error:
-        raise DataError(f"{source} does not exist") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{source} is not UTF-8 CSV: {error}") from error
-    except OSError as error:
-        raise DataError(f"{source} cannot be read: {error.strerror or error}") from error
-    return _raw(items, None)
+        told = json.loads(line)
+    except ValueError:
+        told = ast.literal_eval(line)
+    if not isinstance(told, dict):
+        raise TypeError
+    return told
 
 
-class _Rows:
-    """Interactions while they are being read."""
-
-    def __init__(self) -> None:
-        self.users: list[str] = []
-        self.items: list[str] = []
-        self.times: list[float] = []
-
-    def add(self, user: str, item: str, time: float) -> None:
-        self.users.append(user)
-        self.items.append(item)
-        self.times.append(time)
-
-    def interactions(self) -> Interactions:
-        return Interactions.from_rows(self.users, self.items, self.times)
-
-
-def _movie(id: str, title: str, year: int | None, genres: Iterable[str]) -> Item:
-    named = [genre.strip().lower() for genre in genres]
-    keywords = _distinct(genre for genre in named if genre not in _NO_VALUE)
-    if year:
-        keywords = (*keywords, f"{year // 10 * 10}s")
-    known = title if title.lower() not in _NO_VALUE else id
-    return Item(id, known, year=year, keywords=keywords)
-
-
-def _product(product: dict[str, object]) -> Item:
-    paths = product.get("categories") or []
-    if not isinstance(paths, list):
-        raise ValueError
-    categories = (clean(part).lower() for path in paths for part in path)
+def _product(told: dict[str, Any]) -> Item:
+    # Paths of categories in 2014, one list of them since 2018.
+    listed = told.get("categories") or told.get("category") or []
+    if not isinstance(listed, list):
+        raise TypeError
+    parts = [part for entry in listed for part in (entry if isinstance(entry, list) else [entry])]
+    categories = (_text(part).lower() for part in parts)
     return Item(
-        str(product["asin"]),
-        clean(str(product.get("title") or "")) or str(product["asin"]),
-        brand=clean(str(product.get("brand") or "")) or None,
-        keywords=_distinct(part for part in categories if part != "beauty")[:MAX_CATEGORIES],
+        told["asin"],
+        _text(told.get("title")) or told["asin"],
+        brand=_text(told.get("brand")) or None,
+        keywords=distinct(part for part in categories if part != "beauty")[:MAX_CATEGORIES],
     )
+
+
+def _text(value: object) -> str:
+    """A cleaned text, empty for none; raises TypeError where it is no text, and ValueError where
+    half of a character is missing."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError
+    # An emoji may come as two surrogates, as Python 2 wrote it.
+    return clean(value.encode("utf-16-le", "surrogatepass").decode("utf-16-le"))
 
 
 def _starter_product(row: list[str]) -> Item:
     id, brand, name, size, category, keywords = (clean(field) for field in row)
     words = re.split(r"\s*>\s*", category) + re.split(r"\s*;\s*", keywords)
     return Item(
-        id,
+        checked_id(id),
         name or id,
         brand=brand or None,
         size=size or None,
-        keywords=_distinct(word.lower() for word in words),
+        keywords=distinct(word.lower() for word in words),
     )
 
 
-def _distinct(words: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word for word in words if word))
-
-
-def _plain_or_gz(path: Path) -> Path:
-    plain = path.with_suffix("")
-    return plain if not path.exists() and plain.exists() else path
-
-
-def _raw(items: list[Item], interactions: Interactions | None) -> RawDataset:
-    """Count popularity, and bring items and item indices into one order."""
-    known: dict[str, Item] = {}
-    for item in items:
-        known.setdefault(item.id, item)
-    if interactions is None:
-        return RawDataset(tuple(known.values()), None)
-    counts = interactions.popularity
-    ordered = [replace(item, popularity=counts.get(item.id, 0)) for item in known.values()]
-    ordered += [
-        Item(id, id, popularity=counts[id]) for id in interactions.item_ids if id not in known
-    ]
-    position = {item.id: index for index, item in enumerate(ordered)}
-    recode = np.array([position[id] for id in interactions.item_ids], dtype=np.int64)
-    return RawDataset(
-        tuple(ordered),
-        replace(interactions, items=recode[interactions.items], item_ids=tuple(position)),
-    )
+def _plain_or_gz(place: Place, name: str) -> str:
+    plain = name.removesuffix(".gz")
+    return plain if not place.holds(name) and place.holds(plain) else name

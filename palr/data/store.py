@@ -15,13 +15,16 @@ from sqlalchemy.pool import StaticPool
 
 from palr.data.interactions import Interactions
 from palr.data.progress import Progress, silent
-from palr.data.readers import RawDataset
+from palr.data.raw import RawDataset
 from palr.data.tables import Base, DatasetRow, InteractionRow, ItemRow, UserRow
 from palr.errors import CatalogError
 from palr.types import Item
 
 BATCH = 50_000
-BUSY_SECONDS = 60  # how long SQLite waits for another process that is installing
+BUSY_SECONDS = 5  # how long SQLite waits for another process
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNFIT = (exc.IntegrityError, exc.DataError)
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 class DamagedCatalogError(CatalogError):
@@ -30,7 +33,10 @@ class DamagedCatalogError(CatalogError):
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is installed under a key; counts are of the source, before the 5-core."""
+    """What is installed under a key; counts are of the source, before the 5-core.
+
+    Two installations of one key differ in ``installed_at`` at least.
+    """
 
     key: str
     checksum: str
@@ -106,7 +112,8 @@ class Database:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._unwritable(error.strerror or str(error)) from error
-        with self._session(create=True) as session:
+        with self._transaction() as session:
+            Base.metadata.create_all(session.connection())
             if self.path is not None:
                 # Once its cache spills into the file, SQLite shuts readers out until the end.
                 session.execute(text("PRAGMA cache_spill = OFF"))
@@ -114,7 +121,7 @@ class Database:
             row = DatasetRow(
                 key=key,
                 checksum=checksum,
-                installed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                installed_at=datetime.now(UTC).isoformat(timespec="microseconds"),
                 items=len(raw.items),
                 users=0 if log is None else len(log.user_ids),
                 interactions=0 if log is None else len(log),
@@ -134,10 +141,11 @@ class Database:
             for table, count, values in tables:
                 for start in range(0, count, BATCH):
                     batch = range(start, min(start + BATCH, count))
-                    session.execute(
-                        insert(table),
-                        [{"dataset": row.id, "position": i, **values(i)} for i in batch],
-                    )
+                    rows = [{"dataset": row.id, "position": i, **values(i)} for i in batch]
+                    try:
+                        session.execute(insert(table), rows)
+                    except (ValueError, TypeError, OverflowError) as error:
+                        raise self._unfit(str(error)) from error
                     done += len(batch)
                     # The last step is reported when the transaction has been committed.
                     progress(f"{key}: catalog", min(done, total - 1), total, "rows")
@@ -149,13 +157,16 @@ class Database:
             with self._session() as session:
                 _delete(session, key)
 
-    def items(self, key: str) -> tuple[Item, ...]:
-        """Items of an installed data set, in the order of the source."""
-        with self._session() as session:
+    def items(self, info: DatasetInfo) -> tuple[Item, ...]:
+        """Items of an installed data set, in the order of the source.
+
+        Raises:
+            CatalogError: also where it is installed no longer, or was installed again.
+        """
+        with self._reading(info) as (session, number):
             rows = session.execute(
                 select(ItemRow.__table__)
-                .join(DatasetRow, DatasetRow.id == ItemRow.dataset)
-                .where(DatasetRow.key == key)
+                .where(ItemRow.dataset == number)
                 .order_by(ItemRow.position)
             )
             return tuple(
@@ -163,10 +174,13 @@ class Database:
                 for r in rows
             )
 
-    def interactions(self, key: str, item_ids: tuple[str, ...]) -> Interactions:
-        """Interactions of an installed data set; ``item_ids`` are its `items`' ids, in order."""
-        with self._session() as session:
-            number = session.scalar(select(DatasetRow.id).where(DatasetRow.key == key))
+    def interactions(self, info: DatasetInfo, item_ids: tuple[str, ...]) -> Interactions:
+        """Interactions of an installed data set; ``item_ids`` are its `items`' ids, in order.
+
+        Raises:
+            CatalogError: as `items`.
+        """
+        with self._reading(info) as (session, number):
             names = select(UserRow.user_id).where(UserRow.dataset == number)
             user_ids = tuple(session.scalars(names.order_by(UserRow.position)))
             pairs = (
@@ -175,7 +189,7 @@ class Database:
                 .order_by(InteractionRow.position)
             )
             rows = [tuple(pair) for pair in session.execute(pairs)]
-        table = np.array(rows, dtype=np.int64).reshape(-1, 2)
+            table = np.array(rows, dtype=np.int64).reshape(-1, 2)
         return Interactions(table[:, 0].copy(), table[:, 1].copy(), user_ids, item_ids)
 
     def close(self) -> None:
@@ -192,33 +206,84 @@ class Database:
             raise self._explain(error) from error
 
     @contextmanager
-    def _session(self, create: bool = False) -> Iterator[Session]:
+    def _session(self) -> Iterator[Session]:
+        """A transaction that only reads, or deletes."""
         try:
-            if create:
-                Base.metadata.create_all(self._engine)
-            with Session(self._engine) as session, session.begin():
+            with self._transaction() as session:
                 yield session
-        except exc.SQLAlchemyError as error:
-            raise self._explain(error) from error
         except (ValueError, TypeError) as error:
             # Bytes that are no UTF-8, JSON or number where such a column should be.
             raise self._damaged(str(error)) from error
 
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
+        try:
+            with Session(self._engine) as session, session.begin():
+                yield session
+        except exc.SQLAlchemyError as error:
+            raise self._explain(error) from error
+
+    @contextmanager
+    def _reading(self, info: DatasetInfo) -> Iterator[tuple[Session, int]]:
+        """A session and the number of a data set, which is the same one until the block ends.
+
+        Not every database shows all the statements of a transaction the same rows, so the data
+        set is looked up again at the end.
+        """
+        with self._session() as session:
+            number = self._number(session, info)
+            yield session, number
+            self._number(session, info)
+
+    def _number(self, session: Session, info: DatasetInfo) -> int:
+        row = session.execute(
+            select(DatasetRow.__table__).where(DatasetRow.key == info.key)
+        ).one_or_none()
+        if row is None or _info(row) != info:
+            raise CatalogError(
+                f"{info.key} was {'installed again' if row else 'removed'} while it was in use: "
+                "restart the app, so that its old and new parts are not mixed"
+            )
+        number: int = row.id
+        return number
+
     def _explain(self, error: exc.SQLAlchemyError) -> CatalogError:
         cause = getattr(error, "orig", None) or error
-        if isinstance(cause, sqlite3.DatabaseError):
-            if not isinstance(cause, sqlite3.OperationalError) or "decode" in str(cause):
-                return self._damaged(str(cause))
-            return self._unwritable(str(cause))
-        return CatalogError(
-            f"the catalog database {self.place} cannot be used ({cause}); check PALR_DATABASE_URL, "
-            "or unset it to use SQLite under PALR_HOME"
-        )
+        # Of SQLite's codes the higher bits tell more than is needed.
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        if code in _DAMAGED or (isinstance(cause, sqlite3.Error) and "decode" in str(cause)):
+            return self._damaged(str(cause))
+        if type(error) is exc.StatementError or isinstance(error, _UNFIT):
+            return self._unfit(str(cause))
+        if not isinstance(cause, sqlite3.Error):
+            return CatalogError(
+                f"the catalog database {self.place} cannot be used ({cause}); check "
+                "PALR_DATABASE_URL, or unset it to use SQLite under PALR_HOME"
+            )
+        if code in _BUSY:
+            return CatalogError(
+                f"the catalog database {self.place} is in use by another process ({cause}): try "
+                "again when its installation or setup has ended"
+            )
+        if not code:  # of Python's module: a value that it cannot bind
+            return self._unfit(str(cause))
+        if code == sqlite3.SQLITE_ERROR:
+            return CatalogError(
+                f"the catalog database {self.place} is none of this version ({cause}); move it "
+                "away and run `python -m palr setup`"
+            )
+        return self._unwritable(str(cause))
 
     def _damaged(self, reason: str) -> DamagedCatalogError:
         return DamagedCatalogError(
             f"the catalog database {self.place} is damaged ({reason}); delete it and run "
-            "`python -m palr setup`"
+            "`python -m palr setup`, and `python -m palr data install` for other data sets"
+        )
+
+    def _unfit(self, reason: str) -> CatalogError:
+        return CatalogError(
+            f"the catalog database {self.place} cannot hold this data set ({reason}); what was "
+            "installed before is still there"
         )
 
     def _unwritable(self, reason: str) -> CatalogError:
@@ -228,7 +293,7 @@ class Database:
         )
 
 
-def _info(row: DatasetRow) -> DatasetInfo:
+def _info(row: Any) -> DatasetInfo:
     return DatasetInfo(
         row.key, row.checksum, row.installed_at, row.items, row.users, row.interactions
     )
@@ -247,7 +312,9 @@ def _item_values(item: Item) -> dict[str, object]:
 
 
 def _delete(session: Session, key: str) -> None:
-    number = session.scalar(select(DatasetRow.id).where(DatasetRow.key == key))
-    for table in (InteractionRow, UserRow, ItemRow):
-        session.execute(delete(table).where(table.dataset == number))
-    session.execute(delete(DatasetRow).where(DatasetRow.key == key))
+    # No SELECT before it: the first statement takes the lock, and what is deleted is what is there.
+    number = select(DatasetRow.id).where(DatasetRow.key == key).scalar_subquery()
+    conditions = [(table, table.dataset == number) for table in (InteractionRow, UserRow, ItemRow)]
+    for table, condition in (*conditions, (DatasetRow, DatasetRow.key == key)):
+        deleted = delete(table).where(condition)
+        session.execute(deleted, execution_options={"synchronize_session": False})

@@ -13,13 +13,14 @@ need the whole note.
 """
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from palr.errors import LLMError
+from palr.files import decoded
 from palr.settings import SMOLLM2, Settings
 
 NOTE, WEIGHTS = "palr.json", "adapter_model.safetensors"
@@ -137,7 +138,10 @@ def read_note(folder: Path) -> dict[str, Any]:
     Raises:
         OSError, ValueError, TypeError: it is missing, is not JSON, or not an object of this kind.
     """
-    note = json.loads((folder / NOTE).read_text())
+    try:
+        note = json.loads(decoded((folder / NOTE).read_bytes()))
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
     if not isinstance(note, dict):
         raise TypeError("it is no object")
     if not all(isinstance(note.get(key, ""), str) for key in ("domain", "base_model", "dataset")):
@@ -147,7 +151,7 @@ def read_note(folder: Path) -> dict[str, Any]:
 
 def write_note(folder: Path, note: Mapping[str, Any]) -> None:
     """Write ``palr.json`` into a folder."""
-    (folder / NOTE).write_text(json.dumps(note, indent=2) + "\n")
+    (folder / NOTE).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
 
 
 def configured(settings: Settings) -> Adapter | None:
@@ -220,7 +224,7 @@ def _weights(note: dict[str, Any]) -> tuple[float, float]:
     prior, spread = note.get("prior", 0.0), note.get("spread", 0.0)
     for weight in (prior, spread):
         known = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if not known or not 0 <= weight < math.inf:
+        if not known or not 0 <= weight <= sys.float_info.max:
             raise TypeError("prior and spread are weights")
     return float(prior), float(spread)
 

@@ -15,6 +15,7 @@ from palr.catalog.catalog import Catalog
 from palr.data.datasets import DATASETS
 from palr.domains import DOMAINS
 from palr.errors import PalrError, UnknownItemError
+from palr.files import decoded
 from palr.ranking import MODES
 from palr.recommender import Recommender
 from palr.runs.wishes import wish_facts
@@ -69,6 +70,10 @@ _SAVED: TypeAdapter[SavedTrace] = TypeAdapter(SavedTrace)
 def read_trace(text: str | bytes, max_bytes: int = MAX_BYTES) -> SavedTrace:
     """Read a saved trace; its labels are still what the file says, see `resolved`.
 
+    Args:
+        text: The file, in any encoding that `palr.files.decoded` tells apart.
+        max_bytes: How large it may be.
+
     Raises:
         TraceError: it is too large, is no trace, or is one of another version.
     """
@@ -76,7 +81,8 @@ def read_trace(text: str | bytes, max_bytes: int = MAX_BYTES) -> SavedTrace:
     if len(content) > max_bytes:
         raise TraceError(f"the file has {len(content):,} bytes; a trace may have {max_bytes:,}")
     try:
-        head = json.loads(content)
+        text = decoded(content)
+        head = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise TraceError("the file is no trace: it is not JSON") from error
     if not isinstance(head, dict) or head.get("format") != FORMAT:
@@ -91,7 +97,7 @@ def read_trace(text: str | bytes, max_bytes: int = MAX_BYTES) -> SavedTrace:
             f"{VERSION}.{wrote} Open it with the app that wrote it"
         )
     try:
-        saved = _SAVED.validate_json(content)
+        saved = _SAVED.validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

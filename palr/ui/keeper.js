@@ -169,13 +169,30 @@ document.addEventListener("click", (event) => {
     document.querySelector("[data-runs-open]")?.focus();
   }
 });
+// UTF-8, UTF-16, or what Windows wrote before, as `palr.files.decoded` tells them apart.
+async function textOf(file) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const [first, second] = bytes;
+  if ((first === 0xff && second === 0xfe) || second === 0) return decode("utf-16le", bytes);
+  if ((first === 0xfe && second === 0xff) || first === 0) return decode("utf-16be", bytes);
+  try {
+    return decode("utf-8", bytes);
+  } catch {
+    return decode("windows-1252", bytes);
+  }
+}
+
+function decode(encoding, bytes) {
+  return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+}
+
 document.addEventListener("change", async (event) => {
   if (!event.target.matches?.("[data-runs-file]") || !event.target.files.length) return;
   const [file] = event.target.files;
   event.target.value = "";
   try {
     say("");
-    restore(file.size > 4 * props.limit ? " ".repeat(props.limit + 1) : await file.text());
+    restore(file.size > 4 * props.limit ? " ".repeat(props.limit + 1) : await textOf(file));
   } catch {
     say("The file cannot be read.");
   }

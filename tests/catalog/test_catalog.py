@@ -1,5 +1,7 @@
 import random
 import sqlite3
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from palr.catalog.catalog import Catalog, CatalogStore, DamagedCatalogError
 from palr.data.datasets import read
 from palr.data.interactions import Interactions
 from palr.data.readers import RawDataset
+from palr.data.store import BUSY_SECONDS, Database
 from palr.data.tables import Base
 from palr.domains import BEAUTY, DOMAINS, MOVIES, Persona
 from palr.errors import CatalogError, DataError, UnknownItemError
@@ -31,6 +34,7 @@ LOG = Interactions(
     tuple(item.id for item in ITEMS),
 )
 RAW = RawDataset(ITEMS, LOG, "abc")
+LOCKED = r"is in use by another process \(database is locked\): try again when"
 
 
 @pytest.fixture
@@ -246,10 +250,153 @@ def test_a_locked_database_is_not_called_damaged(
     impatient = CatalogStore(f"sqlite:///{tmp_path / 'new' / 'catalog.db'}")
     other = sqlite3.connect(tmp_path / "new" / "catalog.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(CatalogError, match="database is locked") as caught:
-        impatient.installed()
-    assert not isinstance(caught.value, DamagedCatalogError)
+    for call in (impatient.installed, lambda: impatient.install("ml-100k", RAW), impatient.check):
+        with pytest.raises(CatalogError, match=LOCKED) as caught:
+            call()
+        assert not isinstance(caught.value, DamagedCatalogError)
     other.close()
+    assert impatient.open("ml-100k").items == ITEMS
+
+
+def test_nobody_waits_long_while_another_process_installs(
+    store: CatalogStore, movies: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert BUSY_SECONDS <= 5
+    monkeypatch.setattr("palr.data.store.BUSY_SECONDS", 0.2)
+    store = CatalogStore(f"sqlite:///{tmp_path / 'new' / 'catalog.db'}")
+    other = sqlite3.connect(tmp_path / "new" / "catalog.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # another process that is installing
+    assert store.open("ml-100k").items == ITEMS
+    begin = time.monotonic()
+    with pytest.raises(CatalogError, match=LOCKED):
+        store.install("ml-100k", RawDataset(ITEMS[:1], None, "new"))
+    assert time.monotonic() - begin < 2
+    other.close()
+    assert store.installed()["ml-100k"].checksum == "abc"
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        Item("1", "Half a \ud83d"),
+        Item("1", "Heat", year=10**30),
+        Item("1", "Heat", popularity=10**30),
+        Item("1", {"a": "dict"}),  # type: ignore[arg-type]
+        Item("1", "Heat", keywords=({1},)),  # type: ignore[arg-type]
+        Item("1", None),  # type: ignore[arg-type]
+    ],
+    ids=lambda item: ascii(item)[:60],
+)
+def test_what_does_not_fit_is_not_called_damage(
+    store: CatalogStore, movies: Catalog, item: Item
+) -> None:
+    with pytest.raises(CatalogError, match=r"cannot hold this data set .* still there") as caught:
+        store.install("ml-100k", RawDataset((item,), None, "bad"))
+    assert not isinstance(caught.value, DamagedCatalogError)
+    store.check()
+    assert store.open("ml-100k").items == ITEMS
+
+
+def test_a_reader_of_the_progress_that_fails_is_not_called_damage(store: CatalogStore) -> None:
+    def fail(*step: object) -> None:
+        raise ValueError("the bar is gone")
+
+    with pytest.raises(ValueError, match="the bar is gone"):
+        store.install("ml-100k", RAW, progress=fail)
+    assert store.installed() == {}
+
+
+def test_a_database_of_another_version_is_not_called_damaged(
+    store: CatalogStore, movies: Catalog, tmp_path: Path
+) -> None:
+    store.close()
+    other = sqlite3.connect(tmp_path / "new" / "catalog.db")
+    other.execute("ALTER TABLE items RENAME COLUMN keywords TO tags")
+    other.commit()
+    other.close()
+    with pytest.raises(CatalogError, match=r"is none of this version .*move it away") as caught:
+        store.open("ml-100k")
+    assert not isinstance(caught.value, DamagedCatalogError)
+
+
+def test_a_row_that_no_json_is_in_is_damage(
+    store: CatalogStore, movies: Catalog, tmp_path: Path
+) -> None:
+    store.close()
+    other = sqlite3.connect(tmp_path / "new" / "catalog.db")
+    other.execute("UPDATE items SET keywords = '[' WHERE position = 2")
+    other.commit()
+    other.close()
+    with pytest.raises(DamagedCatalogError, match=r"is damaged .*delete it and run"):
+        store.open("ml-100k")
+
+
+AGAIN = Interactions(LOG.users[::-1], LOG.items[::-1], ("v", "u"), LOG.item_ids)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        RawDataset(ITEMS, AGAIN, "abc"),
+        RawDataset(tuple(reversed(ITEMS)), AGAIN, "new"),
+        RawDataset(ITEMS[:1], None, "new"),
+        RAW,
+    ],
+    ids=["other interactions", "another order", "no interactions", "the same"],
+)
+def test_interactions_of_another_installation_are_not_mixed_in(
+    store: CatalogStore, movies: Catalog, again: RawDataset
+) -> None:
+    read = store.open("ml-100k")
+    log = read.interactions()
+    store.install("ml-100k", again)
+    with pytest.raises(CatalogError, match=r"ml-100k was installed again .*restart the app"):
+        movies.interactions()
+    assert read.interactions() is log  # what was read before is still whole
+    assert store.raw("ml-100k").items == again.items
+
+
+def test_interactions_of_a_removed_data_set_are_missed(
+    store: CatalogStore, movies: Catalog
+) -> None:
+    store.remove("ml-100k")
+    with pytest.raises(CatalogError, match=r"ml-100k was removed while it was in use"):
+        movies.interactions()
+
+
+def test_an_installation_in_the_middle_of_reading_is_noticed(
+    store: CatalogStore, movies: Catalog, tmp_path: Path
+) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'new' / 'catalog.db'}")
+    info = database.installed()["ml-100k"]
+    with pytest.raises(CatalogError, match="was installed again"), database._reading(info):
+        store.install("ml-100k", RAW)
+
+
+def test_two_installers_at_once_leave_one_whole_data_set(
+    store: CatalogStore, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'new' / 'catalog.db'}"
+    store.install("ml-1m", RAW)
+    sizes = [500 + n for n in range(6)]
+    raws = [RawDataset(tuple(Item(str(i), "x") for i in range(n)), None, str(n)) for n in sizes]
+    failed: list[Exception] = []
+
+    def work(raw: RawDataset) -> None:
+        try:
+            CatalogStore(url).install("ml-100k", raw)
+        except CatalogError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(raw,)) for raw in raws]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert len(store.open("ml-100k").items) == store.installed()["ml-100k"].items
+    rows = sqlite3.connect(tmp_path / "new" / "catalog.db").execute("SELECT COUNT(*) FROM items")
+    assert rows.fetchone() == (store.installed()["ml-100k"].items + len(ITEMS),)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,13 @@ def test_a_run_is_saved_as_a_file_and_comes_back_from_it(
     other.locator("[data-runs-file]").set_input_files(tmp_path / "other.json")
     expect(other.locator(".notice")).to_contain_text("has version 99 of the format")
     expect(other.locator(".card")).to_have_count(10)
+    for encoding in ("utf-16", "utf-16-be", "cp1252"):
+        words = saved.to_dict()
+        words["trace"]["run_id"] = f"é-{encoding}"
+        text = json.dumps(words, ensure_ascii=False)
+        (tmp_path / "other.json").write_bytes(text.encode(encoding, "replace"))
+        other.locator("[data-runs-file]").set_input_files(tmp_path / "other.json")
+        expect(other.get_by_text(f"Run é-{encoding} is open")).to_be_visible()
 
 
 def test_a_bad_file_changes_nothing_and_says_why(visit_scripted: Visit, tmp_path: Path) -> None:

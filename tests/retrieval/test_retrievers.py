@@ -1,13 +1,17 @@
 """What every entry of RETRIEVERS must do, whatever the model behind it."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from finetune.data.logit import fit_logit
 from palr.catalog.catalog import CatalogStore
-from palr.errors import RetrieverUnavailableError
+from palr.data.datasets import DATASETS
+from palr.data.interactions import Interactions
+from palr.data.raw import RawDataset
+from palr.errors import CatalogError, RetrieverUnavailableError
 from palr.evaluation.experiment import evaluated_models
 from palr.retrieval import RETRIEVERS, load_retriever, retrieve
 from palr.retrieval.splits import training_data
@@ -15,6 +19,7 @@ from palr.types import Item
 
 STRANGER = Item("no-such-id", "Unheard Of")
 SERVES_EMPTY_HISTORIES = {"popularity"}
+READS_INTERACTIONS = {"ease", "itemknn"}  # whenever it is loaded
 
 
 @pytest.fixture(params=RETRIEVERS)
@@ -157,3 +162,37 @@ def test_a_score_one_higher_is_about_e_times_as_likely(settings, name):
     (worth,) = fit_logit(features, targets, np.array([1.0]))
     assert len(targets) > 150
     assert 0.5 < worth < 2
+
+
+@pytest.mark.parametrize("name", RETRIEVERS)
+def test_a_data_set_that_is_installed_again_is_never_mixed_into_a_run(
+    name, small_catalog, small_settings, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(DATASETS, "small", replace(DATASETS["ml-100k"], key="small"))
+    store = CatalogStore(f"sqlite:///{tmp_path / 'catalog.db'}")
+    log = small_catalog.interactions()
+    store.install("small", RawDataset(small_catalog.items, log, "old"))
+    running, ready = store.open("small"), store.open("small")
+    loaded = load_retriever(name, ready, small_settings)
+    histories = some_histories(loaded.items, n=5)
+    before = [retrieve(loaded, history, 10) for history in histories]
+
+    # The same ids, each of another film, which other people chose.
+    ids = [item.id for item in small_catalog.items]
+    others = tuple(
+        replace(item, id=id) for item, id in zip(reversed(small_catalog.items), ids, strict=True)
+    )
+    fewer = Interactions(log.users[::-2], log.items[::-2], log.user_ids, tuple(ids))
+    store.install("small", RawDataset(others, fewer, "new"))
+    assert [retrieve(loaded, history, 10) for history in histories] == before
+    late, refused = None, ""
+    try:
+        late = load_retriever(name, running, small_settings)
+    except CatalogError as error:
+        refused = str(error)
+    assert bool(refused) == (name in READS_INTERACTIONS)
+    if late:
+        assert [retrieve(late, history, 10) for history in histories] == before
+        assert set(late.items) <= set(running.items)
+    else:
+        assert "small was installed again while it was in use: restart the app" in refused
