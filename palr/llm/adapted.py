@@ -17,9 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from palr.errors import LLMError, fault
 from palr.llm.adapter_files import read_settings, read_weights
 
-_ANOTHER = (
-    "set PALR_LLM to the model that it was trained on, or PALR_ADAPTER to an adapter of this one"
-)
+_ANOTHER = "take the model that it was trained on, or an adapter of this one"
 _SIZES = re.compile(r"size mismatch for (\S+): .*?(\[[\d, ]*\]).*?(\[[\d, ]*\])")
 _LAYER = re.compile(r"\.(\d+)\.")
 
@@ -48,40 +46,56 @@ def adapted(model: Any, name: str, folder: Path) -> tuple[Any, tuple[str, ...]]:
     try:
         try:
             with guard:
-                found = _laid_over(model, settings, weights, copied=False)
+                found = _over_twins(model, settings, weights, copied=False)
         except Exception:
             if not guard.touched:
                 raise
-            found = _laid_over(model, settings, weights, copied=True)
+            found = _over_twins(model, settings, weights, copied=True)
         _check_effect(model, found, settings)
     except LLMError:
         raise
     except Exception as error:  # PEFT raises whatever a setting or a weight leads it to
-        raise LLMError(_misfit(error, len(weights))) from error
+        raise LLMError(misfit(error, len(weights))) from error
     return found, notes
 
 
-def _laid_over(model: Any, settings: Any, weights: dict[str, Any], copied: bool) -> Any:
+def lay_over(modules: Any, settings: Any, weights: dict[str, Any]) -> Any:
+    """PEFT's model of these very modules with an adapter on, which may be trained further.
+
+    Args:
+        modules: A causal language model of transformers, which PEFT changes.
+        settings: The adapter's, as `read_settings` gives them.
+        weights: The adapter's, as `read_weights` gives them.
+
+    Raises:
+        LLMError: a weight has no place in the model, or a place no weight.
+        Exception: whatever PEFT raises of what does not fit; `misfit` says what it means.
+    """
     from peft import PeftModel, set_peft_model_state_dict
 
+    settings = copy.deepcopy(settings)
+    settings.inference_mode = False  # PEFT then marks what is trained
+    found = PeftModel(modules, settings)
+    result = set_peft_model_state_dict(found, weights)
+    _check_complete(found, result, weights)
+    return found
+
+
+def _over_twins(model: Any, settings: Any, weights: dict[str, Any], copied: bool) -> Any:
     pairs = [(weight, copy.copy(weight)) for weight in model.parameters()]
     for weight, own in pairs:
         own.requires_grad_(False)
         if copied:
             own.data = weight.data.clone()
     modules = copy.deepcopy(model, {id(weight): own for weight, own in pairs})
-    settings = copy.deepcopy(settings)
-    settings.inference_mode = False  # PEFT then marks what was trained
-    found = PeftModel(modules, settings)
-    result = set_peft_model_state_dict(found, weights)
-    _check_complete(found, result, weights, model.config.num_hidden_layers)
+    found = lay_over(modules, settings, weights)
     for weight, own in pairs:
         if copied and torch.equal(weight, own):
             own.data = weight.data
     return found.eval().requires_grad_(False)
 
 
-def _check_complete(found: Any, result: Any, weights: dict[str, Any], depth: int) -> None:
+def _check_complete(found: Any, result: Any, weights: dict[str, Any]) -> None:
     """Whether each weight of the adapter has its place in the model, and each place its weight."""
     named = dict(found.named_parameters(remove_duplicate=False))
     missing = set(result.missing_keys)
@@ -94,6 +108,7 @@ def _check_complete(found: Any, result: Any, weights: dict[str, Any], depth: int
     counts = [f"{len(unused)} of its {len(weights)} weights have no place in the model"]
     counts = counts * bool(unused) + [f"{len(empty)} places get no weight"] * bool(empty)
     layers = [int(match[1]) for name in weights if (match := _LAYER.search(name))]
+    depth = found.config.num_hidden_layers
     trained_depth = max(layers, default=-1) + 1
     cause = (
         f"it was made for {trained_depth} layers, and the model has {depth}"
@@ -121,7 +136,7 @@ def _check_effect(model: Any, found: Any, settings: Any) -> None:
         raise LLMError("with it the model's scores are no numbers: train it again")
 
 
-def _misfit(error: Exception, n: int) -> str:
+def misfit(error: Exception, n: int) -> str:
     """What an error of PEFT over ``n`` weights means."""
     sizes = _SIZES.findall(str(error))
     if not sizes:

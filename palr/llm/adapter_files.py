@@ -12,7 +12,7 @@ from palr.llm.adapters import WEIGHTS
 
 SETTINGS = "adapter_config.json"
 _TRAIN = "train a LoRA adapter instead (python -m finetune train)"
-_AGAIN = "copy it again, train the adapter again, or name another with PALR_ADAPTER"
+_AGAIN = "copy it again, train the adapter again, or take another"
 _CONVERT = (
     "convert it into a plain LoRA adapter with PEFT's "
     "save_pretrained(FOLDER, path_initial_model_for_weight_conversion=FOLDER_BEFORE_TRAINING)"

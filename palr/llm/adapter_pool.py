@@ -51,7 +51,8 @@ class AdapterPool:
                 model, notes = adapted(base.model, base.name, place)
         except LLMError as error:
             raise LLMError(
-                f"the adapter {adapter.name} does not load over {base.name}: {error}"
+                f"the adapter {adapter.name} does not load over {base.name}: {error}. "
+                "PALR_LLM names the model, PALR_ADAPTER another adapter"
             ) from error
         adapter = replace(adapter, notes=(*adapter.notes, *notes))
         prefixes = base.prefixes.with_adapter(str(place))
