@@ -18,6 +18,7 @@ from palr.errors import LLMError, fault
 from palr.llm.adapter_files import read_settings, read_weights
 
 _ANOTHER = "take the model that it was trained on, or an adapter of this one"
+_PROBED = 64  # of the tokens that it has trained
 _SIZES = re.compile(r"size mismatch for (\S+): .*?(\[[\d, ]*\]).*?(\[[\d, ]*\])")
 _LAYER = re.compile(r"\.(\d+)\.")
 
@@ -111,8 +112,8 @@ def _check_complete(found: Any, result: Any, weights: dict[str, Any]) -> None:
     depth = found.config.num_hidden_layers
     trained_depth = max(layers, default=-1) + 1
     cause = (
-        f"it was made for {trained_depth} layers, and the model has {depth}"
-        if trained_depth != depth
+        f"it is for {trained_depth} layers, and the model has {depth}"
+        if trained_depth not in (0, depth)
         else "it was made for another model, or its files do not belong together"
     )
     example = [*unused, *empty][0]
@@ -124,7 +125,7 @@ def _check_effect(model: Any, found: Any, settings: Any) -> None:
     own = getattr(settings, "token_indices", None)
     own = own or getattr(settings, "trainable_token_indices", None) or []
     own = [token for tokens in own.values() for token in tokens] if isinstance(own, dict) else own
-    probe = torch.tensor([[*range(5, 13), *own]], device=model.device)
+    probe = torch.tensor([[*range(5, 13), *own[:_PROBED]]], device=model.device)
     with torch.inference_mode():
         changed, plain = found(probe).logits, model(probe).logits
     if torch.equal(changed, plain):

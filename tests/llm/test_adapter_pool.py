@@ -221,3 +221,28 @@ def test_batches_read_like_single_prompts(tmp_path, tiny_llama, pool):
     assert np.allclose(
         llm.start_many(texts).logprobs(), [llm.start(t).logprobs() for t in texts], atol=1e-3
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"modes": None}, "modes"),
+        ({"modes": [["labels"]]}, "modes"),
+        ({"prior": 10**400}, "prior"),
+        ({"prior": [1]}, "prior"),
+        ({"spread": "0.5"}, "spread"),
+        ({"behind": {"semantic": {"spread": None}}}, r"behind\.semantic\.spread"),
+        ({"domain": 1}, "domain"),
+        ({"domain": ""}, "domain"),
+        ({"base_model": None}, "base_model"),
+        ({"dataset": ["ml-1m"]}, "dataset"),
+    ],
+)
+def test_a_wrong_value_of_a_note_is_named(tmp_path, changes, words):
+    note = {"modes": ["labels"], "domain": "movies", "base_model": SMOLLM2_HUB_ID}
+    (tmp_path / "palr.json").write_text(json.dumps(note))
+    assert read_adapter(tmp_path).modes == ("labels",)
+    (tmp_path / "palr.json").write_text(json.dumps(note | changes))
+    with pytest.raises(LLMError, match=words) as refused:
+        read_adapter(tmp_path)
+    assert "\n" not in str(refused.value)
