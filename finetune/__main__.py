@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from finetune.checks import checked_name
 from finetune.configs import CONFIGS, RECIPES, RETRIEVER, named, with_changes
 from palr.app.setup import ensure
 from palr.catalog.catalog import CatalogStore
@@ -42,14 +43,16 @@ def build(
     dataset: DatasetName,
     recipe: Annotated[str, typer.Option(help=f"One of: {', '.join(RECIPES)}.")] = "palr-v2",
     changes: Changes = None,
-    name: Annotated[str, typer.Option(help="Name of the result; default the recipe's.")] = "",
+    name: Annotated[
+        str, typer.Option(help="Name of the result; default the recipe's.", callback=checked_name)
+    ] = "",
 ) -> None:
     """Make instruction data from the training part of a data set."""
     from finetune.data.build import build, folder
     from palr.llm import load_llm
 
-    settings, catalog = _open(dataset)
     chosen = with_changes(named(RECIPES, recipe), changes or [])
+    settings, catalog = _open(dataset)
     with Bars() as bars:
         manifest = build(
             catalog, settings, name or recipe, chosen, lambda: load_llm(settings), bars
@@ -63,8 +66,12 @@ def build(
 def train(
     dataset: DatasetName,
     config: Annotated[str, typer.Option(help=f"One of: {', '.join(CONFIGS)}.")],
-    instructions: Annotated[str, typer.Option(help="Name of the instruction data.")] = "palr-v2",
-    name: Annotated[str, typer.Option(help="Name of the adapter; default the data's.")] = "",
+    instructions: Annotated[
+        str, typer.Option(help="Name of the instruction data.", callback=checked_name)
+    ] = "palr-v2",
+    name: Annotated[
+        str, typer.Option(help="Name of the adapter; default the data's.", callback=checked_name)
+    ] = "",
     changes: Changes = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the adapter; default PALR_HOME/adapters/NAME.")
@@ -74,8 +81,8 @@ def train(
     from finetune.data.build import folder
     from finetune.training.train import Run, train
 
-    settings, catalog = _open(dataset)
     chosen = with_changes(named(CONFIGS, config), changes or [])
+    settings, catalog = _open(dataset)
     name = name or f"{instructions}-{dataset}"
     run = Run(
         name=name,
@@ -209,8 +216,8 @@ def bench(
     from finetune.bench import bench
     from finetune.data.build import folder
 
-    settings, catalog = _open(dataset)
     chosen = with_changes(named(CONFIGS, config), [*(changes or []), f"max_steps={steps}"])
+    settings, catalog = _open(dataset)
     place = folder(settings, dataset, instructions)
     report = bench(catalog, settings, place, config, chosen, shape, _command())
     text = json.dumps(report, indent=2)
@@ -230,6 +237,7 @@ def reproduce(
     from finetune.evaluation.rankers import Sampling
     from finetune.reproduce import reproduce
 
+    named(CONFIGS, config)
     settings, catalog = _open(dataset)
     sampling = Sampling(users=users)
     reproduce(catalog, settings, config, json_file, typer.echo, sampling, _command())

@@ -4,19 +4,20 @@ Every part of the paper's recipe is one field. ``with_changes`` lays ``field=val
 command line over a named entry.
 """
 
+import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import Field, Strict
 
+from finetune.checks import Amount, Checked, Count, Listed, Positive, Seed, Share, Whole
 from finetune.data.tasks import ANSWER_LIMIT, Task
 from palr.domains import HISTORY_LIMIT
 from palr.errors import PalrError
 from palr.settings import SMOLLM2
 
-_STRICT = ConfigDict(extra="forbid")
 Loss = Literal["answer", "listwise", "relevance", "distilled"]
 # The ranking mode that each loss teaches, where there are candidates.
 TAUGHT: dict[Loss, str] = {
@@ -26,11 +27,10 @@ TAUGHT: dict[Loss, str] = {
     "distilled": "relevance",
 }
 RETRIEVER = "sasrec"  # whose lists the adapters learn from
-ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Checked):
     """How instruction data are made (paper, section 2.2).
 
     ``user_share`` of the users are drawn with ``seed``. ``negatives`` says where the candidates of
@@ -48,27 +48,55 @@ class Recipe:
     than the history, which is ``worth`` so much to the teacher (`finetune.data.counterfactual`).
     """
 
-    __pydantic_config__ = _STRICT
-    tasks: tuple[Task, ...] = ("Recommend", "Recommend_Retrieval")
-    user_share: float = 0.2
-    history: int = HISTORY_LIMIT
-    answer: int = ANSWER_LIMIT
-    per_user: int = 2
-    candidates: int = 50
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1)] = ("Recommend", "Recommend_Retrieval")
+    user_share: Share = 0.2
+    history: Count = HISTORY_LIMIT
+    answer: Count = ANSWER_LIMIT
+    per_user: Count = 2
+    candidates: Listed = 50
     negatives: Literal["similar", "retriever"] = "similar"
-    enrich_below: int = 10
-    swap: float = 0.1
+    enrich_below: Whole = 10
+    swap: Share = 0.1
     profile: Literal["none", "keywords", "llm"] = "keywords"
-    profile_share: float = 0.5
-    held_back: int = 10
-    window: int = 1
+    profile_share: Share = 0.5
+    held_back: Count = 10
+    window: Count = 1
     complete: bool = False
-    earlier: int = 0
+    earlier: Whole = 0
     teacher: bool = False
-    counterfactual: float = 0.0
-    worth: float = 2.0
-    retriever_epochs: int | None = None
-    seed: int = 0
+    counterfactual: Share = 0.0
+    worth: Positive = 2.0
+    retriever_epochs: Count | None = None
+    seed: Seed = 0
+
+    def contradictions(self) -> Iterator[str]:
+        """See `Checked.contradictions`."""
+        listed = "Recommend_Retrieval" in self.tasks
+        drawn = listed and self.negatives == "retriever"
+        if len(set(self.tasks)) < len(self.tasks):
+            yield "tasks names one task twice: name it once"
+        if self.negatives == "retriever" and not listed:
+            yield "negatives=retriever draws lists for Recommend_Retrieval: name it in tasks"
+        if listed and not drawn and self.candidates <= self.answer:
+            yield (
+                f"answer={self.answer} leaves no room for others among candidates="
+                f"{self.candidates}: raise candidates or lower answer"
+            )
+        if not drawn:
+            asked = {"teacher": self.teacher, "complete": self.complete}
+            asked |= {"earlier": self.earlier > 0, "counterfactual": self.counterfactual > 0}
+            for name in (name for name, on in asked.items() if on):
+                yield f"{name} is for lists that a retriever drew: set negatives=retriever"
+        elif self.earlier and not self.teacher:
+            yield (
+                f"earlier={self.earlier} asks for lists of targets that the retriever has learnt "
+                "from: set teacher=true, or earlier=0"
+            )
+        elif self.counterfactual and not self.teacher:
+            yield (
+                f"counterfactual={self.counterfactual:g} changes a teacher's targets: set "
+                "teacher=true, or counterfactual=0"
+            )
 
 
 _DRAWN = Recipe(
@@ -89,7 +117,7 @@ RECIPES: dict[str, Recipe] = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """How an adapter is trained.
 
     ``loss`` is that of Recommend_Retrieval: ``answer`` is the paper's cross-entropy of the written
@@ -102,7 +130,8 @@ class Config:
     it learns what the retriever lacks; a teacher knows it apart. The adapter is served with the sum
     (`palr.ranking.mix`).
 
-    ``lora_layers`` counts from the top; below them nothing is differentiated. ``history`` and
+    ``lora_layers`` counts from the top; below them nothing is differentiated. ``lora_targets`` are
+    names of layers; empty stands for every linear layer but the output's. ``history`` and
     ``candidates`` (fewest, most) cut prompts in training only: a random part of the list is shown,
     with the labels that its candidates have in the whole. ``shuffle`` puts the list into a new
     random order each epoch. ``compile`` has torch compile the layers, which takes a minute and a
@@ -110,35 +139,49 @@ class Config:
     those here.
     """
 
-    __pydantic_config__ = _STRICT
-    base_model: str = SMOLLM2
+    base_model: Annotated[str, Field(min_length=1)] = SMOLLM2
     start: str = ""
     loss: Loss = "listwise"
-    beta: float = 0.0
-    decay: float = 0.5
+    beta: Amount = 0.0
+    decay: Share = 0.5
     shuffle: bool = False
-    history: int = HISTORY_LIMIT
-    candidates: tuple[int, int] = (50, 50)
-    epochs: float = 1.0
-    max_steps: int = -1
-    learning_rate: float = 5e-4
-    warmup: float = 0.03
-    weight_decay: float = 0.0
-    batch_size: int = 1
-    accumulate: int = 16
+    history: Count = HISTORY_LIMIT
+    candidates: tuple[Listed, Listed] = (50, 50)
+    epochs: Positive = 1.0
+    max_steps: Annotated[int, Strict(), Field(ge=-1)] = -1
+    learning_rate: Positive = 5e-4
+    warmup: Amount = 0.03
+    weight_decay: Amount = 0.0
+    batch_size: Count = 1
+    accumulate: Count = 16
     group_by_length: bool = False
-    lora_rank: int = 16
-    lora_alpha: int = 32
-    lora_dropout: float = 0.0
-    lora_layers: int | None = None
-    lora_targets: tuple[str, ...] = ALL_LINEAR
+    lora_rank: Count = 16
+    lora_alpha: Count = 32
+    lora_dropout: Annotated[Amount, Field(lt=1)] = 0.0
+    lora_layers: Count | None = None
+    lora_targets: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     dtype: Literal["auto", "float32", "bfloat16", "int4"] = "auto"
     gradient_checkpointing: bool = False
     compile: bool = False
     fsdp: bool = False
-    save_steps: int = 50
-    log_steps: int = 5
-    seed: int = 0
+    save_steps: Count = 50
+    log_steps: Count = 5
+    seed: Seed = 0
+
+    def contradictions(self) -> Iterator[str]:
+        """See `Checked.contradictions`."""
+        fewest, most = self.candidates
+        if fewest > most:
+            yield f"candidates are the fewest, then the most: set candidates=[{most},{fewest}]"
+        if self.max_steps == 0:
+            yield "max_steps=0 trains nothing: set a number of steps, or -1 for all epochs"
+        if self.warmup >= 1 and not float(self.warmup).is_integer():
+            yield f"warmup={self.warmup:g} is neither a share of the steps nor a number of steps"
+        if 0 < self.max_steps <= self.warmup:
+            yield (
+                f"warmup={self.warmup:g} is no less than max_steps={self.max_steps}: lower warmup; "
+                "below 1 it is a share"
+            )
 
     @property
     def prior(self) -> float:
@@ -218,28 +261,23 @@ def with_changes(entry: T, changes: Sequence[str]) -> T:
     'retriever'
 
     Raises:
-        PalrError: a pair is malformed, a field unknown, or a value of the wrong type.
+        PalrError: a pair is malformed, a field unknown, a value wrong, or two contradict.
     """
     fields: dict[str, Any] = asdict(entry)
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals or name not in fields:
-            raise PalrError(f"{change!r} is no setting; write one of: {', '.join(fields)}, then =")
+            near = difflib.get_close_matches(name, fields, n=1)
+            known = f"did you mean {near[0]}" if near else f"write one of: {', '.join(fields)}"
+            raise PalrError(f"{change!r} is no setting; {known}, then =")
         fields[name] = _value(text)
-    return from_fields(type(entry), fields)
-
-
-def from_fields(kind: type[T], fields: dict[str, Any]) -> T:
-    """A checked recipe or configuration; raises PalrError naming each fault."""
-    try:
-        return TypeAdapter(kind).validate_python(fields)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise PalrError(f"settings do not parse: {faults}") from error
+    changed = type(entry)(**fields)
+    changed.check()
+    return changed
 
 
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or more than can be read
         return text

@@ -1,5 +1,7 @@
 """Errors that a person can act on: each message says what is wrong and what to do about it."""
 
+from pydantic import ValidationError
+
 
 class PalrError(Exception):
     """Base of every error raised on purpose; its text may be shown to a visitor."""
@@ -31,3 +33,11 @@ class RetrieverUnavailableError(PalrError):
 
 class LLMError(PalrError):
     """The language model cannot be loaded or reached."""
+
+
+def fault(error: Exception) -> str:
+    """What an error of a library says, in one line: of pydantic's, each field that is wrong."""
+    if isinstance(error, ValidationError):
+        faults = ((".".join(map(str, each["loc"])), each["msg"]) for each in error.errors())
+        return "; ".join(f"{where}: {what}" if where else what for where, what in faults)
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

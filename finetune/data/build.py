@@ -75,13 +75,16 @@ def build(
         progress: Told how far the work is.
 
     Raises:
+        PalrError: settings of the recipe contradict each other.
         DataError: no example is left.
         RetrieverUnavailableError: the catalog has no interactions.
     """
+    recipe.check()
     data = training_data(catalog)
     users = chosen_users(data, recipe.user_share, recipe.seed)
     rng = np.random.default_rng([recipe.seed, 1])
-    examples = list(_examples(catalog, data, users, recipe, settings, progress))
+    drawn = _examples(catalog, data, users, recipe, settings, progress)
+    examples = list(drawn) if users else []
     if not examples:
         raise DataError(
             f"no example is left of {len(users)} users of {catalog.dataset}: raise user_share "
@@ -142,17 +145,6 @@ def _examples(
     if recipe.negatives == "retriever" and "Recommend_Retrieval" in recipe.tasks:
         from finetune.data.drawn_lists import drawn, prefix_retriever
 
-        if recipe.earlier and not recipe.teacher:
-            raise DataError(
-                f"earlier={recipe.earlier} asks for lists of targets that the retriever has learnt "
-                "from: set teacher=true, or earlier=0"
-            )
-
-        if recipe.counterfactual and not recipe.teacher:
-            raise DataError(
-                f"counterfactual={recipe.counterfactual:g} changes a teacher's targets: set "
-                "teacher=true, or counterfactual=0"
-            )
         model = prefix_retriever(data, users, recipe, settings, quiet=progress is silent)
         asked = wishes(catalog, recipe.counterfactual, np.random.default_rng([recipe.seed, 4]))
         sets = ItemSets([catalog.item(item) for item in data.item_ids])

@@ -5,6 +5,7 @@ what the adapter is for, ``record.json`` how it came to be, ``loss.svg`` and ``R
 model card) are drawn from the record.
 """
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 from finetune.configs import TAUGHT, Config
 from finetune.training.cards import card
 from finetune.training.record import CURVE, RECORD, TrainingRecord, loss_curve, sha256
-from palr.errors import PalrError
+from palr.errors import LLMError, PalrError, fault
+from palr.llm.adapted import lay_over, misfit
+from palr.llm.adapter_files import read_settings, read_weights
 from palr.llm.adapters import SMOLLM2_HUB_ID, WEIGHTS, write_note
 from palr.ranking import DEFAULT_MODE, get_mode
 from palr.settings import SMOLLM2
@@ -25,7 +28,8 @@ def with_lora(model: Any, config: Config) -> Any:
     The embeddings need no gradient, so autograd keeps nothing of the layers below.
 
     Raises:
-        PalrError: ``config.start`` holds no adapter, or one of another base.
+        PalrError: the model lacks the layers of ``config.lora_targets``, or ``config.start`` holds
+            no adapter, or one of another base.
     """
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
@@ -33,6 +37,7 @@ def with_lora(model: Any, config: Config) -> Any:
     top = None
     if config.lora_layers is not None:
         top = list(range(max(depth - config.lora_layers, 0), depth))
+    targets = _targets(model, config)
     if config.dtype == "int4":
         model = prepare_model_for_kbit_training(
             model, use_gradient_checkpointing=config.gradient_checkpointing
@@ -40,27 +45,72 @@ def with_lora(model: Any, config: Config) -> Any:
     elif config.gradient_checkpointing:
         model.enable_input_require_grads()
     if config.start:
-        return _continued(model, config.start)
+        return _continued(model, config)
     lora = LoraConfig(
         r=config.lora_rank,
         lora_alpha=config.lora_alpha,
         lora_dropout=config.lora_dropout,
-        target_modules=list(config.lora_targets),
+        target_modules=targets,
         layers_to_transform=top,
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, lora)
-
-
-def _continued(model: Any, folder: str) -> Any:
-    from peft import PeftModel
-
-    if not (Path(folder) / WEIGHTS).is_file():
-        raise PalrError(f"start={folder} holds no {WEIGHTS}; name the folder of an adapter")
     try:
-        return PeftModel.from_pretrained(model, folder, is_trainable=True)
-    except (ValueError, RuntimeError) as error:  # made for another base
-        raise PalrError(f"cannot go on from the adapter in {folder}: {error}") from error
+        return get_peft_model(model, lora)
+    except ValueError as error:
+        raise PalrError(f"lora_targets={','.join(targets)}: {fault(error)}") from error
+
+
+def _targets(model: Any, config: Config) -> list[str]:
+    """Names of the layers that get LoRA, such as q_proj; where none is named, all linear ones."""
+    from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D
+
+    head = model.get_output_embeddings()
+    layers = {name: module for name, module in model.named_modules() if module is not head}
+    linear = {
+        name.rpartition(".")[2]
+        for name, layer in layers.items()
+        if isinstance(layer, Linear | Conv1D)
+    }
+    absent = [
+        target
+        for target in config.lora_targets
+        if not any(f".{name}".endswith(f".{target}") for name in layers)
+    ]
+    if absent:
+        raise PalrError(
+            f"{config.base_model} has no layer {' or '.join(absent)}: set lora_targets to some of "
+            f"{json.dumps(sorted(linear))}, or leave it out for all of them"
+        )
+    return list(config.lora_targets) or sorted(linear)
+
+
+def read_start(config: Config) -> tuple[Any, dict[str, Any]] | None:
+    """Settings and weights of the adapter to go on from; None where there is none to be.
+
+    Raises:
+        PalrError: the folder holds no adapter that can be gone on from.
+    """
+    if not config.start:
+        return None
+    try:
+        folder = Path(config.start).expanduser()
+        return read_settings(folder)[0], read_weights(folder)
+    except LLMError as error:
+        raise PalrError(f"cannot go on from start={config.start}: {error}") from error
+
+
+def _continued(model: Any, config: Config) -> Any:
+    found = read_start(config)
+    assert found is not None
+    settings, weights = found
+    try:
+        return lay_over(model, settings, weights)
+    except LLMError as error:
+        reason = str(error)
+    except Exception as error:  # PEFT raises whatever a setting or a weight leads it to
+        reason = misfit(error, len(weights))
+    raise PalrError(f"cannot go on from start={config.start}: {reason}")
 
 
 def save(model: Any, record: TrainingRecord, domain: str, folder: Path) -> TrainingRecord:

@@ -55,18 +55,7 @@ class Instructions(Dataset):
         self._config = config
         self._mode = TAUGHT[config.loss]
         self._verdicts = verdicts(llm)
-        if config.prior:
-            bare = next((e for e in examples if e.candidates and not e.scores), None)
-            if bare is not None:
-                raise DataError(
-                    f"beta={config.prior:g} needs the retriever's scores, and these instructions "
-                    "lack them: build them with negatives=retriever, or set beta=0"
-                )
-        if config.loss == "distilled" and any(e.candidates and not e.soft for e in examples):
-            raise DataError(
-                "the loss distilled needs a teacher's targets, and these instructions lack them: "
-                "build them with negatives=retriever and teacher=true, or set loss=relevance"
-            )
+        check_taught(examples, config)
 
     def __len__(self) -> int:
         return len(self._examples)
@@ -96,6 +85,22 @@ class Instructions(Dataset):
         first = kept.index(example.candidates.index(example.answer[0]))
         soft = tuple(example.soft[at] if example.soft else 0.0 for at in kept)
         return Row(rendered, weights, prior, soft, first)
+
+
+def check_taught(examples: Sequence[Example], config: Config) -> None:
+    """Raises DataError where the examples lack what the loss learns from."""
+    if config.prior:
+        bare = next((e for e in examples if e.candidates and not e.scores), None)
+        if bare is not None:
+            raise DataError(
+                f"beta={config.prior:g} needs the retriever's scores, and these instructions "
+                "lack them: build them with negatives=retriever, or set beta=0"
+            )
+    if config.loss == "distilled" and any(e.candidates and not e.soft for e in examples):
+        raise DataError(
+            "the loss distilled needs a teacher's targets, and these instructions lack them: "
+            "build them with negatives=retriever and teacher=true, or set loss=relevance"
+        )
 
 
 def arranged(

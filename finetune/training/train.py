@@ -6,13 +6,15 @@ A checkpoint every ``save_steps`` lets a killed run go on where it stopped.
 
 import hashlib
 import json
+import os
 import resource
 import shutil
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,10 +23,10 @@ from transformers import TrainingArguments
 from finetune.configs import Config
 from finetune.data.dataset import EXAMPLES, Manifest, read_examples, read_manifest
 from finetune.training import adapters
-from finetune.training.collate import Collator, Instructions
+from finetune.training.collate import Collator, Instructions, check_taught
 from finetune.training.record import Point, TrainingRecord, commit, sha256, versions
 from finetune.training.trainer import Epochs, RankingTrainer
-from palr.errors import DataError, PalrError
+from palr.errors import DataError, PalrError, UnwritableError
 from palr.llm.adapters import WEIGHTS
 from palr.llm.transformers import TransformersLLM
 from palr.settings import Settings
@@ -72,10 +74,13 @@ def train(
     Raises:
         DataError: the instructions are missing or broken, or belong to other data.
         LLMError: the base model does not load.
-        PalrError: memory ran out (the message says what to lower), the loss is not finite, or there
-            is nothing to compile with.
+        UnwritableError: the adapter's folder cannot be written.
+        PalrError: settings contradict each other or do not fit the base model, memory ran out (the
+            message says what to lower), the loss is not finite, or there is nothing to compile
+            with.
     """
     config = run.config
+    config.check()
     manifest = read_manifest(run.instructions)
     if manifest.dataset != catalog.dataset:
         raise DataError(
@@ -83,17 +88,23 @@ def train(
         )
     known = {item.id for item in catalog.items}
     examples = read_examples(run.instructions / EXAMPLES, known)
+    check_taught(examples, config)
+    adapters.read_start(config)
+    check_compiler(config)
+    if os.environ.get("RANK", "0") == "0":  # the only process that writes it
+        check_writable(run.out)
     llm = llm or base_model(config, settings)
     torch.manual_seed(config.seed)  # LoRA starts from random weights
     model = adapters.with_lora(llm.model, config)
+    kinds = sorted(llm.model._no_split_modules or ())
     if config.compile:
-        compile_layers(llm.model.model.layers)
+        compile_layers(module for module in llm.model.modules() if type(module).__name__ in kinds)
     dataset = Instructions(examples, catalog, llm, config)
     checkpoints = settings.home / "checkpoints" / f"{run.name}-{_signature(run, manifest)}"
     trainer = RankingTrainer(
         model=model,
         args=TrainingArguments(
-            **arguments(config, checkpoints, llm.model.device, llm.model.dtype, quiet)
+            **arguments(config, checkpoints, llm.model.device, llm.model.dtype, quiet, kinds)
         ),
         train_dataset=dataset,
         data_collator=Collator(pad_token(llm.tokenizer)),
@@ -122,7 +133,7 @@ def train(
         curve=tuple(_points(trainer.state.log_history)),
         resumed_at=int(resume.name.rpartition("-")[2]) if resume else 0,
         peak_memory_mb=_peak_memory(),
-        start_sha256=sha256(Path(config.start) / WEIGHTS) if config.start else "",
+        start_sha256=sha256(Path(config.start).expanduser() / WEIGHTS) if config.start else "",
     )
     if trainer.is_world_process_zero():
         record = adapters.save(model, record, catalog.domain.key, run.out)
@@ -157,17 +168,36 @@ def base_model(config: Config, settings: Settings) -> TransformersLLM:
     return llm
 
 
-def compile_layers(layers: Iterable[torch.nn.Module]) -> None:
-    """Have torch compile them, once for all: they differ in nothing but weights.
-
-    Raises:
-        PalrError: no compiler is found.
-    """
-    if not any(map(shutil.which, _COMPILERS)):
+def check_compiler(config: Config) -> None:
+    """Raises PalrError where ``compile`` is set and no compiler is found."""
+    if config.compile and not any(map(shutil.which, _COMPILERS)):
         raise PalrError(
             f"compile=true needs a C compiler ({', '.join(_COMPILERS)}), and none is found: "
             "install one, or set compile=false (with --set)"
         )
+
+
+def check_writable(out: Path) -> None:
+    """Raises UnwritableError where a folder cannot be made or written; makes none."""
+    new = False
+    try:
+        new = not out.exists()
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise UnwritableError(
+            f"the adapter cannot be written into {out} ({error.strerror or error}): name another "
+            "folder with --out"
+        ) from error
+    finally:
+        if new:
+            with suppress(OSError):
+                out.rmdir()
+
+
+def compile_layers(layers: Iterable[torch.nn.Module]) -> None:
+    """Have torch compile them, once for all: they differ in nothing but weights."""
     for layer in layers:
         layer.compile(dynamic=True)
 
@@ -181,7 +211,12 @@ def pad_token(tokenizer: Any) -> int:
 
 
 def arguments(
-    config: Config, out: Path, device: torch.device, dtype: torch.dtype, quiet: bool
+    config: Config,
+    out: Path,
+    device: torch.device,
+    dtype: torch.dtype,
+    quiet: bool,
+    kinds: Sequence[str] = ("LlamaDecoderLayer",),
 ) -> dict[str, Any]:
     """The configuration in the words of the transformers Trainer.
 
@@ -191,8 +226,9 @@ def arguments(
         device: Where it trains.
         dtype: The type of the computation.
         quiet: Whether no progress is shown.
+        kinds: Names of the classes of the model's layers.
     """
-    wrapped = {"transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"], "fsdp_version": 2}
+    wrapped = {"transformer_layer_cls_to_wrap": list(kinds), "fsdp_version": 2}
     return {
         "output_dir": str(out),
         "per_device_train_batch_size": config.batch_size,
@@ -255,7 +291,8 @@ def memory_advice(config: Config) -> str:
     if not config.gradient_checkpointing:
         wishes.append("gradient_checkpointing=true")
     wishes.append(f"candidates=[10,{max(config.candidates[1] // 2, 10)}]")
-    wishes.append(f"lora_layers={(config.lora_layers or 12) // 2}")
+    if config.lora_layers != 1:
+        wishes.append(f"lora_layers={(config.lora_layers or 12) // 2}")
     if config.dtype != "int4":
         wishes.append("dtype=int4")
     return f"out of memory with batch_size=1: set {', then '.join(wishes)} (with --set)"

@@ -13,15 +13,19 @@ need the whole note.
 """
 
 import json
-import sys
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from palr.errors import LLMError
+from pydantic import BaseModel, Field, Strict
+
+from palr.errors import LLMError, fault
 from palr.files import decoded
 from palr.settings import SMOLLM2, Settings
+
+Weight = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 
 NOTE, WEIGHTS = "palr.json", "adapter_model.safetensors"
 SHIPPED = Path(__file__).parents[2] / "assets" / "adapters"
@@ -44,6 +48,7 @@ class Adapter:
         domain: Key of the domain whose instructions it learnt.
         base_model: The hub id of the model that it lies over.
         dataset: Key of the data set that it was trained on.
+        notes: What may be amiss with it over the model at work.
     """
 
     name: str
@@ -55,6 +60,7 @@ class Adapter:
     domain: str = ""
     base_model: str = ""
     dataset: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -75,11 +81,14 @@ class Adapter:
         return self.by_retriever.get(retriever or "", (self.prior, self.spread))
 
     def untrained(self, mode: str) -> tuple[str, ...]:
-        """A note where it was not trained for a ranking mode."""
+        """Notes on what it was not trained for: the model at work, or a ranking mode."""
         if not self.modes or mode in self.modes:
-            return ()
+            return self.notes
         trained = " and ".join(repr(name) for name in self.modes)
-        return (f"the adapter {self.name} was trained for {trained}, not for {mode!r}",)
+        return (
+            *self.notes,
+            f"the adapter {self.name} was trained for {trained}, not for {mode!r}",
+        )
 
 
 def adapters(settings: Settings, domain: str, shipped: Path = SHIPPED) -> dict[str, Adapter]:
@@ -122,21 +131,23 @@ def read_adapter(folder: Path) -> Adapter:
         LLMError: its ``palr.json`` is missing or damaged.
     """
     try:
-        note = read_note(folder)
-        whole = note["domain"], note["base_model"]
-        return _adapter(folder.name, folder, note, *whole, note.get("dataset", ""))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        note = _Note.model_validate(read_note(folder))
+        if not (note.domain and note.base_model):
+            raise ValueError("domain and base_model are names")
+    except (OSError, ValueError, TypeError) as error:
         raise LLMError(
-            f"{folder / NOTE} is missing or damaged ({type(error).__name__}); train the adapter "
-            "again, or remove its folder"
+            f"{folder / NOTE} is missing or damaged ({fault(error)}); train the adapter again, or "
+            "remove its folder"
         ) from error
+    adapter = _adapter(folder.name, folder, note)
+    return replace(adapter, domain=note.domain, base_model=note.base_model, dataset=note.dataset)
 
 
 def read_note(folder: Path) -> dict[str, Any]:
     """What ``palr.json`` in a folder says.
 
     Raises:
-        OSError, ValueError, TypeError: it is missing, is not JSON, or not an object of this kind.
+        OSError, ValueError, TypeError: it is missing, is not JSON, or no object.
     """
     try:
         note = json.loads(decoded((folder / NOTE).read_bytes()))
@@ -144,8 +155,6 @@ def read_note(folder: Path) -> dict[str, Any]:
         raise ValueError("it is nested too deep") from error
     if not isinstance(note, dict):
         raise TypeError("it is no object")
-    if not all(isinstance(note.get(key, ""), str) for key in ("domain", "base_model", "dataset")):
-        raise TypeError("domain, base_model and dataset are names")
     return note
 
 
@@ -166,9 +175,8 @@ def configured(settings: Settings) -> Adapter | None:
     try:
         folder = _folder(adapter)
     except (OSError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise LLMError(
-            f"the adapter {adapter} does not load over {settings.llm}: {reason}. Check that "
+            f"the adapter {adapter} does not load over {settings.llm}: {fault(error)}. Check that "
             "PALR_ADAPTER is a PEFT folder or hub id that was trained on this PALR_LLM"
         ) from error
     return trained_for(adapter, folder)
@@ -188,65 +196,54 @@ def trained_for(adapter: str, folder: Path) -> Adapter:
     Raises:
         LLMError: the note does not say what it should.
     """
-    name, path = Path(adapter).name, _note(adapter)
-    if path is None:
+    name = name_of(adapter)
+    if not (folder / NOTE).is_file():
         return Adapter(name, folder)
     try:
-        return _adapter(name, folder, read_note(path.parent))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _adapter(name, folder, _Note.model_validate(read_note(folder)))
+    except (OSError, ValueError, TypeError) as error:
         raise LLMError(
-            f'{NOTE} of the adapter {adapter} is damaged ({error}): write {{"modes": ["titles"]}} '
-            "with the ranking modes it was trained for, or remove the file"
+            f"{NOTE} of the adapter {adapter} is damaged ({fault(error)}): write "
+            '{"modes": ["titles"]} with the ranking modes it was trained for, or remove the file'
         ) from error
 
 
-def _adapter(name: str, folder: Path, note: dict[str, Any], *trained_on: str) -> Adapter:
-    by_retriever = note.get("behind", {})
-    if not (isinstance(by_retriever, dict) and all(map(_is_object, by_retriever.values()))):
-        raise TypeError("behind gives prior and spread by retriever")
-    weights = {retriever: _weights(given) for retriever, given in by_retriever.items()}
-    return Adapter(name, folder, _modes(note), *_weights(note), weights, *trained_on)
+def name_of(adapter: str) -> str:
+    """What an adapter (folder or hub id) is called: the last part of where it lies.
+
+    >>> name_of("user/model-1.5"), name_of("runs/palr-v2-lr0.5/"), name_of("runs/..") != ".."
+    ('model-1.5', 'palr-v2-lr0.5', True)
+    """
+    return os.path.basename(os.path.abspath(os.path.expanduser(adapter))) or adapter
 
 
-def _is_object(value: object) -> bool:
-    return isinstance(value, dict)
+class _Weights(BaseModel):
+    prior: Weight = 0.0
+    spread: Weight = 0.0
 
 
-def _modes(note: dict[str, Any]) -> tuple[str, ...]:
-    modes = note["modes"]
-    if not (isinstance(modes, list) and all(isinstance(mode, str) for mode in modes)):
-        raise TypeError("modes is no list of names")
-    return tuple(modes)
+class _Note(_Weights):
+    """What `NOTE` must say."""
+
+    modes: tuple[str, ...]
+    behind: dict[str, _Weights] = {}
+    domain: str = ""
+    base_model: str = ""
+    dataset: str = ""
 
 
-def _weights(note: dict[str, Any]) -> tuple[float, float]:
-    """The prior and the spread."""
-    prior, spread = note.get("prior", 0.0), note.get("spread", 0.0)
-    for weight in (prior, spread):
-        known = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if not known or not 0 <= weight <= sys.float_info.max:
-            raise TypeError("prior and spread are weights")
-    return float(prior), float(spread)
+def _adapter(name: str, folder: Path, note: _Note) -> Adapter:
+    behind = {retriever: (each.prior, each.spread) for retriever, each in note.behind.items()}
+    return Adapter(name, folder, note.modes, note.prior, note.spread, behind)
 
 
 def _folder(adapter: str) -> Path:
     """Where the adapter lies, fetched if need be."""
     from huggingface_hub import snapshot_download
 
-    folder = Path(adapter)
-    if not folder.is_dir():
-        folder = Path(snapshot_download(adapter, allow_patterns=["*.json", "*.safetensors"]))
-    return folder
-
-
-def _note(adapter: str) -> Path | None:
-    if Path(adapter).is_dir():
-        path = Path(adapter) / NOTE
-        return path if path.is_file() else None
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(hf_hub_download(adapter, NOTE))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError):
-        return None  # the note is optional; whether the adapter itself is there, its loading tells
+    folder = Path(adapter).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or adapter.startswith(".") or len(folder.parts) > 2:
+        raise FileNotFoundError("there is no such folder")
+    return Path(snapshot_download(adapter, allow_patterns=["*.json", "*.safetensors"]))

@@ -47,7 +47,7 @@ def folder_or_hub(name: str, file: str) -> Found:
         name: A path or a hub id.
         file: A file that the repository holds, to find out whether it is cached.
     """
-    folder = Path(name)
+    folder = Path(name).expanduser()
     if folder.is_dir():
         if any(folder.glob("*.safetensors")):
             return f"{folder}, a folder", ""

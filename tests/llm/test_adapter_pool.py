@@ -12,7 +12,7 @@ from peft import LoraConfig, get_peft_model
 
 from palr.errors import LLMError
 from palr.llm.adapter_pool import AdapterPool
-from palr.llm.adapters import SMOLLM2_HUB_ID, absent, adapters, read_adapter
+from palr.llm.adapters import SMOLLM2_HUB_ID, absent, adapters, configured, read_adapter
 from palr.llm.transformers import TransformersLLM
 from palr.settings import Settings
 
@@ -118,3 +118,131 @@ def test_a_damaged_note_is_named(tmp_path):
     (tmp_path / "palr.json").write_text('{"modes": "labels"')
     with pytest.raises(LLMError, match="damaged"):
         read_adapter(tmp_path)
+
+
+# Names
+
+
+NAMES = ["palr-v2-lr0.5", "palr-v2-lr0_5", "train", "keys", "default", "my adapter", "lora_", "ø"]
+
+
+def test_a_folder_may_have_any_name(tmp_path, tiny_llama, pool):
+    found = {
+        name: read_adapter(save(tmp_path / name, tiny_llama, seed))
+        for seed, name in enumerate(NAMES)
+    }
+    alone = {
+        name: AdapterPool(tiny_llama).llm(adapter).start("x").logprobs()
+        for name, adapter in found.items()
+    }
+    for name in [*NAMES, *NAMES]:
+        llm = pool.llm(found[name])
+        assert llm.adapter.name == name
+        assert np.allclose(llm.start("x").logprobs(), alone[name], atol=1e-4)
+    assert len({values.tobytes() for values in alone.values()}) == len(NAMES)
+
+
+def test_adapters_of_one_name_in_two_folders_do_not_meet(tmp_path, tiny_llama, pool):
+    one = read_adapter(save(tmp_path / "movies" / "palr-v2", tiny_llama, 1))
+    two = read_adapter(save(tmp_path / "beauty" / "palr-v2", tiny_llama, 2))
+    assert one.name == two.name
+    first, second = (pool.llm(adapter).start("x").logprobs() for adapter in (one, two))
+    assert not np.allclose(first, second)
+    assert np.array_equal(pool.llm(one).start("x").logprobs(), first)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (".", "palr-v2-lr0.5"),
+        ("..", "runs"),
+        ("../palr-v2-lr0.5", "palr-v2-lr0.5"),
+        ("~/runs/palr-v2-lr0.5", "palr-v2-lr0.5"),
+        ("{}/runs/palr-v2-lr0.5/", "palr-v2-lr0.5"),
+        ("{}/runs/palr-v2-lr0.5/.", "palr-v2-lr0.5"),
+    ],
+)
+def test_a_folder_may_be_named_in_any_way(given, name, tmp_path, tiny_llama, monkeypatch):
+    folder = save(tmp_path / "runs" / "palr-v2-lr0.5", tiny_llama, 1)
+    if given == "..":
+        folder = save(tmp_path / "runs", tiny_llama, 1)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path / "runs" / "palr-v2-lr0.5")
+    adapter = configured(Settings(home=tmp_path, adapter=given.format(tmp_path)))
+    assert adapter.name == name
+    assert adapter.folder.resolve() == folder
+    assert adapter.modes == ("labels",)
+    assert AdapterPool(tiny_llama).llm(adapter).adapter.name == name
+
+
+@pytest.mark.parametrize("given", ["./nowhere", "~/nowhere", "/nowhere", "runs/a/nowhere", "../x"])
+def test_a_folder_that_is_not_there_is_said_to_be_missing(given, tmp_path):
+    with pytest.raises(LLMError, match="there is no such folder") as refused:
+        configured(Settings(home=tmp_path, adapter=given))
+    assert given in str(refused.value)
+
+
+def test_an_adapter_of_the_hub_may_have_a_dot_in_its_name(tmp_path, tiny_llama, pool, monkeypatch):
+    """As the hub's cache keeps it."""
+    cache = tmp_path / "cache" / "models--user--model-1.5"
+    save(cache / "snapshots" / "abc", tiny_llama, 1)
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text("abc")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    adapter = configured(Settings(home=tmp_path, adapter="user/model-1.5"))
+    assert (adapter.name, adapter.modes) == ("model-1.5", ("labels",))
+    assert pool.llm(adapter).adapter.name == "model-1.5"
+
+
+def test_a_refusal_names_adapter_and_model_in_one_line(tmp_path, tiny_llama, pool):
+    adapter = read_adapter(save(tmp_path / "palr-v2-lr0.5", tiny_llama, 1))
+    path = adapter.folder / "adapter_config.json"
+    path.write_text(path.read_text().replace('"LORA"', '"PREFIX_TUNING"'))
+    with pytest.raises(LLMError) as refused:
+        pool.llm(adapter)
+    said = str(refused.value)
+    assert said.startswith("the adapter palr-v2-lr0.5 does not load over tiny-llama: ")
+    assert "\n" not in said
+
+
+def test_what_may_be_amiss_is_told_with_every_run(tmp_path, tiny_llama, pool):
+    adapter = read_adapter(save(tmp_path / "one", tiny_llama, 1))
+    path = adapter.folder / "adapter_config.json"
+    settings = json.loads(path.read_text()) | {"base_model_name_or_path": "them/other-1b"}
+    path.write_text(json.dumps(settings))
+    notes = pool.llm(adapter).adapter.untrained("titles")
+    assert notes[0] == "the adapter was trained on them/other-1b, not on tiny-llama"
+    assert "trained for 'labels', not for 'titles'" in notes[1]
+
+
+def test_batches_read_like_single_prompts(tmp_path, tiny_llama, pool):
+    llm = pool.llm(read_adapter(save(tmp_path / "one", tiny_llama, 1)))
+    texts = ["a film about a dog", "another"]
+    assert np.allclose(
+        llm.start_many(texts).logprobs(), [llm.start(t).logprobs() for t in texts], atol=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"modes": None}, "modes"),
+        ({"modes": [["labels"]]}, "modes"),
+        ({"prior": 10**400}, "prior"),
+        ({"prior": [1]}, "prior"),
+        ({"spread": "0.5"}, "spread"),
+        ({"behind": {"semantic": {"spread": None}}}, r"behind\.semantic\.spread"),
+        ({"domain": 1}, "domain"),
+        ({"domain": ""}, "domain"),
+        ({"base_model": None}, "base_model"),
+        ({"dataset": ["ml-1m"]}, "dataset"),
+    ],
+)
+def test_a_wrong_value_of_a_note_is_named(tmp_path, changes, words):
+    note = {"modes": ["labels"], "domain": "movies", "base_model": SMOLLM2_HUB_ID}
+    (tmp_path / "palr.json").write_text(json.dumps(note))
+    assert read_adapter(tmp_path).modes == ("labels",)
+    (tmp_path / "palr.json").write_text(json.dumps(note | changes))
+    with pytest.raises(LLMError, match=words) as refused:
+        read_adapter(tmp_path)
+    assert "\n" not in str(refused.value)

@@ -193,7 +193,7 @@ def test_earlier_lists_are_of_targets_that_the_retriever_learnt():
 
 def test_earlier_lists_need_a_teacher(films, own_settings, small_recipe):
     recipe = replace(small_recipe, negatives="retriever", tasks=("Recommend_Retrieval",), earlier=1)
-    with pytest.raises(DataError, match="teacher=true, or earlier=0"):
+    with pytest.raises(PalrError, match="teacher=true, or earlier=0"):
         build(films, own_settings, "earlier", recipe)
 
 

@@ -12,7 +12,7 @@ from finetune.data.counterfactual import changed, counterfactuals, drawn_wish, w
 from finetune.data.dataset import EXAMPLES, read_examples
 from finetune.data.render import render
 from finetune.data.tasks import Example
-from palr.errors import DataError
+from palr.errors import PalrError
 from palr.types import Wish
 
 # Film i of the fixture has the keyword i % 6: Animation, Comedy, Crime, Drama, Horror, Romance.
@@ -140,7 +140,7 @@ def test_the_recipe_draws_steered_lists_and_never_what_is_held_out(films, ready_
     assert np.mean(wanted) > 1 / 3  # a keyword is carried by one film in six
 
     bare = replace(recipe, teacher=False, earlier=0)
-    with pytest.raises(DataError, match="counterfactual=0"):
+    with pytest.raises(PalrError, match="counterfactual=0"):
         build(films, ready_home, "bare", bare)
 
 
