@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from palr.errors import SettingsError
@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     host: str = Field("0.0.0.0", description="Address that the app listens on.")
     port: int = Field(7860, ge=0, le=65535, description="Port that the app listens on.")
     password: SecretStr = Field(
-        SecretStr(""), description="Password of the page, for any user name; empty means none."
+        SecretStr(""), description="Password of the page, for any user name; unset means none."
     )
     queue: int = Field(
         32, ge=1, description="Runs that may wait for the language model; more are turned away."
@@ -92,6 +92,12 @@ class Settings(BaseSettings):
         "auto", description="Weights' type; int4 needs bitsandbytes and a CUDA GPU."
     )
 
+    @field_validator("host")
+    @classmethod
+    def _without_brackets(cls, host: str) -> str:
+        """``[::]`` is how an address bar writes ``::``."""
+        return host.strip().removeprefix("[").removesuffix("]") or "0.0.0.0"
+
     @property
     def catalog_url(self) -> str:
         return self.database_url or f"sqlite:///{self.home / 'catalog.db'}"
@@ -101,12 +107,21 @@ class Settings(BaseSettings):
         return self.home / "models" / name
 
 
+def in_address(host: str) -> str:
+    """A host as an address bar takes it.
+
+    >>> in_address("::1"), in_address("localhost")
+    ('[::1]', 'localhost')
+    """
+    return f"[{host}]" if ":" in host else host
+
+
 def load_settings() -> Settings:
     """Read the environment.
 
     Raises:
         SettingsError: a ``PALR_*`` variable is unknown (the nearest name is suggested) or has a
-            value of the wrong type.
+            value of the wrong type, or the password is empty.
     """
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     for name in sorted(os.environ):
@@ -118,6 +133,11 @@ def load_settings() -> Settings:
                 else f"known settings: {', '.join(sorted(known))}"
             )
             raise SettingsError(f"unknown setting {name}; {hint}")
+        if name.upper() == f"{PREFIX}PASSWORD" and not os.environ[name].strip():
+            raise SettingsError(
+                f"{name} is empty, and the page would be open to everyone: give it a password, or "
+                "unset it where everyone may come"
+            )
     try:
         return Settings()
     except ValidationError as error:

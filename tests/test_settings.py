@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from palr.errors import SettingsError
-from palr.settings import Settings, load_settings
+from palr.settings import Settings, in_address, load_settings
 
 
 def test_environment_sets_a_field(monkeypatch):
@@ -39,3 +39,25 @@ def test_the_api_key_is_not_printed(monkeypatch):
 def test_the_password_is_not_printed(monkeypatch):
     monkeypatch.setenv("PALR_PASSWORD", "correct horse")
     assert "correct horse" not in repr(load_settings())
+
+
+@pytest.mark.parametrize("password", ["", " ", "\t"])
+def test_an_empty_password_is_refused(password, monkeypatch):
+    monkeypatch.setenv("PALR_PASSWORD", password)
+    with pytest.raises(SettingsError, match="PALR_PASSWORD is empty, and the page would be open"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "host", "address"),
+    [
+        ("[::]", "::", "[::]"),
+        ("::1", "::1", "[::1]"),
+        (" localhost ", "localhost", "localhost"),
+        ("", "0.0.0.0", "0.0.0.0"),
+    ],
+)
+def test_a_host_is_read_as_an_address_bar_writes_it(given, host, address, monkeypatch):
+    monkeypatch.setenv("PALR_HOST", given)
+    assert load_settings().host == host
+    assert in_address(host) == address

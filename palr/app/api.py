@@ -17,6 +17,7 @@ from palr.app.arguments import (
     AUTOMATIC,
     CandidateCount,
     CandidateIds,
+    DatasetName,
     DomainName,
     K,
     Keywords,
@@ -37,6 +38,7 @@ from palr.app.arguments import (
     arguments,
 )
 from palr.app.runtime import Runtime
+from palr.catalog.catalog import Catalog
 from palr.domains import get_domain
 from palr.errors import PalrError, UnknownItemError
 from palr.ranking import MODES
@@ -45,7 +47,7 @@ from palr.steering import profile_weight as weight_of
 from palr.text import visible
 from palr.types import Asked, Candidate, Edits, Item, Keyword, Profile, Recommendation, Wish
 
-__all__ = ["NAMES", "UNQUEUED", "Answer", "AnswerStream", "Api", "arguments"]
+__all__ = ["LATER", "NAMES", "UNQUEUED", "Answer", "AnswerStream", "Api", "arguments"]
 
 Answer = dict[str, Any]
 AnswerStream = Generator[str | Answer | None]
@@ -63,24 +65,36 @@ class Api:
     def __init__(
         self,
         runtime: Runtime,
-        on_recommendation: Callable[[Recommendation], None] = lambda run: None,
+        on_recommendation: Callable[[Recommendation], object] = lambda run: None,
     ) -> None:
         self._runtime = runtime
         self._on_recommendation = on_recommendation
 
-    def search(self, query: Query, domain: DomainName = "movies", limit: Limit = 8) -> AnswerStream:
+    def search(
+        self,
+        query: Query,
+        domain: DomainName = "movies",
+        limit: Limit = 8,
+        dataset: DatasetName = "",
+    ) -> AnswerStream:
         """Find items of a catalog by title, whatever was typed, and get their ids."""
-        yield {"items": [_item(item) for item in self._catalog(domain).search(query, limit)]}
+        catalog = self._catalog(domain, dataset)
+        items = [_item(item) for item in catalog.search(query, limit)]
+        yield {"dataset": catalog.dataset, "items": items}
 
-    def profile(self, picks: SomePicks, domain: DomainName = "movies") -> AnswerStream:
+    def profile(
+        self, picks: SomePicks, domain: DomainName = "movies", dataset: DatasetName = ""
+    ) -> AnswerStream:
         """Let the language model write the profile that the picks support."""
+        catalog = self._catalog(domain, dataset)
         items = self._items(domain, picks)
         stream = self._runtime.recommender(domain).stream(items)
         yield "Writing the profile"
         with closing(stream):
             for trace in stream:
                 if trace and "profile" in trace.seconds:
-                    yield {"llm": trace.llm, **_profile(trace.profile or Profile())}
+                    written = _profile(trace.profile or Profile())
+                    yield {"dataset": catalog.dataset, "llm": trace.llm, **written}
                     return
                 yield None
 
@@ -101,9 +115,11 @@ class Api:
         profile: ProfileText = "",
         keywords: ProfileKeywords = [],  # noqa: B006
         profile_weight: ProfileWeight = None,
+        dataset: DatasetName = "",
     ) -> AnswerStream:
         """Retrieve the candidates for picks, wish and profile, best first, without a language
         model."""
+        catalog = self._catalog(domain, dataset)
         items = self._items(domain, picks)
         yield "Searching the catalog"
         asked = Asked(
@@ -115,6 +131,7 @@ class Api:
         )
         found = self._runtime.recommender(domain).retrieve(items, asked)
         yield {
+            "dataset": catalog.dataset,
             "retriever": found.retriever,
             "candidates": [_candidate(candidate) for candidate in found.candidates],
             "moved": [asdict(shift) for shift in found.shifts],
@@ -139,8 +156,10 @@ class Api:
         strength: Strength = 0.5,
         keywords: ProfileKeywords = [],  # noqa: B006
         profile_weight: ProfileWeight = None,
+        dataset: DatasetName = "",
     ) -> AnswerStream:
         """Let the language model select from candidates of your own; profile and wish steer it."""
+        self._catalog(domain, dataset)
         edits = _written(profile, keywords)
         asked = Asked(
             mode=_mode(mode),
@@ -154,8 +173,9 @@ class Api:
         answer = _recommendation(run)
         cuts = run.prompt.cuts if run.prompt else ()
         repairs = run.ranking.repairs if run.ranking else ()
+        told = ("dataset", "llm", "adapter", "mode", "recommendations")
         yield {
-            **{name: answer[name] for name in ("llm", "adapter", "mode", "recommendations")},
+            **{name: answer[name] for name in told},
             "notes": [visible(note) for note in (*run.notes, *cuts, *repairs)],
         }
 
@@ -179,8 +199,10 @@ class Api:
         keywords: ProfileKeywords = [],  # noqa: B006
         profile_weight: ProfileWeight = None,
         trace: WithTrace = False,
+        dataset: DatasetName = "",
     ) -> AnswerStream:
         """Recommend from picks, a wish or both: profile, candidates and the model's ranking."""
+        self._catalog(domain, dataset)
         asked = Asked(
             *(_retriever(retriever), _mode(mode), n_candidates, k),
             edits=Edits(profile or None, tuple(keywords) or None),
@@ -208,8 +230,15 @@ class Api:
         assert run is not None
         return run
 
-    def _catalog(self, domain: str) -> Any:
-        return self._runtime.catalog(get_domain(domain).key)
+    def _catalog(self, domain: str, dataset: str = "") -> Catalog:
+        """The catalog; raises PalrError where the ids that are asked with are of another one."""
+        catalog = self._runtime.catalog(get_domain(domain).key)
+        if dataset not in ("", catalog.dataset):
+            raise PalrError(
+                f"the data set here is {catalog.dataset}, and not {visible(dataset)}, so that ids "
+                "are other items: find them with search"
+            )
+        return catalog
 
     def _wish(
         self,
@@ -255,6 +284,7 @@ def _written(profile: str, keywords: Sequence[str]) -> Edits:
 
 
 NAMES = ("recommend", "profile", "retrieve", "rank", "search")
+LATER = 1  # the last argument, `dataset`, which older programs do not give
 UNQUEUED = frozenset({"search"})  # quick, and without a model
 
 
@@ -305,6 +335,7 @@ def _recommendation(run: Recommendation) -> Answer:
     ranked = run.ranking.items if run.ranking else ()
     return {
         "run_id": run.run_id,
+        "dataset": run.dataset,
         "llm": run.llm,
         "adapter": run.adapter,
         "retriever": run.retriever,

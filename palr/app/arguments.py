@@ -32,6 +32,14 @@ CandidateIds = Annotated[
 DomainName = Annotated[
     str, Field(max_length=64, description=f"The catalog: {' or '.join(DOMAINS)}.")
 ]
+DatasetName = Annotated[
+    str,
+    Field(
+        max_length=64,
+        description="The data set that the ids are of, as every answer names it. Where another one "
+        "is served, the call is refused; empty asks nothing.",
+    ),
+]
 RetrieverName = Annotated[
     str, Field(max_length=64, description=f"{AUTOMATIC}, or one of: {', '.join(RETRIEVERS)}.")
 ]

@@ -65,17 +65,20 @@ class Catalog:
         Raises:
             UnknownItemError: there is none; the nearest labels are suggested.
         """
-        title, year = split_title(text)
-        named = title if year is None else f"{title} ({year})"
-        for name in (text, named):
-            if found := self._by_name.get(" ".join(words(name))):
-                return found
+        if found := self._called(text):
+            return found
         if text.strip() in self._by_id:
             return self._by_id[text.strip()]
         near = self._nearest(text)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         shown = text if len(text) <= 80 else f"{text[:77]}..."
         raise UnknownItemError(f"no {self.domain.noun} is called {shown!r}{hint}")
+
+    def titled(self, label: str) -> Item | None:
+        """The item with this title and this year, or with neither of them a year; None where there
+        is none. It says what an item of another data set is here, where its id may be another's."""
+        found = self._called(label)
+        return found if found and found.year == split_title(label)[1] else None
 
     def search(self, query: str, limit: int = 8) -> list[Item]:
         """Best matches for whatever was typed; see `TitleIndex.search`."""
@@ -141,6 +144,12 @@ class Catalog:
             names.setdefault(" ".join(words(item.title)), item)
         names.pop("", None)
         return names
+
+    def _called(self, text: str) -> Item | None:
+        title, year = split_title(text)
+        named = title if year is None else f"{title} ({year})"
+        found = (self._by_name.get(" ".join(words(name))) for name in (text, named))
+        return next((item for item in found if item), None)
 
     def _nearest(self, text: str) -> list[str]:
         labels = [item.label for item in self.search(text, SUGGESTIONS)]

@@ -25,6 +25,7 @@ from palr.data.readers import BEAUTY_FILES, read_beauty, read_starter
 from palr.data.sources import DamagedFileError
 from palr.errors import DataError
 from palr.settings import Settings
+from palr.text import visible
 
 FORMAT = b"1"  # raise it when a reader changes what it returns, and catalogs are built anew
 STARTER_CSV = Path(__file__).resolve().parents[2] / "assets" / "catalogs" / "beauty.csv"
@@ -114,6 +115,11 @@ DATASETS: dict[str, Dataset] = {
         ),
     )
 }
+
+
+def dataset_name(key: str) -> str:
+    """What people call a data set; one that is not known here, by its key."""
+    return DATASETS[key].label if key in DATASETS else visible(key[:40])
 
 
 def get_dataset(key: str) -> Dataset:

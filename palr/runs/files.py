@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from palr.catalog.catalog import Catalog
-from palr.data.datasets import DATASETS
+from palr.data.datasets import dataset_name
 from palr.domains import DOMAINS
 from palr.errors import PalrError, UnknownItemError
 from palr.files import decoded
@@ -125,8 +125,9 @@ def resolved(saved: SavedTrace, catalog: Catalog) -> tuple[Recommendation, tuple
     trace, unknown = saved.trace, dict[str, None]()
     if trace.dataset != catalog.dataset:
         raise TraceError(
-            f"the trace was made with {_dataset(trace.dataset)}, and {_dataset(catalog.dataset)} "
-            f"is served here, where an id is another {catalog.domain.noun}"
+            f"the trace was made with {dataset_name(trace.dataset)}, and "
+            f"{dataset_name(catalog.dataset)} is served here, where an id is another "
+            f"{catalog.domain.noun}"
         )
 
     def known(items: Sequence[Item]) -> Iterator[Item]:
@@ -276,7 +277,3 @@ def _first_change(old: str, new: str, around: int = 30) -> str:
     begin = max(at - around, 0)
     was, now = (repr(text[begin : at + around]) for text in (old, new))
     return f"from character {at + 1}: {was}, now {now}"
-
-
-def _dataset(key: str) -> str:
-    return DATASETS[key].label if key in DATASETS else repr(visible(key[:40]))

@@ -45,22 +45,24 @@ class ArgumentsError(ContractError):
 class Call:
     """A function of the page: what each of its inputs holds, and whether it joins the queue.
 
-    An endpoint for programs has ``arguments`` instead: a strict model of its inputs, in order.
+    An endpoint for programs has ``arguments`` instead: a strict model of its inputs, in order. The
+    last ``later`` of them may be left out, by programs that were written before there were any.
     """
 
     inputs: tuple[Kind, ...] = ()
     queued: bool = False
     arguments: type[BaseModel] | None = None
+    later: int = 0
 
     def checked(self, data: object) -> list[Any]:
         """The values of the inputs; raises ContractError."""
         names = list(self.arguments.model_fields) if self.arguments else []
         n = len(names or self.inputs)
-        if not isinstance(data, list) or len(data) != n:
+        if not isinstance(data, list) or not n - self.later <= len(data) <= n:
             raise ContractError(f"data must be a list of {n} values")
         if self.arguments is None:
             return [_input(kind, value) for kind, value in zip(self.inputs, data, strict=True)]
-        given = {name: v for name, v in zip(names, data, strict=True) if v is not None}
+        given = {name: v for name, v in zip(names, data, strict=False) if v is not None}
         return list(validated(self.arguments, given).values())
 
 
@@ -192,13 +194,17 @@ def _word(value: object) -> str:
 def _selection(value: object) -> dict[str, Any]:
     domain = value.get("domain") if isinstance(value, dict) else None
     picks = value.get("picks", []) if isinstance(value, dict) else None
+    dataset = value.get("dataset", "") if isinstance(value, dict) else None
     if not isinstance(domain, str) or len(domain) > MAX_WORD:
         raise ContractError("a selection names its domain")
+    if not isinstance(dataset, str) or len(dataset) > MAX_WORD:
+        raise ContractError("a selection names its data set by a word")
     if not isinstance(picks, list) or len(picks) > MAX_IDS:
         raise ContractError(f"picks must be a list of at most {MAX_IDS} ids")
     if not all(isinstance(pick, str) and len(pick) <= MAX_WORD for pick in picks):
         raise ContractError("a pick must be an id")
-    return {"domain": _text(domain), "picks": [_text(pick) for pick in picks]}
+    selection = {"domain": _text(domain), "picks": [_text(pick) for pick in picks]}
+    return selection | ({"dataset": _text(dataset)} if dataset else {})
 
 
 def _text(value: str) -> str:

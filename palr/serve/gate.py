@@ -13,9 +13,13 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
-from palr.serve import telemetry
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+
+from palr.serve import proxies, telemetry
 from palr.serve.asgi import App, Receive, Refusal, Scope, Send, body_of, only, respond, with_body
 from palr.serve.contract import ArgumentsError, Contract, ContractError, session
 from palr.serve.headers import Answer, policy, security_headers
@@ -27,12 +31,15 @@ LOGINS_PER_SECOND, LOGIN_BURST = 0.1, 10
 MAX_UNREAD = 100  # messages to one session; a page that reads them has none left a moment later
 STREAMS_OF_ONE, STREAMS_OF_ALL = 128, 4096
 
+LOG_IN = "Write any name, and the password of this page."
+
 _API = "/gradio_api"
 MCP_PATH = f"{_API}/mcp"
 _CALL = re.compile(rf"{_API}/call/([a-z_]{{1,32}})(?:/([A-Za-z0-9_-]{{1,64}}))?/?")
 _ASSET = re.compile(r"/(assets|static|svelte)(/[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]*)+")
 _PAGES = {"/", "/config", "/theme.css", f"{_API}/theme.css", "/favicon.ico", "/robots.txt"}
 _PAGES |= {"/manifest.json", f"{_API}/info", f"{_API}/startup-events", f"{_API}/login_check"}
+_PAGES.add(f"{_API}/app_id")  # a page that has lost the server asks for it until it is back
 _log = logging.getLogger(__name__)
 
 
@@ -44,7 +51,8 @@ class Rules:
     ready, "" once it is. ``hosts`` are further names of this server, beside the one it is asked
     by. ``framed_by`` may embed the page. ``scripts`` are the inline scripts that Gradio adds.
     ``mcp`` answers what is posted to `MCP_PATH`. ``pending`` says whether an event is one that
-    somebody may still ask about; ``unread`` counts what waits to be read by a session.
+    somebody may still ask about; ``unread`` counts what waits to be read by a session, and is None
+    where this process has never had anything for it.
     """
 
     contract: Contract
@@ -56,7 +64,7 @@ class Rules:
     scripts: tuple[str, ...] = ()
     mcp: App | None = None
     pending: Callable[[str], bool] = lambda event: True
-    unread: Callable[[str], int] = lambda session: 0
+    unread: Callable[[str], int | None] = lambda session: 0
 
 
 class Gate:
@@ -70,6 +78,7 @@ class Gate:
         self._requests = requests
         self._logins = Buckets(LOGINS_PER_SECOND, LOGIN_BURST)
         self._streams: Counter[str] = Counter()
+        self._told: set[str] = set()
         self._script_hashes = " ".join(hash_of(script.encode()) for script in rules.scripts)
         # Behind a password the page names its visitor.
         self._pages = Pages(app, keep=not rules.password)
@@ -135,6 +144,8 @@ class Gate:
             only(method, "GET")
             asked = parse_qs(scope["query_string"].decode("latin-1"))
             name = _named((asked.get("session_hash") or [""])[0])
+            if self._rules.unread(name) is None:
+                raise Refusal(404, "That run is not here: was the server started anew?")
             return {**scope, "query_string": f"session_hash={name}".encode()}, receive
         if self._rules.mcp and path.rstrip("/") == MCP_PATH:
             only(method, "POST")
@@ -163,6 +174,9 @@ class Gate:
                 return {**scope, "query_string": b""}, receive
             checks = {path: lambda body: contract.named(by_name[1], body)}
         if path not in checks:
+            if "text/html" in dict(scope["headers"]).get(b"accept", b"").decode("latin-1"):
+                self._tell(proxies.PATH)
+                raise Refusal(404, f"{proxies.PATH}\n", "text/plain; charset=utf-8")
             raise Refusal(404, "Not found.")
         only(scope["method"], "POST")
         try:
@@ -178,7 +192,7 @@ class Gate:
     def _joined(self, body: bytes) -> bytes:
         """Gradio keeps what a run says until it is read, however much that is."""
         body = self._rules.contract.call(body, queued=True)
-        if self._rules.unread(json.loads(body)["session_hash"]) > MAX_UNREAD:
+        if (self._rules.unread(json.loads(body)["session_hash"]) or 0) > MAX_UNREAD:
             raise Refusal(409, "This page does not read its answers: reload it.")
         return body
 
@@ -191,6 +205,9 @@ class Gate:
             raise Refusal(429, "Too many tries: wait a minute.", **{"retry-after": "60"})
         body = await body_of(receive, scope)
         kind = dict(scope["headers"]).get(b"content-type", b"")
+        if not await _names_somebody(*with_body(scope, receive, body, kind)):
+            # Gradio's form shows this status as a failed login, and nothing for any other.
+            raise Refusal(400, f"The name is empty. {LOG_IN}")
         return with_body(scope, receive, body, kind)
 
     def _own_answers(self, path: str, method: str, headers: dict[str, str], client: str) -> None:
@@ -222,14 +239,18 @@ class Gate:
 
     def _same_origin(self, headers: dict[str, str]) -> None:
         """Refuse what another site's page sends; only browsers tell an origin."""
-        origin = headers.get("origin")
         if "host" not in headers:
-            raise Refusal(400, "A request must name its host.")
-        if origin is None:
-            return
-        ours = {headers["host"], headers.get("x-forwarded-host", ""), *self._rules.hosts}
-        if urlsplit(origin).netloc.lower() not in {host.lower() for host in ours if host}:
-            raise Refusal(403, "Requests of other sites are refused.")
+            self._tell(proxies.NO_HOST)
+            raise Refusal(400, proxies.NO_HOST)
+        if not proxies.same_origin(headers, self._rules.hosts):
+            self._tell(proxies.OTHER_HOST)
+            raise Refusal(403, proxies.OTHER_HOST)
+
+    def _tell(self, what: str) -> None:
+        """Once, for whoever runs the server: it may be the proxy, and every visitor meets it."""
+        if what not in self._told:
+            self._told.add(what)
+            _log.warning("%s", what)
 
     def _open_stream(self, client: str) -> None:
         if self._streams[client] >= STREAMS_OF_ONE:
@@ -268,6 +289,16 @@ def _for_gradios_client(text: str) -> bytes:
     where, _, what = text.partition(": ")
     told = {"__type__": "validate", "is_valid": False, "parameter_name": where, "message": what}
     return json.dumps({"detail": [told]}).encode()
+
+
+async def _names_somebody(scope: Scope, receive: Receive) -> bool:
+    """Whether a form of the login has a name in it; what is no form is left to Gradio."""
+    try:
+        form = await Request(scope, receive).form()
+    except (HTTPException, MultiPartException):
+        return True
+    name = form.get("username")
+    return isinstance(name, str) and bool(name.strip())
 
 
 def _named(value: str) -> str:

@@ -8,6 +8,10 @@ from urllib.parse import urlsplit
 from palr.serve import telemetry
 from palr.serve.asgi import Message, Send
 
+_STREAM = b"text/event-stream"
+# A proxy must pass on what a stream says when it is said; nginx gathers it otherwise.
+_UNHELD = (b"x-accel-buffering", b"no")
+
 
 @dataclass
 class Answer:
@@ -27,6 +31,8 @@ class Answer:
             self.status = message["status"]
             kept = [pair for pair in message.get("headers", []) if pair[0].lower() not in self.drop]
             kept = [_on_this_server(name, value) for name, value in kept]
+            if any(n.lower() == b"content-type" and v.startswith(_STREAM) for n, v in kept):
+                kept.append(_UNHELD)
             message = {**message, "headers": kept + self.headers}
             telemetry.REQUESTS.labels(self.route, self.status).inc()
         await self.send(message)

@@ -85,7 +85,8 @@ class Mcp:
                 "protocolVersion": asked if asked in VERSIONS else VERSIONS[0],
                 "capabilities": {"tools": {}},
                 "serverInfo": {"name": "palr-studio", "version": self._version},
-                "instructions": "Find ids with search, then ask recommend with them.",
+                "instructions": "Find ids with search, then ask recommend with them. Ids are of "
+                "the data set that the answer names: give it along.",
             }
         if method == "ping":
             return {}

@@ -1,7 +1,10 @@
-"""The page and its configuration, built once for each name that this server is asked by.
+"""The page and its configuration, built once, whatever name and path this server is asked by.
 
 Gradio copies the whole configuration for each visitor who opens the page, a tenth of a second of
-Python in which nobody else is served, and arrives at the same bytes every time.
+Python in which nobody else is served, and arrives at the same bytes every time, but for one thing:
+it writes the address of the server into them. Behind a proxy it cannot know that address, and the
+page would stay blank. So it is asked under a name that stands for none, and each browser puts its
+own address in the place of that name.
 """
 
 import asyncio
@@ -9,18 +12,27 @@ import base64
 import gzip
 import hashlib
 import re
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 
 from palr.serve.asgi import App, Message, Receive, Scope
 
 # What Gradio reads the server's own address from, which the page holds.
-_NAMING = (b"host", b"x-forwarded-host", b"x-forwarded-proto", b"x-gradio-server")
-_KEPT = 8
+_NAMING = frozenset((b"host", b"x-forwarded-host", b"x-forwarded-proto", b"x-gradio-server"))
+_NOBODY = b"address.invalid"
+_ROOT = b"http://%s" % _NOBODY
+_ADDRESS_BAR = b'new URL(".", location.href).href.slice(0, -1)'
+_PLACES = {
+    # In the page's scripts it is a string, or a part of one: there is an expression instead.
+    "/": (
+        (b'"%s"' % _ROOT, _ADDRESS_BAR),
+        (_ROOT, b'"+%s+"' % _ADDRESS_BAR),
+        (b'href="/manifest.json"', b'href="./manifest.json"'),
+    ),
+    # A program knows by which address it asked: Gradio's clients take an empty one so.
+    "/config": ((_ROOT, b""),),
+}
 _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
-
-_Key = tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -47,31 +59,25 @@ class Built:
 
 
 class Pages:
-    """Asks ``app`` for pages; with ``keep`` one is built once and then taken from here.
-
-    Whoever sends a strange name gets a page for that name, and nobody else does.
-    """
+    """Asks ``app`` for pages; with ``keep`` one is built once and then taken from here."""
 
     def __init__(self, app: App, keep: bool) -> None:
         self._app = app
         self._keep = keep
-        self._built: OrderedDict[_Key, Built] = OrderedDict()
+        self._built: dict[str, Built] = {}
         self._building = asyncio.Lock()
 
     async def get(self, scope: Scope, receive: Receive) -> Built:
         if not self._keep:
             return await self._build(scope, receive)
-        key = _key(scope)
+        path = scope["path"]
         async with self._building:  # a crowd that comes at once waits for one page
-            if key not in self._built:
+            if path not in self._built:
                 built = await self._build(scope, receive)
                 if not built.is_for_everyone:
                     return built
-                self._built[key] = built
-                while len(self._built) > _KEPT:
-                    self._built.popitem(last=False)
-            self._built.move_to_end(key)
-            return self._built[key]
+                self._built[path] = built
+            return self._built[path]
 
     async def _build(self, scope: Scope, receive: Receive) -> Built:
         started: Message = {}
@@ -84,17 +90,15 @@ class Pages:
             else:
                 body += message.get("body", b"")
 
-        headers = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
-        await self._app({**scope, "headers": headers}, receive, collect)
+        left_out = {b"accept-encoding", *_NAMING}
+        headers = [pair for pair in scope["headers"] if pair[0] not in left_out]
+        nameless = {**scope, "scheme": "http", "headers": [(b"host", _NOBODY), *headers]}
+        await self._app(nameless, receive, collect)
+        for nobody, place in _PLACES.get(scope["path"], ()):
+            body = body.replace(nobody, place)
         pairs = tuple((name.lower(), value) for name, value in started["headers"])
         return Built(started["status"], pairs, body)
 
 
 def hash_of(script: bytes) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
-
-
-def _key(scope: Scope) -> _Key:
-    naming = tuple(pair for pair in scope["headers"] if pair[0] in _NAMING)
-    address = scope.get("server")
-    return scope["path"], scope.get("scheme"), scope.get("root_path"), address, naming

@@ -16,11 +16,8 @@ from palr import __version__
 from palr.app.api import NAMES, UNQUEUED, Answer, AnswerStream, Api, arguments
 from palr.app.runtime import Runtime
 from palr.errors import PalrError
-from palr.serve import telemetry
-from palr.serve.logs import log_run
 from palr.serve.mcp import Mcp, Tool
 from palr.text import visible
-from palr.types import Recommendation
 from palr.ui.queued_run import Page, Turns, in_threads
 
 _FAILED = "this failed; the reason is in the server's log"
@@ -36,7 +33,7 @@ class Endpoints:
     """
 
     def __init__(self, runtime: Runtime, turns: Turns) -> None:
-        self._api = Api(runtime, _account)
+        self._api = Api(runtime, lambda run: turns.ended(run, "done"))
         self._turns = turns
         self.models = {name: arguments(getattr(Api, name)) for name in NAMES}
         self.numbers: dict[str, int] = {}
@@ -128,9 +125,3 @@ class Endpoints:
 def _pages(steps: AnswerStream) -> Generator[Page | None]:
     for step in steps:
         yield None if step is None else (step,)
-
-
-def _account(run: Recommendation) -> None:
-    outcome = "fallback" if run.fallback else "done"
-    telemetry.count_run(run, outcome)
-    log_run(run, outcome, 0.0)

@@ -12,14 +12,13 @@ import gradio as gr
 
 from palr.app.runtime import Runtime
 from palr.catalog.catalog import Catalog
-from palr.catalog.own_items import with_own_items
 from palr.domains import DOMAINS
 from palr.errors import PalrError
 from palr.recommender import ZERO_SHOT
 from palr.serve.spaces import on_gpu
 from palr.types import Asked, Item, Recommendation
 from palr.ui import hood, render
-from palr.ui.picker import Selection, resolve
+from palr.ui.picker import Selection, catalog_of, resolve
 from palr.ui.refine import NO_REFINEMENT, Refinement
 from palr.ui.render import View
 from palr.ui.request import AUTOMATIC, UNSET, Choices, PageRequest
@@ -27,6 +26,10 @@ from palr.ui.update import Update
 
 _POLL_SECONDS = 0.3
 _WARMING = "The language model is warming up"
+BROKEN_OFF = (
+    "The connection to the server was lost, and the run broke off. Your picks are kept: press "
+    "Recommend to go on."
+)
 _log = logging.getLogger(__name__)
 
 IDLE = View()
@@ -128,10 +131,14 @@ class Handlers:
 
     def begin(self, request: PageRequest, states: States) -> Update:
         """Answer the press of the button at once, before the run gets its turn."""
+        try:
+            self._catalog(request)
+        except PalrError as error:
+            return page({request.domain: DomainState(), **states}, request.domain, f"{error}.")
         if not request.asks:
             noun = self._runtime.catalog(request.domain).domain.noun
             return page(
-                states,
+                {request.domain: DomainState(), **states},
                 request.domain,
                 f"Pick at least one {noun} first, or ask for something.",
             )
@@ -214,9 +221,9 @@ class Handlers:
             yield replace(state, view=replace(state.view, phase="failed")), words
 
     def _catalog(self, request: PageRequest) -> Catalog:
-        """The catalog as the session sees it, with its own items."""
-        own = self._runtime.own_items.of(request.session, request.domain)
-        return with_own_items(self._runtime.catalog(request.domain), own)
+        """The catalog as the session sees it, with its own items; PalrError where the page is of
+        another data set."""
+        return catalog_of(self._runtime, request.selection, request.session)
 
     def _on_device(
         self,
@@ -240,6 +247,11 @@ class Handlers:
         state = states.get(request.domain) or DomainState(request.picks)
         back = state.undone() if state.view.before else replace(state, view=IDLE)
         return page({**states, request.domain: back}, request.domain, f"{why}.")
+
+    def broken_off(self, request: PageRequest, states: States) -> Update:
+        """The page of a run that reached the server in part: it was started anew, or this is
+        another one behind the same address."""
+        return page(_stop(states, request.domain), request.domain, BROKEN_OFF)
 
     def cancelled(self, request: PageRequest, states: States) -> Update:
         return page(_stop(states, request.domain), request.domain)
@@ -287,7 +299,8 @@ class Handlers:
             value = getattr(state.choices, name)
             offered = value in {key for _, key in options}
             chosen[name] = gr.update(choices=options, value=value if offered else AUTOMATIC)
-        picker = Selection(domain, state.picks).payload()
+        dataset = self._runtime.catalog(domain).dataset
+        picker = Selection(domain, state.picks, dataset).payload()
         status = self.status(domain, state.choices.adapter)[0]
         refine = self._payload(domain, state)
         return {"picker": picker, "choices": chosen, "status": status, "refine": refine}

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import get_args
 
+from palr.data.datasets import dataset_name
 from palr.ranking import MODES
 from palr.types import Part, Prompt, Recommendation, Segment
-from palr.ui.render import View, dataset_name, duration, retriever_name
+from palr.ui.render import View, duration, retriever_name
 from palr.ui.text import escape
 
 _PARTS: dict[Part, str] = {

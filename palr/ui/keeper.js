@@ -72,7 +72,9 @@ function fromLink(words) {
   const asked = new URLSearchParams(words);
   if (!asked.has("picks") || !asked.has("domain")) return null;
   const picks = asked.get("picks").split(",").filter(Boolean);
-  return JSON.stringify({ ...Object.fromEntries(asked), format: "palr-link", picks });
+  const told = { format: "palr-link", picks, lost: lost.read() === "yes" };
+  lost.write("");
+  return JSON.stringify({ ...Object.fromEntries(asked), ...told });
 }
 
 const link = () => document.querySelector("#link [data-link]")?.dataset.link ?? "";
@@ -213,6 +215,7 @@ function whenReady(act, tries = 100) {
   else setTimeout(whenReady, 100, act, tries - 1);
 }
 
+const lost = store("sessionStorage", "palr-lost"); // connection.js writes it
 const asked = fromLink(location.hash.slice(1)) ?? fromLink(pageStore.read() ?? "");
 if (location.hash.includes("picks=")) history.replaceState(null, "", location.pathname);
 if (asked) {

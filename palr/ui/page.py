@@ -108,14 +108,18 @@ def build_page(runtime: Runtime) -> Page:
         quiet = {"preprocess": False, "show_progress": "hidden", "api_visibility": "private"}
         quick = {"queue": False, **quiet}
 
-        def begin(*values: Any) -> Any:
-            request = PageRequest.parse(*values[:n_asked])
-            return handlers.begin(request, values[n_asked]).for_gradio(named)
-
-        def changed(request: gr.Request, *values: Any) -> tuple[str, str]:
+        def begin(request: gr.Request, *values: Any) -> Any:
             session = request.session_hash or ""
             asking = PageRequest.parse(*values[:n_asked], session=session)
-            return handlers.changed(asking, values[n_asked]), keeping.link(asking)
+            return handlers.begin(asking, values[n_asked]).for_gradio(named)
+
+        def changed(request: gr.Request, *values: Any) -> tuple[Any, Any]:
+            session = request.session_hash or ""
+            asking = PageRequest.parse(*values[:n_asked], session=session)
+            try:
+                return handlers.changed(asking, values[n_asked]), keeping.link(asking, runtime)
+            except PalrError as error:  # what the browser keeps stays as it is
+                return render.notice(f"{error}."), gr.skip()
 
         async def run(picked: object, states: States, request: gr.Request) -> AsyncGenerator[Any]:
             asking = PageRequest.parse(picked, session=request.session_hash or "")
@@ -125,6 +129,9 @@ def build_page(runtime: Runtime) -> Page:
 
         def cancelled(picked: object, states: States) -> Any:
             return handlers.cancelled(PageRequest.parse(picked), states).for_gradio(named)
+
+        def broken_off(picked: object, states: States) -> Any:
+            return handlers.broken_off(PageRequest.parse(picked), states).for_gradio(named)
 
         def switch(domain: str, *values: Any) -> Any:
             request = PageRequest.parse(*values[:n_asked])
@@ -155,6 +162,7 @@ def build_page(runtime: Runtime) -> Page:
             trigger_mode="multiple",  # a new run queues while a cancelled one finds its end
         )
         ran.then(handlers.status, [domain, adapter], [status, timer], **quick)
+        ran.failure(broken_off, [picker, states], [*named.values()], **quick)
         cancel.click(cancelled, [picker, states], [*named.values()], **quick)
         undone = refine.undo(undo, [picker, states], [*named.values(), refine], **quick)
         undone.then(changed, [*asked, states], [stale, link], **quick)

@@ -1,5 +1,5 @@
 // Runs inside Gradio's custom HTML component: element, props, server, watch are its arguments.
-// The one truth is props.value = {domain, picks: [id, ...]}, oldest first; labels are only a
+// The one truth is props.value = {domain, dataset, picks: [id, ...]}, oldest first; labels are only a
 // cache of what the server said. Text from catalogs goes through textContent, never innerHTML.
 
 const DEBOUNCE_MS = 80;
@@ -53,7 +53,7 @@ function tell(text, undo = null) {
 }
 
 function setPicks(ids, said, undo = null) {
-  props.value = { domain: domain(), picks: ids };
+  props.value = { ...props.value, picks: ids };
   tell(undo === null ? "" : said, undo);
   announce(said);
   draw();
@@ -211,7 +211,7 @@ async function ask(choosing = false) {
     if (mine === asked) suggest([], query, "Searching…");
   }, PATIENCE_MS);
   try {
-    const answer = await server.search({ domain: domain(), query });
+    const answer = await server.search({ ...props.value, picks: [], query });
     if (mine !== asked) return;
     if (answer.error) return fail(answer.error);
     suggest(answer.items, query);
@@ -347,7 +347,7 @@ async function refresh() {
   const unknown = picks().filter((id) => !labels.has(keyOf(id)));
   if (scenes.has(asking) && unknown.length === 0) return drawScene();
   try {
-    const scene = await server.describe({ domain: asking, picks: unknown });
+    const scene = await server.describe({ ...props.value, picks: unknown });
     // An answer that came late knows nothing of the picks that are here by now.
     if (mine !== refreshed) return;
     if (scene.error) return tell(scene.error);

@@ -1,7 +1,8 @@
 """The picker: one custom component that searches a catalog and holds an ordered selection.
 
-Its value is ``{"domain": "movies", "picks": ["1", "588"]}``, oldest pick first. Only ids travel:
-the server looks every one of them up and trusts no label that a browser sends.
+Its value is ``{"domain": "movies", "picks": ["1", "588"], "dataset": "ml-100k"}``, oldest pick
+first. Only ids travel, and the data set that they are of: the server looks every one of them up
+and trusts no label that a browser sends.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import gradio as gr
 from palr.app.runtime import Runtime
 from palr.catalog.catalog import Catalog
 from palr.catalog.own_items import is_own, with_own_items
+from palr.data.datasets import dataset_name
 from palr.domains import DOMAINS, HISTORY_LIMIT, get_domain
 from palr.errors import PalrError, UnknownItemError
 from palr.serve import telemetry
@@ -35,10 +37,14 @@ class Lookup(Protocol):
 
 @dataclass(frozen=True)
 class Selection:
-    """The ids picked in one domain, oldest first."""
+    """The ids picked in one domain, oldest first.
+
+    ``dataset`` is the key of the data set that they are of; empty where it is not known.
+    """
 
     domain: str
     ids: tuple[str, ...] = ()
+    dataset: str = ""
 
     @classmethod
     def parse(cls, payload: object) -> "Selection":
@@ -48,10 +54,13 @@ class Selection:
         if not isinstance(domain, str) or domain not in DOMAINS:
             return cls(next(iter(DOMAINS)))
         ids = picks if isinstance(picks, list) else []
-        return cls(domain, tuple(i for i in ids if isinstance(i, str))[-MAX_PICKS:])
+        dataset = value.get("dataset", "")
+        kept = tuple(i for i in ids if isinstance(i, str))[-MAX_PICKS:]
+        return cls(domain, kept, dataset if isinstance(dataset, str) else "")
 
     def payload(self) -> dict[str, Any]:
-        return {"domain": self.domain, "picks": list(self.ids)}
+        named = {"dataset": self.dataset} if self.dataset else {}
+        return {"domain": self.domain, "picks": list(self.ids), **named}
 
 
 def resolve(catalog: Lookup, ids: tuple[str, ...]) -> tuple[list[Item], list[str]]:
@@ -77,9 +86,23 @@ class Words:
 
 def seen_by(runtime: Runtime, request: object) -> Catalog:
     """The catalog with the items of the session that a server function is called from."""
-    domain = Selection.parse(request).domain
     session = str(request.get("session", "")) if isinstance(request, dict) else ""
-    return with_own_items(runtime.catalog(domain), runtime.own_items.of(session, domain))
+    return catalog_of(runtime, Selection.parse(request), session)
+
+
+def catalog_of(runtime: Runtime, selection: Selection, session: str) -> Catalog:
+    """The catalog that a selection is of, with the session's own items.
+
+    Raises:
+        PalrError: by now another data set is served, where the ids are other items.
+    """
+    catalog = runtime.catalog(selection.domain)
+    if selection.dataset not in ("", catalog.dataset):
+        raise PalrError(
+            f"this page was made for {dataset_name(selection.dataset)}, and by now "
+            f"{dataset_name(catalog.dataset)} is served: reload it. Your picks come along"
+        )
+    return with_own_items(catalog, runtime.own_items.of(session, selection.domain))
 
 
 def picker(runtime: Runtime, domain: str, elem_id: str, words: Words | None = None) -> gr.HTML:
@@ -98,7 +121,7 @@ def picker(runtime: Runtime, domain: str, elem_id: str, words: Words | None = No
             with telemetry.SEARCH.time():
                 return {"items": _brief(catalog.search(query[:MAX_QUERY], SUGGESTIONS))}
         except PalrError as error:
-            return {"error": str(error)}
+            return {"error": f"{error}."}
 
     def describe(request: object) -> dict[str, Any]:
         selection = Selection.parse(request)
@@ -106,7 +129,7 @@ def picker(runtime: Runtime, domain: str, elem_id: str, words: Words | None = No
         try:
             catalog = seen_by(runtime, request)
         except PalrError as error:
-            return {"error": str(error)}
+            return {"error": f"{error}."}
         items, _ = resolve(catalog, selection.ids)
         chosen = scene.personas if words.personas else ()
         personas = [(persona, catalog.persona_picks(persona)) for persona in chosen]
@@ -122,7 +145,7 @@ def picker(runtime: Runtime, domain: str, elem_id: str, words: Words | None = No
         }
 
     return gr.HTML(
-        Selection(domain).payload(),
+        Selection(domain, dataset=runtime.catalog(domain).dataset).payload(),
         html_template=_own_ids("picker.html", elem_id),
         js_on_load=_own_ids("picker.js", elem_id),
         apply_default_css=False,

@@ -16,10 +16,12 @@ import gradio as gr
 from palr.errors import PalrError
 from palr.llm import get_backend
 from palr.serve import process, telemetry
+from palr.serve.health import Health
 from palr.serve.limits import LimitedError, client_of, runs_per_minute
 from palr.serve.line import Line, Ticket, in_words
 from palr.serve.logs import log_run
 from palr.settings import Settings
+from palr.types import Recommendation
 from palr.ui.handlers import DomainState, Handlers, States
 from palr.ui.request import PageRequest
 from palr.ui.update import Update
@@ -44,6 +46,7 @@ class Turns:
         self.line = Line(settings.queue, workers)
         self.places = settings.queue + workers
         self._handlers = handlers
+        self.health = Health()
         self._check_rate = runs_per_minute(settings.rate)
         telemetry.WAITING.set_function(lambda: self.line.waiting)
         telemetry.RUNNING.set_function(lambda: self.line.running)
@@ -53,7 +56,10 @@ class Turns:
     ) -> AsyncGenerator[Update]:
         """Stream the updates of one run, from its place in line to its last stage."""
         begun = states.get(request.domain)
-        if begun is None or begun.taken.is_set() or begun.view.phase != "waiting":
+        if begun is None:
+            yield self._handlers.broken_off(request, states)
+            return
+        if begun.taken.is_set() or begun.view.phase != "waiting":
             yield Update()  # `Handlers.begin` has answered, or the run has begun
             return
         begun.taken.set()
@@ -77,7 +83,7 @@ class Turns:
                         state = update.parts.get("states", {}).get(request.domain, state)
                         yield update
             finally:
-                ticket.completed = _account(state, waited) in ("done", "fallback")
+                ticket.completed = self._account(state, waited) in ("done", "fallback")
 
     async def work(
         self,
@@ -107,6 +113,24 @@ class Turns:
                     if page is not None:
                         yield page
 
+    def ended(self, trace: Recommendation, outcome: str, waited: float = 0.0) -> str:
+        """Count and log a run that has ended; returns its outcome, a fallback set apart."""
+        outcome = "fallback" if outcome == "done" and trace.fallback else outcome
+        if outcome in ("done", "fallback"):
+            self.health.ended(outcome == "done", trace.fallback)
+        telemetry.count_run(trace, outcome)
+        log_run(trace, outcome, waited)
+        return outcome
+
+    def _account(self, state: DomainState | None, waited: float) -> str:
+        trace = state.view.trace if state else None
+        phase = state.view.phase if state else "cancelled"
+        outcome: str = phase if phase in ("done", "failed") else "cancelled"
+        if trace is None:
+            telemetry.RUNS.labels(outcome).inc()
+            return outcome
+        return self.ended(trace, outcome, waited)
+
     def _join(self, request: gr.Request) -> Ticket:
         """A place in line for this client; raises LimitedError or LineFullError."""
         try:
@@ -132,20 +156,6 @@ async def _wait(ticket: Ticket, stopped: Callable[[], bool]) -> AsyncGenerator[s
             yield words
         await asyncio.sleep(LOOK_SECONDS)
     telemetry.WAITED.observe(time.monotonic() - joined)
-
-
-def _account(state: DomainState | None, waited: float) -> str:
-    """Count and log how a run ended."""
-    trace = state.view.trace if state else None
-    phase = state.view.phase if state else "cancelled"
-    outcome: str = phase if phase in ("done", "failed") else "cancelled"
-    if trace is None:
-        telemetry.RUNS.labels(outcome).inc()
-        return outcome
-    outcome = "fallback" if outcome == "done" and trace.fallback else outcome
-    telemetry.count_run(trace, outcome)
-    log_run(trace, outcome, waited)
-    return outcome
 
 
 _END: Any = object()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from palr.catalog.own_items import is_own
-from palr.data.datasets import DATASETS
+from palr.data.datasets import dataset_name
 from palr.retrieval import RETRIEVERS
 from palr.types import Candidate, Item, Keyword, RankedItem, Recommendation
 from palr.ui import changes
@@ -88,10 +88,6 @@ def duration(seconds: float) -> str:
     if seconds < 0.001:
         return "under 1 ms"
     return f"{seconds * 1000:.0f} ms" if seconds < 0.1 else f"{seconds:.1f} s"
-
-
-def dataset_name(dataset: str) -> str:
-    return DATASETS[dataset].label if dataset in DATASETS else dataset
 
 
 def retriever_name(retriever: str) -> str:

@@ -1,6 +1,7 @@
 """The page as a server: Gradio's own, behind the gate, until it is asked to stop."""
 
 import hmac
+import os
 import signal
 import threading
 import time
@@ -10,11 +11,12 @@ from typing import Any
 
 import gradio as gr
 
+from palr.app.api import LATER
 from palr.app.runtime import Runtime
 from palr.serve import spaces
 from palr.serve.contract import Call, Contract, Kind, Text
-from palr.serve.gate import Gate, Rules
-from palr.settings import Settings
+from palr.serve.gate import LOG_IN, Gate, Rules
+from palr.settings import Settings, in_address
 from palr.ui import refine
 from palr.ui.keeper import LIMIT
 from palr.ui.page import Page
@@ -22,6 +24,7 @@ from palr.ui.sessions import Messages, Sessions
 from palr.ui.theme import FONTS, launch_options
 
 FINISH_SECONDS = 4.0  # for the run that has its turn; containers are killed after ten
+HEARTBEAT_SECONDS = 3  # connection.js counts on it
 MAX_SESSIONS = 500  # a quarter of a megabyte each after a run; the least recently used go first
 MAX_CALLS = 1000  # on their way to the line for the model
 SPARE_THREADS = 8  # beyond those that a run in line occupies in Gradio's accounts
@@ -38,6 +41,8 @@ def serve(page: Page, runtime: Runtime) -> None:
     """Answer visitors until SIGTERM or SIGINT; then finish or cancel what runs, and return."""
     settings = runtime.settings
     spaces.trust_proxy()
+    # The page takes a longer silence for a lost connection, and proxies end one of a minute.
+    os.environ["GRADIO_HEARTBEAT_INTERVAL"] = str(HEARTBEAT_SECONDS)
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
@@ -47,7 +52,7 @@ def serve(page: Page, runtime: Runtime) -> None:
     demo.queue(max_size=MAX_CALLS, default_concurrency_limit=None, api_open=False)
     options = launch_options()
     demo.launch(
-        server_name=settings.host,
+        server_name=in_address(settings.host),
         server_port=settings.port,
         prevent_thread_lock=True,
         quiet=True,
@@ -60,6 +65,7 @@ def serve(page: Page, runtime: Runtime) -> None:
         pwa=False,
         share=False,
         auth=_auth(settings),
+        auth_message=LOG_IN,
         app_kwargs={"lifespan": lambda app: _behind_gate(app, rules_for(page, runtime, stop))},
         **options,
     )
@@ -80,7 +86,7 @@ def rules_for(page: Page, runtime: Runtime, stop: threading.Event) -> Rules:
         if number not in names.values()
     }
     calls |= {
-        number: Call(queued=True, arguments=page.endpoints.models[name])
+        number: Call(queued=True, arguments=page.endpoints.models[name], later=LATER)
         for name, number in names.items()
     }
     head = launch_options()["head"]
@@ -90,15 +96,18 @@ def rules_for(page: Page, runtime: Runtime, stop: threading.Event) -> Rules:
         waiting = queue.pending_event_ids_session.values()
         return event in queue.event_ids_to_events or any(event in ids for ids in waiting)
 
-    def unread(session: str) -> int:
+    def unread(session: str) -> int | None:
         messages = queue.pending_messages_per_session.get(session)
-        return 0 if messages is None else messages.qsize()
+        return None if messages is None else messages.qsize()
 
     def ready() -> str:
         if stop.is_set():
             return "shutting down"
         status = runtime.llm_status
-        return "" if status.state == "ready" else f"the language model: {status.state}"
+        if status.state != "ready":
+            return f"the language model: {status.state}"
+        fault = page.turns.health.fault
+        return fault and f"the language model: {fault}"
 
     return Rules(
         Contract(calls, _pickers(page.demo), frozenset(("search", "describe", "read")), names),

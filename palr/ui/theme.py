@@ -97,7 +97,7 @@ def _face(family: str, file: str, style: str) -> str:
 def launch_options() -> dict[str, Any]:
     """What `gr.Blocks.launch` needs to show the page as designed."""
     gr.set_static_paths([FONTS])
-    script = (_HERE / "page.js").read_text("utf-8")
+    script = "".join((_HERE / name).read_text("utf-8") for name in ("connection.js", "page.js"))
     return {
         "theme": studio_theme(),
         "css_paths": STYLES,

@@ -5,10 +5,17 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 
+from app import require_free_port
+from palr.errors import SettingsError
+from palr.settings import Settings
+
+from ..load.app import RunningApp
 from .conftest import ROOT
 
 
@@ -34,6 +41,42 @@ def test_a_port_in_use_is_said_before_anything_is_loaded(tmp_path: Path) -> None
     assert f"PALR_PORT={port + 1}" in result.stderr
     assert "Traceback" not in result.stderr
     assert not home.exists()
+
+
+@pytest.mark.parametrize("host", ["http://localhost", "localhost:80", "192.0.2.1", "a b"])
+def test_a_host_that_is_no_address_of_this_machine_is_said(host: str) -> None:
+    with pytest.raises(SettingsError, match="PALR_HOST takes an address of this machine"):
+        require_free_port(Settings(host=host, port=0))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("::", "http://[::1]"),
+        ("[::]", "http://[::1]"),
+        ("::1", "http://[::1]"),
+        ("0.0.0.0", "http://localhost"),
+        ("localhost", "http://localhost"),
+    ],
+)
+def test_the_address_that_is_printed_answers(host: str, address: str, palr_home: Path) -> None:
+    app = RunningApp(palr_home, PALR_LLM_BACKEND="scripted", PALR_HOST=host)
+    app.start()
+    try:
+        deadline = time.monotonic() + 120
+        printed = f"PALR Studio is at {address}:{app.port}\n"
+        while printed not in app.output():
+            assert app.running, app.output()
+            assert time.monotonic() < deadline, app.output()
+            time.sleep(0.2)
+        url = f"{address}:{app.port}/"
+        transport = httpx.HTTPTransport(retries=5)  # it is printed just before it listens
+        with httpx.Client(transport=transport) as client:
+            assert "gradio_config" in client.get(url).text
+    finally:
+        app.kill()
+        app.log.unlink()
 
 
 def test_a_misspelt_setting_is_said(tmp_path: Path) -> None:

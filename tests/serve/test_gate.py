@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pydantic import create_model
 
-from palr.serve import asgi, gate
+from palr.serve import asgi, gate, proxies
 from palr.serve.asgi import Message, Receive, Scope, Send
 from palr.serve.contract import Call, Contract
 from palr.serve.gate import Gate, Rules
@@ -216,6 +216,60 @@ def test_logins_are_few() -> None:
     form = {"username": "palr", "password": "guess"}
     codes = [ask("POST", "/login", app=shared, data=form).status_code for _ in range(12)]
     assert codes == [200] * gate.LOGIN_BURST + [429, 429]
+
+
+def test_a_login_without_a_name_is_told_what_to_write() -> None:
+    rules = Rules(CONTRACT, password="x")
+    for name in ("", " "):
+        form = {"username": name, "password": "x"}
+        for sent in ({"data": form}, {"files": {k: (None, v) for k, v in form.items()}}):
+            told = ask("POST", "/login", rules, **sent)
+            assert told.status_code == 400
+            assert told.json()["detail"] == (
+                "The name is empty. Write any name, and the password of this page."
+            )
+    named = ask("POST", "/login", rules, data={"username": "a", "password": "x"})
+    assert named.json()["body"] == "username=a&password=x"
+    assert ask("POST", "/login", rules, content=b"\xff").status_code == 400
+
+
+def test_a_stream_of_a_run_that_is_elsewhere_is_not_there() -> None:
+    rules = Rules(CONTRACT, unread={"here": 0}.get)
+    url = "/gradio_api/queue/data?session_hash="
+    assert ask("GET", f"{url}here", rules).status_code == 200
+    assert ask("GET", f"{url}elsewhere", rules).status_code == 404
+
+
+def test_what_a_proxy_must_pass_on_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    shared = Gate(echo, RULES)
+    for _ in range(3):
+        told = ask("GET", "/", app=shared, headers={"Origin": "http://shown.example"})
+        assert (told.status_code, told.json()["detail"]) == (403, proxies.OTHER_HOST)
+        told = ask("GET", "/palr/", app=shared, headers={"Accept": "text/html"})
+        assert (told.status_code, told.text) == (404, f"{proxies.PATH}\n")
+    assert caplog.messages == [proxies.OTHER_HOST, proxies.PATH]
+
+
+@pytest.mark.parametrize(
+    ("headers", "ours"),
+    [
+        ({"host": "a.example", "origin": "http://a.example"}, True),
+        ({"host": "a.example:80", "origin": "http://a.example"}, True),
+        ({"host": "a.example:443", "origin": "https://a.example"}, True),
+        ({"host": "a.example:443", "origin": "http://a.example"}, False),
+        ({"host": "a.example", "origin": "http://a.example:8080"}, False),
+        ({"host": "[::1]:7860", "origin": "http://[::1]:7860"}, True),
+        ({"host": "[::1", "origin": "http://[::1]"}, False),
+        ({"host": "A.Example", "origin": "http://a.example"}, True),
+        ({"host": "x", "x-forwarded-host": "b, a.example", "origin": "https://a.example"}, True),
+        ({"host": "x", "origin": "http://a.example", "sec-fetch-site": "same-origin"}, True),
+        ({"host": "x", "origin": "http://a.example", "sec-fetch-site": "same-site"}, False),
+        ({"host": "x", "origin": "null", "sec-fetch-site": "cross-site"}, False),
+        ({"host": "", "origin": "http://"}, False),
+    ],
+)
+def test_the_servers_own_page_is_known_by_its_name(headers: dict[str, str], ours: bool) -> None:
+    assert proxies.same_origin(headers) is ours
 
 
 def test_health_and_readiness() -> None:

@@ -219,3 +219,25 @@ def test_an_official_client_of_mcp_finds_and_calls_the_tools(live_app: RunningAp
     names, found = asyncio.run(talk())
     assert names == list(NAMES)
     assert json.loads(found.content[0].text)["items"][0]["label"] == "Toy Story (1995)"
+
+
+def test_every_answer_names_its_data_set_and_ids_of_another_one_are_refused(
+    live_app: RunningApp, client: Client
+) -> None:
+    asked: dict[str, dict[str, Any]] = {
+        "search": {"query": "alien"},
+        "profile": {"picks": ["1"]},
+        "retrieve": {"picks": ["1"]},
+        "rank": {"picks": ["1"], "candidates": ["50", "100"]},
+        "recommend": {"picks": ["1"]},
+    }
+    assert set(asked) == set(NAMES)
+    for name, arguments in asked.items():
+        answer = tool(live_app, name, **arguments, dataset="ml-100k")["result"]
+        assert answer["structuredContent"]["dataset"] == "ml-100k", name
+        refused = tool(live_app, name, **arguments, dataset="ml-1m")["result"]
+        assert refused["isError"], name
+        assert "the data set here is ml-100k, and not ml-1m" in refused["content"][0]["text"]
+    assert client.predict(query="alien", api_name="/search")["dataset"] == "ml-100k"
+    with pytest.raises(AppError, match="find them with search"):
+        client.predict(query="alien", dataset="ml-1m", api_name="/search")

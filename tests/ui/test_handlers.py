@@ -124,7 +124,7 @@ def test_a_run_ends_with_its_recommendations() -> None:
 def test_no_picks_keep_the_page_as_it_was() -> None:
     page = press(handlers_for(good_run), {"domain": "movies", "picks": []})
     assert "Pick at least one movie first, or ask for something." in page["notice"]
-    assert page["states"] == {}
+    assert page["states"]["movies"].view.phase == "idle"
 
 
 def test_unknown_ids_are_reported_and_the_rest_is_run() -> None:
@@ -170,7 +170,7 @@ def test_each_domain_keeps_its_picks_and_results() -> None:
     back = handlers.switch("movies", request({"domain": "beauty", "picks": ["x"]}), away.states)
     assert "Aladdin" in back.ranking
     assert back.states["beauty"].picks == ("x",)
-    assert back.picker == PICKED
+    assert back.picker == {**PICKED, "dataset": "ml-100k"}
 
 
 def test_results_are_stale_once_picks_or_retriever_differ() -> None:

@@ -6,12 +6,16 @@ from dataclasses import replace
 from html import unescape
 from urllib.parse import parse_qs
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from palr.app.runtime import Runtime
+from palr.catalog.catalog import Catalog
+from palr.domains import DOMAINS
 from palr.errors import PalrError
 from palr.runs.files import SavedTrace, TraceError, read_trace
-from palr.types import Asked, Wish
+from palr.types import Asked, Item, Wish
 from palr.ui import keeper
 from palr.ui.handlers import DomainState, Handlers
 from palr.ui.handlers import told as notice_only
@@ -38,8 +42,15 @@ def saved(runtime):
 
 
 def link(**changes):
-    asked = {"format": "palr-link", "domain": "movies", "picks": ["1", "588"]}
+    asked = {"format": "palr-link", "domain": "movies", "dataset": "ml-100k", "picks": ["1", "588"]}
     return json.dumps({**asked, "retriever": "semantic", "mode": "labels", **changes})
+
+
+def fragment_of(request, runtime):
+    """A link as the browser hands it back."""
+    words = unescape(re.search('data-link="(.*?)"', keeper.link(request, runtime))[1])
+    asked = {name: values[0] for name, values in parse_qs(words).items()}
+    return {"format": "palr-link", **asked, "picks": asked["picks"].split(",")}
 
 
 def test_a_saved_run_opens_as_it_was_and_says_where_it_is_from(saved, runtime):
@@ -84,14 +95,12 @@ ASKED = Refinement(
 def test_a_link_brings_what_was_asked_for(runtime):
     picked = {"domain": "movies", "picks": ["588", "1"]}
     asking = PageRequest.parse(picked, *AUTO, ASKED.payload())
-    fragment = unescape(re.search('data-link="(.*?)"', keeper.link(asking))[1])
-    asked = {name: values[0] for name, values in parse_qs(fragment).items()}
-    came = {"format": "palr-link", **asked, "picks": asked["picks"].split(",")}
+    came = fragment_of(asking, runtime)
     domain, state, _ = keeper.opened(json.dumps(came), runtime)
     assert (domain, state.picks, state.refinement) == ("movies", ("588", "1"), ASKED)
     page = Handlers(runtime).restore(domain, state, "", PageRequest.parse(picked), {})
     assert Refinement.parse(page.refine, "movies") == ASKED
-    plain = keeper.link(PageRequest.parse(picked, *AUTO, ""))
+    plain = keeper.link(PageRequest.parse(picked, *AUTO, ""), runtime)
     assert "ask=" not in plain
 
 
@@ -138,7 +147,7 @@ def test_restoring_shows_the_domain_and_puts_the_other_away(saved, runtime):
     assert page.states["beauty"].picks == ("PB0001",)
     assert page.states["movies"] is state
     assert told in page.notice
-    assert page.picker == {"domain": "movies", "picks": list(state.picks)}
+    assert page.picker == {"domain": "movies", "picks": list(state.picks), "dataset": "ml-100k"}
     assert [choice["value"] for choice in page.choices.values()] == AUTO
     assert page.domain == "movies"
     notice_alone = notice_only("the file is no trace").parts
@@ -167,9 +176,9 @@ def test_what_is_saved_can_be_read_out_of_the_page(saved, runtime):
     html = keeper.saved(runtime, saved.trace)
     assert f'data-id="{saved.trace.run_id}"' in html
     assert keeper.saved(runtime, None) == ""
-    assert "&lt;" not in keeper.link(linked(["1", "2"], "auto", "titles", "auto"))
-    fragment = keeper.link(linked(["1", '">&'], "auto", "titles", "auto"))
-    assert 'data-link="domain=movies&amp;picks=1,%22%3E%26&amp;retriever=auto' in fragment
+    assert "&lt;" not in keeper.link(linked(["1", "2"], "auto", "titles", "auto"), runtime)
+    fragment = keeper.link(linked(["1", '">&'], "auto", "titles", "auto"), runtime)
+    assert 'data-link="domain=movies&amp;dataset=ml-100k&amp;picks=1,%22%3E%26&amp;' in fragment
 
 
 def test_a_run_of_another_data_set_is_refused_with_the_reason(saved, runtime):
@@ -196,7 +205,7 @@ def test_a_hostile_run_is_kept_as_text_and_comes_back_whole(title, saved, runtim
     file = unescape(re.search(r'id="run-file"[^>]*>(.*?)</pre>', kept, re.DOTALL)[1])
     assert read_trace(file).trace == hostile
     beyond = Refinement("movies", Wish(more=(title,), liked=(title,)), None, title, (title,))
-    asked = keeper.link(linked([title], title, title, title, beyond.payload()))
+    asked = keeper.link(linked([title], title, title, title, beyond.payload()), runtime)
     assert Outline(asked).elements == [("span", "hidden", "data-link")]
 
 
@@ -213,3 +222,109 @@ def test_words_alone_are_saved_and_opened(runtime):
     again = state.refinement.applied(state.choices.asked())
     assert again.wish == replace(trace.wish, words="")
     assert again.profile_weight == 0.0
+
+
+class Elsewhere:
+    """A runtime that serves another data set."""
+
+    def __init__(self, dataset, *items):
+        self._catalog = Catalog(dataset, DOMAINS["movies"], items)
+
+    def catalog(self, domain):
+        return self._catalog
+
+
+def test_a_link_means_the_same_titles_where_another_data_set_is_served(runtime):
+    refinement = Refinement("movies", Wish(liked=("50",), seen=("1", "71")))
+    picked = {"domain": "movies", "picks": ["1", "50", "100"]}
+    came = fragment_of(PageRequest.parse(picked, *AUTO, refinement.payload()), runtime)
+    assert came["dataset"] == "ml-100k"
+    there = Elsewhere(
+        "ml-1m",
+        Item("1", "GoldenEye", year=1995),
+        Item("50", "The Usual Suspects", year=1995),
+        Item("260", "Star Wars", year=1977),
+        Item("608", "Fargo", year=1996),
+    )
+    _, state, told = keeper.opened(json.dumps(came), there)
+    assert state.picks == ("260", "608")
+    assert (state.refinement.wish.liked, state.refinement.wish.seen) == (("260",), ())
+    assert told == (
+        "These picks are of MovieLens-100K, and this is MovieLens-1M: 2 of 4 were found by title "
+        "and year. Not in this catalog, and left out: Toy Story (1995), The Lion King (1994)."
+    )
+
+
+def test_an_old_link_says_that_its_data_set_is_not_known(runtime):
+    old = json.loads(link())
+    del old["dataset"]
+    _, state, told = keeper.opened(json.dumps(old), runtime)
+    assert state.picks == ("1", "588")
+    assert told.startswith("Which data set these picks are of is not known.")
+
+
+def test_a_page_of_another_data_set_is_told_so_and_keeps_its_link(runtime):
+    handlers = Handlers(runtime)
+    picked = {"domain": "movies", "picks": ["1"], "dataset": "ml-1m"}
+    request = PageRequest.parse(picked, *AUTO, "")
+    told = handlers.begin(request, {})
+    assert "made for MovieLens-1M, and by now MovieLens-100K is served" in told.notice
+    assert told.states["movies"].view.phase == "idle"
+    for use in (lambda: keeper.link(request, runtime), lambda: handlers.changed(request, {})):
+        with pytest.raises(PalrError, match="reload it"):
+            use()
+
+
+def test_a_page_that_was_lost_comes_back_with_a_word(runtime):
+    _, state, told = keeper.opened(link(lost=True), runtime)
+    assert (state.picks, told) == (("1", "588"), keeper.LOST)
+
+
+_WORDS = st.text(max_size=12) | st.sampled_from(["movies", "beauty", "ml-100k", "ml-1m", "1", ""])
+_VALUES = st.recursive(
+    _WORDS | st.none() | st.booleans() | st.integers() | st.floats(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_WORDS, inner, max_size=4),
+    max_leaves=8,
+)
+_JSON = _VALUES.map(lambda value: json.dumps(value)) | st.text(max_size=40)
+_ASK = st.fixed_dictionaries(
+    {"domain": _WORDS | _VALUES},
+    optional={
+        "wish": st.fixed_dictionaries({}, optional=dict.fromkeys(("liked", "seen"), _VALUES)),
+        "profile": _VALUES,
+        "keywords": _VALUES,
+    },
+).map(json.dumps)
+_LINKS = st.fixed_dictionaries(
+    {"format": st.just("palr-link")},
+    optional={
+        "domain": _WORDS | _VALUES,
+        "dataset": _WORDS | _VALUES,
+        "picks": st.lists(_WORDS, max_size=30) | _VALUES,
+        "labels": st.dictionaries(_WORDS, _WORDS).map(json.dumps) | _JSON | _VALUES,
+        "ask": _ASK | _JSON | _VALUES,
+        "lost": _VALUES,
+        **dict.fromkeys(Choices.names(), _WORDS | _VALUES),
+    },
+)
+
+
+@pytest.mark.parametrize("n", [60, pytest.param(2000, marks=pytest.mark.long)])
+def test_whatever_a_link_says_it_opens_or_says_why_not(runtime, n):
+    handlers = Handlers(runtime)
+
+    @hypothesis.settings(max_examples=n, deadline=None, database=None)
+    @hypothesis.given(_LINKS.map(json.dumps) | _JSON)
+    def opens(text):
+        try:
+            domain, state, told = keeper.opened(text, runtime)
+        except PalrError as error:
+            domain, state, told = "movies", DomainState(), str(error)
+        for pick in state.picks:
+            runtime.catalog(domain).item(pick)
+        page = handlers.restore(domain, state, told, PageRequest.parse({}), {})
+        assert Outline(page.notice).open == []
+        if not told:  # then nothing was lost
+            assert set(json.loads(text)["picks"]) == set(state.picks)
+
+    opens()

@@ -12,6 +12,7 @@ import pytest
 
 from palr.settings import Settings
 from palr.types import Item, Recommendation
+from palr.ui.handlers import BROKEN_OFF
 from palr.ui.queued_run import Turns, in_threads
 
 from .test_handlers import good_run, handlers_for, more, request
@@ -182,3 +183,15 @@ def test_a_task_that_is_cancelled_in_a_step_closes_what_it_stepped() -> None:
 
     asyncio.run(cancelled())
     assert closed.is_set()
+
+
+def test_a_run_that_began_on_another_server_says_so_and_frees_the_button() -> None:
+    turns = Turns(handlers_for(good_run), Settings())
+    (page,) = asyncio.run(press(turns, {}))
+    assert BROKEN_OFF in page.notice
+    assert page.recommend["value"] == "Recommend"
+    assert page.recommend["interactive"] is True
+    # Where there was nothing to run with, that has been said, and stays.
+    states = turns._handlers.begin(request({"domain": "movies", "picks": []}), {}).states
+    (page,) = asyncio.run(press(turns, states))
+    assert page.parts == {}

@@ -262,6 +262,10 @@ def test_a_hanging_model_costs_a_visitor_some_seconds_and_the_others_a_clear_ans
         for outcome, seconds in refused:
             assert "all 1 places in line are taken" in outcome.notice
             assert seconds < min(s for o, s in results if o.trace)
+        ready = httpx.get(f"{app.url}/readyz")
+        assert ready.status_code == 503
+        assert "the language model: the last 5 runs failed" in ready.text
+        assert "silent for 2 s" in ready.text
 
         async def hurry(visitor: Visitor) -> list[str]:
             return [(await visitor.recommend(["1"])).notice for _ in range(3)]
