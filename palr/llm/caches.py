@@ -29,10 +29,16 @@ def as_argument(cache: Any) -> dict[str, Any]:
 
 
 def sees_everything(config: Any) -> bool:
-    """Whether every layer keeps keys and values of all tokens, and nothing else."""
+    """Whether every layer keeps keys and values of all tokens, and masks alone say which it sees.
+
+    Some models limit attention in code of their own, which no mask overrules.
+    """
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
     from transformers.cache_utils import DynamicLayer
 
-    return all(type(layer) is DynamicLayer for layer in new_cache(config).layers)
+    model = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    by_masks = bool(getattr(model, "_supports_attention_backend", False))
+    return by_masks and all(type(layer) is DynamicLayer for layer in new_cache(config).layers)
 
 
 def kept(cache: Any, n: int) -> Layers:

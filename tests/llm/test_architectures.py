@@ -51,7 +51,7 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, object]]] = {
     "gpt2": ("gpt2", {"n_positions": 2048}),
     "gpt-neo": (
         "gpt_neo",
-        {"attention_types": [[["global", "local"], 1]], "num_layers": 2, "window_size": WINDOW},
+        {"attention_types": [[["global", "local"], 1]], "num_layers": 2, "window_size": 2 * WINDOW},
     ),
     "gpt-neox": ("gpt_neox", {}),
     "opt": ("opt", {"ffn_dim": 64, "word_embed_proj_dim": 32}),
