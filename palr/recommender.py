@@ -244,19 +244,19 @@ class Recommender:
         yield trace
 
         if llm is not None:
-            job = ranking_job(
-                *(domain, shown, trace.profile, candidates, asked.k, llm, trace.mode),
-                retriever=found.retriever,
-                instruction=asked.edits.instruction,
-                wish=wish_in_prompt(steered.wish, trace.profile, domain),
-            )
-            job, notes = edited_job(job, asked.edits, llm)
-            trace = replace(trace, prior=job.mix.prior, spread=job.mix.spread)
-            trace = replace(trace, prompt=job.prompt, notes=trace.notes + notes)
-            yield trace
-            mix = asked.ranker == "mix"
-            job = replace(job, k=len(candidates)) if mix else job
             try:
+                job = ranking_job(
+                    *(domain, shown, trace.profile, candidates, asked.k, llm, trace.mode),
+                    retriever=found.retriever,
+                    instruction=asked.edits.instruction,
+                    wish=wish_in_prompt(steered.wish, trace.profile, domain),
+                )
+                job, notes = edited_job(job, asked.edits, llm)
+                trace = replace(trace, prior=job.mix.prior, spread=job.mix.spread)
+                trace = replace(trace, prompt=job.prompt, notes=trace.notes + notes)
+                yield trace
+                mix = asked.ranker == "mix"
+                job = replace(job, k=len(candidates)) if mix else job
                 for ranking in _until(deadline, rank(job, llm)):
                     if ranking is None:
                         yield None

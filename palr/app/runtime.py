@@ -284,12 +284,12 @@ class Runtime:
 
     @property
     def llm_status(self) -> LLMStatus:
-        """Whether the model is loaded, by now or by `warm_up`."""
+        """Whether the model is loaded, by now or by `warm_up`, and answered when it was tried."""
+        if self._llm_error is not None:
+            return LLMStatus("failed", str(self._llm_error))
         if self._llm is not None:
             adapter = f", {self._llm.adapter.name}" if self._llm.adapter else ""
             return LLMStatus("ready", f"{self._llm.name}{adapter}")
-        if self._llm_error is not None:
-            return LLMStatus("failed", str(self._llm_error))
         return LLMStatus("loading", "The language model is warming up")
 
     def _warm_up(self) -> None:
@@ -310,8 +310,10 @@ class Runtime:
                 with _left_to_a_run(f"the sentence model for {domain}"):
                     self.read_wish(domain, _UNHEARD)  # what is asked for first waits for nothing
         except PalrError as error:
-            # The first visitor's run meets the same error and shows it; nobody waits here.
-            self._llm_error = self._llm_error or (error if self._llm is None else None)
+            # The first visitor's run meets the same error and shows it; nobody waits here. A server
+            # may be well again by then, a model in this process will not be.
+            if self._llm is None or self._backend.loads_weights:
+                self._llm_error = self._llm_error or error
         except Exception as error:
             # Whatever it was, no run may wait for ever for a model that is not being loaded.
             _log.exception("the warm-up broke off")

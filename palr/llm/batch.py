@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from palr.llm.passes import check_room, guarded, logprobs, told_apart
+
 _ROWS = "palr_rows"  # how transformers calls the attention below
 _PASS = 4096  # tokens in one pass, or one row; a CPU's cache holds no more
 _GPU_PASS = 16384  # a GPU needs as many to be kept busy
+_BEYOND = ("sliding_window", "softcap", "s_aux", "position_bias")  # which rows do not take part in
 _ROOM = 256  # tokens that a row's keys and values may grow by before they are copied
 
 
@@ -85,7 +88,7 @@ class TransformersBatch:
 
     def marked(self) -> list[NDArray[np.float32]]:
         self.logprobs()
-        return self._marked
+        return [told_apart(rows, row) for rows, row in zip(self._marked, self._marks, strict=True)]
 
     def score(self, continuations: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
         """All continuations of a row run in one sequence, each behind a mask that lets it see the
@@ -130,8 +133,9 @@ class TransformersBatch:
         (keep,)."""
         import torch
 
+        check_room(self._model, max(positions) + 1)
         device = self._model.device
-        with torch.inference_mode():
+        with guarded(self._model):
             out = self._model(
                 torch.tensor([tokens], device=device),
                 position_ids=torch.tensor([positions], device=device),
@@ -145,11 +149,11 @@ class TransformersBatch:
             found = np.empty((len(keep),) + (() if nexts else out.logits.shape[2:]), np.float32)
             for begin in range(0, len(keep), _ROOM):  # piece by piece: the vocabulary is large
                 piece = slice(begin, begin + _ROOM)
-                logprobs = torch.log_softmax(out.logits[0, piece].float(), dim=-1)
+                part = logprobs(out.logits[0, piece])
                 if nexts:
                     wanted = torch.tensor(nexts[piece], device=device)[:, None]
-                    logprobs = logprobs.gather(1, wanted)[:, 0]
-                found[piece] = logprobs.cpu().numpy()
+                    part = part.gather(1, wanted)[:, 0]
+                found[piece] = part.cpu().numpy()
         return found
 
 
@@ -243,9 +247,16 @@ def _attention(
             module, query, key, value, attention_mask, **options
         )
         return seen
+    if any(options.get(name) is not None for name in _BEYOND):
+        raise NotImplementedError("rows know no attention of this kind")
     scaling = options["scaling"]
     parts = [span.attend(module.layer_idx, query, key, value, scaling) for span in spans]
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+
+
+def attends_by_rows(config: Any) -> bool:
+    """Whether a model of this configuration attends by what can be exchanged for rows' own."""
+    return config._attn_implementation in ("sdpa", _ROWS)
 
 
 def _register(config: Any) -> None:

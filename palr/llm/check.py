@@ -5,7 +5,8 @@ import re
 import socket
 from pathlib import Path
 
-from palr.errors import PalrError
+from palr.errors import PalrError, fault
+from palr.llm.passes import check_kind
 from palr.settings import SMOLLM2, Settings
 
 _CONNECT_SECONDS = 5.0
@@ -18,7 +19,26 @@ def weights(settings: Settings) -> Found:
     """The weights of ``PALR_LLM``: embedded, in a folder, or on the hub."""
     if settings.llm == SMOLLM2:
         return f"{SMOLLM2}, embedded", ""
-    return folder_or_hub(settings.llm, "config.json")
+    found, remedy = folder_or_hub(settings.llm, "config.json")
+    return found, remedy or _kind(settings.llm)
+
+
+def _kind(name: str) -> str:
+    """What to do where a model that is here, in a folder or cached, is none that can be loaded."""
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(name, local_files_only=True, trust_remote_code=False)
+        check_kind(config, name)
+    except PalrError as error:
+        return str(error)
+    except OSError:
+        return ""  # it is yet to be fetched
+    except Exception as error:  # whatever the code of some architecture raises
+        return f"its config.json cannot be read: {fault(error)}"
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return f"{config.model_type} is no language model that writes: set PALR_LLM to another one"
+    return ""
 
 
 def server(settings: Settings) -> Found:

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from palr.llm.caches import sees_everything
+from palr.llm.passes import guarded, logprobs
 from palr.settings import gpu_is_lent
 
 WIDTHS = (1, 8, 64)  # tokens; a decision, the rest of a title with it, a long name
@@ -29,8 +31,10 @@ class CudaGraphs:
     @classmethod
     def of(cls, model: Any, room: int) -> "CudaGraphs | None":
         """None where they do not pay: recording takes a minute or more, once for each process,
-        which a GPU that is lent for half a minute does not have."""
-        return cls(model, room) if model.device.type == "cuda" and not gpu_is_lent() else None
+        which a GPU that is lent for half a minute does not have. None too where the cache holds
+        more than keys and values of all tokens, which is all that is taken over here."""
+        pays = model.device.type == "cuda" and not gpu_is_lent()
+        return cls(model, room) if pays and sees_everything(model.config) else None
 
     def __init__(self, model: Any, room: int, recorded: bool = True):
         import torch
@@ -100,7 +104,7 @@ class CudaGraphs:
         keep = torch.tensor([len(tokens) - 1], device=device)
         for layer in self._cache.layers:
             layer.cumulative_length.fill_(known)
-        with torch.inference_mode():
+        with guarded(self._model):
             if self._recorded:
                 torch.compiler.cudagraph_mark_step_begin()
             try:
@@ -111,5 +115,5 @@ class CudaGraphs:
                 _log.warning("this GPU's decisions run unrecorded, which is slower: %s", error)
                 self._recorded, self._pass = False, self.forward
                 return self._logprobs(known, tokens, width)
-            found: NDArray[np.float32] = torch.log_softmax(logits[0, -1].float(), -1).cpu().numpy()
+            found: NDArray[np.float32] = logprobs(logits[0, -1:]).cpu().numpy()[0]
         return found

@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from palr.llm.caches import as_argument, kept, restored
 from palr.llm.cuda_graphs import CudaGraphs
+from palr.llm.passes import check_room, forward, guarded, told_apart
 from palr.llm.prefixes import Piece, PrefixCache
+from palr.llm.scoring import alone, packs, together
 
 LONGEST_PASS = 2048  # tokens; bounds the memory of attention masks
 _SCORED_TOKENS = 1024  # bounds that of logits and masks when many continuations are scored
@@ -41,6 +44,7 @@ class TransformersDecoder:
         self._marks = tuple(marks)
         self._marked: list[NDArray[np.float32]] = []
         self._cache: Any = None
+        self._written = 0  # tokens in the cache
         self._logprobs: NDArray[np.float32] | None = None
         self.forward_passes = 0
         self.reused = 0
@@ -69,16 +73,16 @@ class TransformersDecoder:
 
     def marked(self) -> NDArray[np.float32]:
         self.logprobs()
-        return np.stack(self._marked)
+        return told_apart(np.stack(self._marked), self._marks)
 
     def score(self, continuations: Sequence[Sequence[int]]) -> Iterator[float]:
-        """See `Decoder.score`. All continuations of a pass run in one sequence, each behind a mask
-        that lets it see the prompt and itself only."""
+        """See `Decoder.score`; several continuations run in one pass where the model allows it."""
         head = self.logprobs()
         self._settle()
+        most = _SCORED_TOKENS if packs(self._model) else 0
         batch: list[Sequence[int]] = []
         for continuation in continuations:
-            if batch and sum(map(len, batch)) + len(continuation) > _SCORED_TOKENS:
+            if batch and sum(map(len, batch)) + len(continuation) > most:
                 yield from self._score(batch, head)
                 batch = []
             batch.append(continuation)
@@ -88,37 +92,17 @@ class TransformersDecoder:
     def _score(
         self, continuations: Sequence[Sequence[int]], head: NDArray[np.float32]
     ) -> list[float]:
-        import torch
-
-        device, dtype = self._model.device, self._model.dtype
-        totals = [float(head[tokens[0]]) for tokens in continuations]
-        inputs = [token for tokens in continuations for token in tokens[:-1]]
-        owner = [n for n, tokens in enumerate(continuations) for _ in tokens[:-1]]
-        step = [at for tokens in continuations for at in range(len(tokens) - 1)]
-        if inputs:
-            known = self._written
-            owners = torch.tensor(owner, device=device)
-            steps = torch.tensor(step, device=device)
-            visible = (owners[:, None] == owners[None, :]) & (steps[:, None] >= steps[None, :])
-            mask = torch.zeros((len(inputs), known + len(inputs)), dtype=dtype, device=device)
-            mask[:, known:].masked_fill_(~visible, torch.finfo(dtype).min)
-            with torch.inference_mode():
-                out = self._model(
-                    torch.tensor([inputs], device=device),
-                    past_key_values=self._cache,
-                    attention_mask=mask[None, None],
-                    position_ids=(known + steps)[None],
-                    use_cache=True,
-                )
-                logprobs = torch.log_softmax(out.logits[0].float(), dim=-1)
-                nexts = [token for tokens in continuations for token in tokens[1:]]
-                rows = torch.arange(len(inputs), device=device)
-                chosen = logprobs[rows, torch.tensor(nexts, device=device)].cpu().tolist()
-            self._cache.crop(-len(inputs))
-            self.forward_passes += 1
-            for n, value in zip(owner, chosen, strict=True):
-                totals[n] += value
-        return [t / len(tokens) for t, tokens in zip(totals, continuations, strict=True)]
+        longest = max(map(len, continuations))
+        check_room(self._model, self._written + longest - 1)
+        if packs(self._model):
+            sums = together(self._model, self._cache, self._written, continuations)
+        else:
+            sums = alone(self._model, self._cache, *continuations)
+        self.forward_passes += longest > 1
+        return [
+            (float(head[tokens[0]]) + rest) / len(tokens)
+            for tokens, rest in zip(continuations, sums, strict=True)
+        ]
 
     def _step(self) -> bool:
         if self._graphs is None:
@@ -139,23 +123,16 @@ class TransformersDecoder:
         if self._pending:
             self._forward(len(self._pending))
 
-    @property
-    def _written(self) -> int:
-        return int(self._cache.get_seq_length())
-
     def _reuse(self) -> None:
         """Start from the pieces that are known, or from nothing."""
-        import torch
-        from transformers import DynamicCache
-
-        self._cache = DynamicCache(config=self._model.config)
         known = self._prefixes.known(self._prompt, self._reusable()) if self._prefixes else []
-        for index, pairs in enumerate(zip(*(piece.layers for piece in known), strict=True)):
-            keys, values = (torch.cat(parts, dim=-2) for parts in zip(*pairs, strict=True))
-            self._cache.update(keys, values, index)
         if known:
             self.reused = self._ends[len(known) - 1]
             self._logprobs = known[-1].logprobs
+        with guarded(self._model):
+            layers = [piece.layers for piece in known]
+            self._cache = restored(self._model.config, layers, self.reused)
+        self._written = self.reused
         self._pending = self._pending[self.reused :]
         self._ends_left = list(self._ends[len(known) :])
 
@@ -165,23 +142,16 @@ class TransformersDecoder:
 
     def _forward(self, n: int) -> None:
         """Run the first ``n`` pending tokens."""
-        import torch
-
         begin = self._written
-        wanted = [mark - begin for mark in self._marks if begin <= mark < begin + n]
-        device = self._model.device
-        # By index, even where it is the last alone: a slice is not contiguous, and behind it torch
-        # copies the whole of a frozen output layer, as adapters leave it, for every pass.
-        keep = torch.tensor([*wanted, n - 1], device=device)
-        with torch.inference_mode():
-            tokens = torch.tensor([self._pending[:n]], device=device)
-            out = self._model(
-                tokens, past_key_values=self._cache, use_cache=True, logits_to_keep=keep
-            )
-            logprobs = torch.log_softmax(out.logits[0].float(), dim=-1).cpu().numpy()
+        check_room(self._model, begin + n)
+        keep = [mark - begin for mark in self._marks if begin <= mark < begin + n] + [n - 1]
+        with guarded(self._model):
+            found = forward(self._model, self._pending[:n], keep, **as_argument(self._cache))
+            logprobs = found.cpu().numpy()
         self._logprobs = logprobs[-1]
         self._marked.extend(logprobs[:-1])
         self._pending = self._pending[n:]
+        self._written += n
         self.forward_passes += 1
 
     def _remember(self) -> None:
@@ -190,11 +160,8 @@ class TransformersDecoder:
             return
         done = self._ends[: len(self._ends) - len(self._ends_left)]
         begin = done[-2] if len(done) > 1 else 0
-        # Copied: the cache's own tensors hold everything before the piece as well.
-        layers = tuple(
-            (layer.keys[..., begin:, :].clone(), layer.values[..., begin:, :].clone())
-            for layer in self._cache.layers
-        )
+        with guarded(self._model):
+            layers = kept(self._cache, done[-1] - begin)
         self._prefixes.put(self._prompt, done, Piece(layers, self._logprobs))
 
 

@@ -19,7 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from palr.errors import LLMError
 from palr.llm.base import Batch, Decoder, TokenLLM
+from palr.llm.passes import UNSOUND
 
 SEPARATOR = ", "
 _ROOT = 0
@@ -147,6 +149,8 @@ class OptionTrie:
         self, node: int, ways: Sequence[tuple[int, int]], logprobs: NDArray[np.float32]
     ) -> list[float]:
         scores = [float(logprobs[token]) for token, _ in ways]
+        if any(map(math.isnan, scores)) or not math.isfinite(max(scores)):
+            raise LLMError(f"the language model gave scores that are not finite: {UNSOUND}")
         if not self._weighted:
             return scores
         weights = [

@@ -16,17 +16,15 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from palr.llm.caches import Layers, size
+
 COUNTS = {"hit": 0, "miss": 0}
 """Prompts of this process that began like an earlier one, or not."""
 MAX_BYTES = 256 * 1024 * 1024
-
-Layers = tuple[tuple[Any, Any], ...]
-"""Keys and values of each layer over one piece, tensors of shape (1, heads, tokens, width)."""
 
 _Key = tuple[str, tuple[int, ...], tuple[int, ...]]
 
@@ -40,8 +38,7 @@ class Piece:
 
     @cached_property
     def bytes(self) -> int:
-        layers: int = sum(t.numel() * t.element_size() for pair in self.layers for t in pair)
-        return layers + self.logprobs.nbytes
+        return size(self.layers) + self.logprobs.nbytes
 
 
 class PrefixCache:

@@ -7,19 +7,23 @@ own sampling defaults never apply.
 import os
 from bisect import bisect_left
 from collections.abc import Generator, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 
-from palr.errors import LLMError
+from palr.errors import LLMError, fault
+from palr.llm.abilities import batches, resumes
 from palr.llm.adapters import Adapter
-from palr.llm.base import Batch
+from palr.llm.base import Batch, Decoder
 from palr.llm.batch import TransformersBatch
 from palr.llm.cuda_graphs import CudaGraphs
 from palr.llm.decoder import TransformersDecoder, piece_ends
+from palr.llm.passes import check_kind, positions
+from palr.llm.plain import PlainBatch, PlainDecoder
 from palr.llm.prefixes import PrefixCache
+from palr.llm.scoring import packs
 from palr.llm.speed import cpu_speed
 from palr.model_lock import LOADING
 from palr.settings import SMOLLM2, Settings
@@ -42,18 +46,17 @@ class TransformersLLM:
         adapter: Adapter | None = None,
         prefixes: PrefixCache | None = None,
     ):
+        check_kind(model.config, name)
         self.name = name
         self.adapter = adapter
         self.model = model
         self.tokenizer = tokenizer
         self._block = _BLOCK if model.device.type == "cpu" else _GPU_BLOCK
         self.prefixes = prefixes or PrefixCache()
-        self._graphs = CudaGraphs.of(model, min(self.context_length, _STEP_ROOM))
+        self._vocabulary = model.config.get_text_config(decoder=True).vocab_size
         self._newline = self._encode("\n")
         self._markup = {t for t in tokenizer.all_special_tokens if len(t) > 1}
-        self._ends = {
-            i for i in (tokenizer.eos_token_id, model.config.eos_token_id) if isinstance(i, int)
-        }
+        self._ends = {tokenizer.eos_token_id, *_ends(model.config)}
 
     @classmethod
     def load(cls, settings: Settings) -> "TransformersLLM":
@@ -80,8 +83,9 @@ class TransformersLLM:
         options: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
         try:
             dtype: str = settings.dtype
+            config = AutoConfig.from_pretrained(source, **options)
+            check_kind(config, settings.llm)
             if device == "cpu" and dtype != "int4":
-                config = AutoConfig.from_pretrained(source, **options)
                 speed = cpu_speed(settings.home / "speed.json", settings.llm, config, dtype)
                 torch.set_num_threads(speed.threads)
                 dtype = speed.dtype
@@ -92,12 +96,14 @@ class TransformersLLM:
             )
             if "quantization_config" not in weights:
                 model = model.to(device)
+        except LLMError:
+            raise
         except torch.cuda.OutOfMemoryError as error:
             raise LLMError(
                 f"{settings.llm} does not fit into the memory of {device}: set PALR_DTYPE=int4 or "
                 "take a smaller PALR_LLM"
             ) from error
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        except Exception as error:  # whatever the code of some architecture raises
             raise LLMError(_load_remedy(settings.llm, error)) from error
         model.eval()
         name = _SMOLLM2_NAME if embedded else Path(settings.llm).name
@@ -122,7 +128,7 @@ class TransformersLLM:
 
     @property
     def context_length(self) -> int:
-        return int(getattr(self.model.config, "max_position_embeddings", _CPU_CONTEXT))
+        return positions(self.model.config) or _CPU_CONTEXT
 
     def render(self, text: str) -> str:
         text = self._defused(text)
@@ -145,21 +151,36 @@ class TransformersLLM:
         """Token ids of the rendered prompt."""
         return self._encode(self.render(text), special=not self.tokenizer.chat_template)
 
-    def start(
-        self, text: str, beginning: str = "", marks: Sequence[int] = ()
-    ) -> TransformersDecoder:
+    def start(self, text: str, beginning: str = "", marks: Sequence[int] = ()) -> Decoder:
         tokens = self.encode_prompt(text)
-        cuts = self._cuts(tokens, beginning) if beginning else ()
         marked = self.marked_tokens(text, marks)
+        if not resumes(self.model):
+            return PlainDecoder(self.model, tokens, marked)
+        cuts = self._cuts(tokens, beginning) if beginning else ()
         return TransformersDecoder(self.model, tokens, self.prefixes, cuts, marked, self._graphs)
+
+    @cached_property
+    def _graphs(self) -> CudaGraphs | None:
+        graphs = CudaGraphs.of(self.model, min(self.context_length, _STEP_ROOM))
+        return graphs if graphs and packs(self.model) else None
 
     def marked_tokens(self, text: str, marks: Sequence[int]) -> list[int]:
         """Of each mark, a place in ``text``, the index in `encode_prompt` of the token that holds
-        the character before it."""
+        the character before it.
+
+        Raises:
+            LLMError: the tokenizer does not tell.
+        """
         if not marks:
             return []
-        rendered = self.render(text)
-        begin = rendered.index(self._defused(text))
+        rendered, defused = self.render(text), self._defused(text)
+        found = rendered.find(defused.strip())  # templates may strip what they are given
+        if found < 0 or not self.tokenizer.is_fast:
+            raise LLMError(
+                f"the tokenizer of {self.name} does not tell where a candidate ends in the prompt: "
+                "choose another ranking mode"
+            )
+        begin = found - (len(defused) - len(defused.lstrip()))
         special = not self.tokenizer.chat_template
         encoded = self.tokenizer(rendered, add_special_tokens=special, return_offsets_mapping=True)
         starts = [start for start, _ in encoded.offset_mapping]
@@ -168,14 +189,21 @@ class TransformersLLM:
 
     def prompt_passes(self, text: str, beginning: str = "") -> int:
         """Forward passes over a prompt of which nothing has been read before."""
+        if not resumes(self.model):
+            return 1
         tokens = self.encode_prompt(text)
         return len(piece_ends(len(tokens), self._cuts(tokens, beginning) if beginning else ()))
 
     def start_many(self, texts: Sequence[str], marks: Sequence[Sequence[int]] = ()) -> Batch:
+        if not batches(self.model):
+            rows = zip(texts, marks or [()] * len(texts), strict=True)
+            return PlainBatch([self.start(text, marks=row) for text, row in rows])
         marked = [self.marked_tokens(text, row) for text, row in zip(texts, marks, strict=False)]
         return TransformersBatch(self.model, [self.encode_prompt(text) for text in texts], marked)
 
     def read_ahead(self, beginning: str) -> Iterator[None]:
+        if not resumes(self.model):
+            return
         # Not to its very end: there the chat template goes on, and tokens may span what follows.
         cuts = self._cuts(self.encode_prompt(beginning + " x"), beginning)
         if cuts:
@@ -219,7 +247,19 @@ class TransformersLLM:
         return text
 
     def _encode(self, text: str, special: bool = False) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=special).input_ids)
+        tokens = list(self.tokenizer(text, add_special_tokens=special).input_ids)
+        if max(tokens, default=0) >= self._vocabulary:
+            raise LLMError(
+                f"the tokenizer of {self.name} has tokens that the model has not: they belong to "
+                "different models; get both again, or take another PALR_LLM"
+            )
+        return tokens
+
+
+def _ends(config: Any) -> list[int]:
+    """The tokens that end an answer."""
+    found = getattr(config.get_text_config(decoder=True), "eos_token_id", None)
+    return list(found) if isinstance(found, list | tuple) else [found] if found is not None else []
 
 
 def device_of(wanted: str) -> str:
@@ -262,7 +302,7 @@ def _weights_options(dtype: str, device: str) -> dict[str, Any]:
 
 
 def _load_remedy(name: str, error: Exception) -> str:
-    text, reason = str(error), _first_line(error)
+    text, reason = str(error), fault(error)
     if name == SMOLLM2:
         return (
             f"the embedded model does not load ({reason}): run `python -m palr setup` to repair it"
@@ -276,7 +316,3 @@ def _load_remedy(name: str, error: Exception) -> str:
         f"the model {name!r} does not load ({reason}): PALR_LLM must be {SMOLLM2}, a folder "
         "with safetensors, or a hub id that this machine can reach"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

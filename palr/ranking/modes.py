@@ -20,9 +20,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from palr.errors import PalrError
+from palr.errors import LLMError, PalrError
 from palr.llm.base import LLM, Batch, Decoder, TokenLLM
 from palr.llm.grounding import SEPARATOR, select, select_many
+from palr.llm.passes import UNSOUND
 from palr.prompts import CANDIDATES_INTRO
 from palr.ranking.job import Job
 from palr.ranking.labels import labels
@@ -101,7 +102,13 @@ class ScoredMode(Mode):
     def ranking(
         self, job: Job, scores: Sequence[float], answers: Sequence[str], forward_passes: int
     ) -> Ranking:
-        """The k best of ``scores`` (candidates,), the retriever's added where the job says so."""
+        """The k best of ``scores`` (candidates,), the retriever's added where the job says so.
+
+        Raises:
+            LLMError: some scores are not finite.
+        """
+        if not np.isfinite(scores).all():
+            raise LLMError(f"the language model gave scores that are not finite: {UNSOUND}")
         scores = job.mix.add(scores, job.candidates[: len(scores)])
         return by_score(scores, answers, job.candidates, job.k, forward_passes)
 

@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 import shutil
@@ -26,8 +27,6 @@ def save_tiny(folder: Path, tiny_llama: TransformersLLM) -> Path:
 
 def save_adapter(folder: Path, base: TransformersLLM, scale: float, rank: int = 4) -> Path:
     """A LoRA adapter for ``base``; with ``scale`` 0 it changes nothing."""
-    import copy
-
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -59,6 +58,19 @@ def test_a_model_without_chat_template_gets_the_bare_prompt(tmp_path, settings, 
     llm = load(settings, llm=str(folder))
     assert llm.render("Output:") == "Output:\n"
     assert [*llm.generate("x", max_tokens=3)]
+
+
+@pytest.mark.parametrize("text", ["Rate A.", " Rate A.\n"])
+def test_marks_are_found_in_whatever_a_chat_template_leaves(tiny_llama, text):
+    tokenizer = copy.deepcopy(tiny_llama.tokenizer)
+    llm = TransformersLLM(tiny_llama.model, tokenizer, "tiny")
+    for template in ("Hi: {{ messages[0].content | trim }} Bye", "{{ messages[0].content }}!"):
+        tokenizer.chat_template = template
+        (at,) = llm.marked_tokens(text, [text.index("A") + 1])
+        assert tokenizer.decode(llm.encode_prompt(text)[at]).strip() == "A"
+    tokenizer.chat_template = "{{ messages[0].content | upper }}"
+    with pytest.raises(LLMError, match="choose another ranking mode"):
+        llm.marked_tokens(text, [3])
 
 
 def test_answers_are_encoded_as_they_stand_in_a_line(smollm2):
