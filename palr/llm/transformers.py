@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 
 from palr.errors import LLMError
 from palr.llm.adapters import Adapter
-from palr.llm.base import Batch
+from palr.llm.base import Batch, Cut
 from palr.llm.batch import TransformersBatch
 from palr.llm.cuda_graphs import CudaGraphs
 from palr.llm.decoder import TransformersDecoder, piece_ends
@@ -212,6 +212,7 @@ class TransformersLLM:
                 continue
             yield answer[len(shown) :] or None
             shown = answer
+        yield Cut("the limit of tokens")
 
     def _defused(self, text: str) -> str:
         for token in self._markup:
