@@ -13,15 +13,17 @@ class Entry:
     Attributes:
         fits: The candidates that it may mean; none where it means no candidate.
         written: The name as the model wrote it.
+        number: Its rank, where the model numbered it.
     """
 
     fits: tuple[int, ...]
     written: str
+    number: int = 0
 
 
 MARKER = re.compile(
     r"[ \t>]*(?:\#{1,6}[ \t]*)?(?:[*_]{1,3})?[ \t]*(?:"
-    r"(?:rank|no\.?|number|pick|choice|\#)?[ \t]*[(\[\#]?\d{1,3}(?:st|nd|rd|th)?"
+    r"(?:rank|no\.?|number|pick|choice|\#)?[ \t]*[(\[\#]?(?P<number>\d{1,3})(?:st|nd|rd|th)?"
     r"(?:[ \t]*[.):\]\ufe0f\u20e3]+|[ \t]+-+(?=\s))[*_]*(?!\d)"
     r"|\#\d{1,3}(?=\s)|[A-Za-z][.)](?=\s)"
     r"|(?P<bullet>[-+*](?=\s)|[\u2022\u2023\u25aa\u25cf\u25e6\u00b7]|-(?=[\w\"]))"
@@ -49,6 +51,12 @@ _RANKED = re.compile(
 )
 
 
+def number(line: str) -> int:
+    """The number that the line begins with; 0 where it has none."""
+    marker = MARKER.match(line)
+    return int(marker["number"] or 0) if marker else 0
+
+
 def unmarked(line: str) -> str:
     """The line without the number or bullet that it begins with."""
     marker = MARKER.match(line)
@@ -68,15 +76,23 @@ def entry(line: str, names: Names, n: int = 0) -> Entry:
     for text in (body, body[lead.end() :] if lead else body, line):
         found = names.at(text)
         if found:
-            return Entry(found.fits, text[found.start : found.end])
-    number = _PLACE.fullmatch(body) or _PLACE.fullmatch(line)
-    return place(number[1], n) if number else Entry((), _title(body))
+            return Entry(found.fits, text[found.start : found.end], number(line))
+    index = _PLACE.fullmatch(body) or _PLACE.fullmatch(line)
+    return place(index[1], n) if index else Entry((), _title(body), number(line))
 
 
-def place(number: str, n: int) -> Entry:
+def place(index: str, n: int) -> Entry:
     """A place in the prompt's list of ``n``, counted from 1."""
-    at = int(number) if len(number) < 6 else 0
-    return Entry((at - 1,) if 1 <= at <= n else (), f"[{number}]")
+    at = int(index) if len(index) < 6 else 0
+    return Entry((at - 1,) if 1 <= at <= n else (), f"[{index}]")
+
+
+def by_number(entries: list[Entry]) -> list[Entry]:
+    """Entries in the order of their numbers, such as a countdown, where each has one of its own."""
+    numbers = [one.number for one in entries]
+    if 0 in numbers or len(set(numbers)) < len(numbers):
+        return entries
+    return sorted(entries, key=lambda one: one.number)
 
 
 def quotation(quoted: re.Match[str]) -> str:

@@ -7,18 +7,29 @@ what the answer lists in its order; nothing where it is not of that form.
 import re
 from collections.abc import Iterator
 
-from palr.ranking.entries import MARKER, QUOTED, Entry, entry, place, quotation, unmarked, unwanted
+from palr.ranking.entries import (
+    MARKER,
+    QUOTED,
+    Entry,
+    by_number,
+    entry,
+    place,
+    quotation,
+    unmarked,
+    unwanted,
+)
 from palr.ranking.matching import CLOSING, WORD, Names, title_like
 
 _NEXT = re.compile(r"(?:^|(?<=[\s,;]))[(\[]?(\d{1,2})[.)\]]\s*(?=\S)")
-_PLACES = re.compile(r"\W*\[?\d+\]?(?:\s*[>,\s]\s*\[?\d+\]?)*\W*")
-_CHUNK = re.compile(r"[^,;>|\n]*")
+_PLACES = re.compile(r"\W*\d+\]?(?:(?:\s*[>,]\s*|\s+)\[?\d+\]?)*\W*")
+_CHUNK = re.compile(r"[^,;>|\n]{0,200}")
 _SEPARATOR = re.compile(
-    r"\s*(?:\([^()\n]*\)|\[[^\[\]\n]*\])?\s*"
+    r"\s*(?:(?:\([^()\n]*\)|\[[^\[\]\n]*\])\s*)?"
     r"(?:(?:[-=]>|[,;>|/\u2022\u00b7])\s*(?:(?:and|then|or|&)\s+)?|(?<=\s)(?:and|&)\s+|$)"
 )
 _REASON = re.compile(r"\s*(?:[-:(.!?]|because\b|since\b)")
-_START = re.compile(r"[:.!?]\s+")
+_START = re.compile(r"[:.!?][\"'*_`)\]]*\s+(?=[^\s:.!?])")
+_INDEX = re.compile(r"\s*\[\d+\]\s*(?=[\w\"'*])")
 _LED = re.compile(r"[:.!?]\s|\"")
 _HEADING = re.compile(r"\s*(?:#{1,6}\s.*|(?:\*\*|__)[^*_]+(?:\*\*|__):?|.*:(?:\*\*|__)?)\s*")
 _RULE = re.compile(r"[\s|:+-]*\|[\s|:+-]*")
@@ -51,7 +62,7 @@ def line_list(text: str, names: Names, n: int) -> list[Entry]:
         # What stands further in is about the entry above it.
         least = min((indent for indent, one in pairs if one.fits), default=-1)
         if least >= 0:
-            return [one for indent, one in pairs if indent <= least and one.written]
+            return by_number([one for indent, one in pairs if indent <= least and one.written])
     return []
 
 
@@ -105,13 +116,14 @@ def _row(line: str, names: Names) -> Entry:
     """The first cell of a row that names a candidate, with the year where that has its own cell."""
     cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
     year = next((cell for cell in cells if _YEAR.fullmatch(cell)), "")
+    rank = int(cells[0]) if re.fullmatch(r"\d{1,3}", cells[0]) else 0
     titles = [cell for cell in cells if not re.fullmatch(r"\W*\d{1,3}\W*", cell)] or cells
     for cell in titles:
         alone = not year or year in cell
         found = names.at(cell if alone else f"{cell} ({year})")
         if found:
-            return Entry(found.fits, cell)
-    return Entry((), titles[0])
+            return Entry(found.fits, cell, rank)
+    return Entry((), titles[0], rank)
 
 
 def _inline(line: str, at: int, names: Names) -> list[Entry]:
@@ -119,6 +131,8 @@ def _inline(line: str, at: int, names: Names) -> list[Entry]:
     whole = at == 0 or line[:at].rstrip().endswith(":")
     guessed = 0  # entries that are neither candidates nor quoted
     while at < len(line):
+        index = _INDEX.match(line, at)
+        at = index.end() if index else at
         found, quoted, chunk = names.at(line, at), QUOTED.match(line, at), _CHUNK.match(line, at)
         if found:
             entries.append(Entry(found.fits, line[found.start : found.end]))

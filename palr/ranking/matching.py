@@ -30,6 +30,7 @@ _PLAIN = str.maketrans(
 )
 _DATED = re.compile(r"(.*\S)\s*\((\d{4})\)")
 _BRACKETED = re.compile(r"(.*?\S)\s*\((.+)\)")
+_SIZE = re.compile(r", [^,]*\d[^,]*$")  # of a product, at the end of its label
 _FRONTED = re.compile(
     rf"({'|'.join(a if a.endswith(chr(39)) else a + ' ' for a in ARTICLES)})(.+)", re.IGNORECASE
 )
@@ -40,7 +41,7 @@ _YEAR = re.compile(
 _IN_BRACKETS = re.compile(r"[(\[{]\d{4}[)\]}]$")
 _STOP = re.compile(
     r"\s*(?:[,;|>/(\[{\u2022\u00b7]|[-=]>|-+\s)|\s+-|\s*:|\t"
-    r"|\s+(?:because|since|as|which|is|are|was|were|by|starring|directed|both|would|will)\b"
+    r"|\s+(?:because|since|as|which|is|are|was|were|by|starring|directed|both|would|will|first|second|third)\b"
 )
 _AND = re.compile(r"\s+(?:and|&)\s+", re.IGNORECASE)
 _SUBTITLE = re.compile(r"\s*(?P<sign>[-:])[-:\s]*(?P<text>[^\",;>|\n(]*)(?P<year>\(\d{4}\))?")
@@ -125,18 +126,18 @@ class Names:
             if same:
                 return Found(_nearest(same), begin, dated.end())
         near = [spelling for spelling in near if spelling.distance < _BY_YEAR]
-        if not near or not self._ends(text, end):
+        if not near or not self._ends(text, end, {f"({spelling.year})" for spelling in near}):
             return None
         bracket = _IN_BRACKETS.search(text[begin : end + 1])
         return Found(_nearest(near), begin, end + bool(bracket))
 
-    def _ends(self, text: str, end: int) -> bool:
+    def _ends(self, text: str, end: int, years: set[str]) -> bool:
         closing = CLOSING.match(text, end)
         closed = closing[0] if closing else ""
         rest = text[end + len(closed) :].partition("\n")[0]
         if closed.strip(".!?"):
             return not rest[:1].isalnum()  # "Heat's" is no "Heat"
-        if _subtitled(rest):
+        if _subtitled(rest, years):
             return False
         if also := _AND.match(text, end + len(closed)):
             return self.at(text, also.end()) is not None
@@ -169,7 +170,8 @@ def _variants(title: str) -> Iterator[tuple[str, int]]:
     """The ways to write a title, each with its distance from the title itself."""
     texts = [(title, 0)]
     bracketed = _BRACKETED.fullmatch(title)
-    texts += [(text, 1) for text in bracketed.groups()] if bracketed else []
+    if bracketed:
+        texts += [(text, 1) for text in (*bracketed.groups(), _SIZE.sub("", bracketed[2]))]
     for text, distance in texts:
         yield text, distance
         fronted = _FRONTED.fullmatch(text)
@@ -187,12 +189,15 @@ def _nearest(spellings: Sequence[_Spelling]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(s.index for s in spellings if s.distance == nearest))
 
 
-def _subtitled(rest: str) -> bool:
+def _subtitled(rest: str, years: set[str]) -> bool:
     """Whether what follows a title makes it another one: "Alien: Resurrection", "Heat - 2 (2011)".
 
-    A reason that follows a colon or a dash is told by its words, which are not those of a title.
+    A reason that follows a colon or a dash is told by its words, which are not those of a title,
+    or by the year, which is one of ``years``.
     """
     subtitle = _SUBTITLE.match(rest)
-    if not subtitle or (subtitle["sign"] == "-" and not subtitle["year"]):
+    if not subtitle or subtitle["year"] in years:
+        return False
+    if subtitle["sign"] == "-" and not subtitle["year"]:
         return False
     return title_like(subtitle["text"])

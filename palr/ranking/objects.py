@@ -8,7 +8,7 @@ from palr.ranking.entries import Entry, entry, unwanted
 from palr.ranking.matching import Names
 
 _BEGINNING = re.compile(r"[\[{]")
-_TRIES = 200  # bounds the time that a text full of brackets takes
+_TRIES = 50  # bounds the time that a text full of brackets takes
 _TITLE = re.compile(r"title|name|movie|film|product|item|label|candidate", re.IGNORECASE)
 _RANK = re.compile(r"rank|position|place|order|number", re.IGNORECASE)
 
@@ -22,11 +22,11 @@ def json_list(text: str, names: Names, n: int) -> list[Entry]:
         if not beginning:
             break
         try:
-            value, at = json.JSONDecoder().raw_decode(text, beginning.start())
+            value, end = json.JSONDecoder().raw_decode(text, beginning.start())
+            entries += _read(value, names)
+            at = end
         except (ValueError, RecursionError):
             at = beginning.end()
-        else:
-            entries += _read(value, names)
     return entries
 
 

@@ -13,8 +13,9 @@ name does not count. Of running text the names count that it recommends.
 import html
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
-from palr.ranking.entries import Entry
+from palr.ranking.entries import Entry, number
 from palr.ranking.lists import inline_list, line_list, positions
 from palr.ranking.matching import Names, plain
 from palr.ranking.objects import json_list
@@ -24,6 +25,7 @@ _SHOWN = 80  # characters of a name that is no candidate's
 _BREAK = re.compile(r"<br\s*/?>", re.I)
 _ITEM = re.compile(r"<li[^<>]*>", re.I)
 _TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>|^[ \t]*(?:```|~~~)[^\n`]*$|\\\w+\{", re.M)
+_GAP = re.compile(r"[^\S\n]{9,}")
 SIGNS = ",;>\n"  # a name has ended only where one of them follows
 _SETTLED = re.compile(r"""["')*\]]\s*[,;>]|\n""")
 
@@ -41,7 +43,7 @@ def parse_names(output: str, names: Sequence[str], cut: bool = False) -> Parsed:
         names: The candidates' names in quotes, in the order of the prompt.
         cut: Whether the answer was cut off, so that its last word may be half of a name.
     """
-    known, text = Names(names), _plain(output)
+    known, text = _known(tuple(names)), _plain(output)
     for read in (json_list, positions, line_list, prose):
         entries = read(text, known, len(names))
         if any(entry.fits for entry in entries):
@@ -59,14 +61,22 @@ def names_so_far(output: str, names: Sequence[str]) -> Parsed:
     """
     text = _plain(output)
     settled = max((match.end() for match in _SETTLED.finditer(text)), default=0)
-    known, first = Names(names), text[:settled].strip().partition("\n")[0]
-    entries = line_list(text[:settled], known, len(names))
+    known, first = _known(tuple(names)), text[:settled].strip().partition("\n")[0]
+    if number(first) > 1:  # a countdown
+        return [], ()
     begins = inline_list(first, known, 0) or line_list(first, known, len(names))
-    return _chosen(entries, names) if any(entry.fits for entry in begins) else ([], ())
+    if not any(entry.fits for entry in begins):
+        return [], ()
+    return _chosen(line_list(text[:settled], known, len(names)), names)
+
+
+@lru_cache(maxsize=8)  # an answer is read anew whenever it has grown
+def _known(names: tuple[str, ...]) -> Names:
+    return Names(names)
 
 
 def _plain(output: str) -> str:
-    text = plain(html.unescape(output))
+    text = _GAP.sub(" " * 8, plain(html.unescape(output)))
     return _TAG.sub("", _ITEM.sub("\n- ", _BREAK.sub("\n", text)))
 
 

@@ -15,7 +15,7 @@ _CUE = re.compile(
     r"|\b(?:recommend|suggest|cho|pick|rank|try|consider|next|then|first|finally|also|best)\w*)"
     r"|(?P<given>\b(?:like[sd]?|loved?|enjoy(?:ed)?|watched|watching|seen|similar|fans?|remind\w*"
     r"|than|unlike|instead|based|because|since|history|bought|purchased)\b)"
-    r"|(?P<quote>(?<!\w)[\"`*_']+)?(?P<word>[^\W_]+)",
+    r"|(?P<quote>(?<![\w\"`*'])[\"`*_']+)?(?P<word>[^\W_]+)",
     re.IGNORECASE,
 )
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 
 import pytest
 from hypothesis import given
@@ -93,6 +94,16 @@ def test_any_text_gives_distinct_candidates(text):
         ("Heat (crime), Alien (sci-fi), Babe", [HEAT, ALIEN, BABE]),
         ("Heat\nBabe\n\nAlien", [HEAT, BABE, ALIEN]),
         ("Output: Heat, Babe", [HEAT, BABE]),
+        ("**Answer:** Heat, Babe", [HEAT, BABE]),
+        ("The top 3 are: Heat, Alien, and Babe.", [HEAT, ALIEN, BABE]),
+        ("\u201cHeat,\u201d \u201cBabe,\u201d and \u201cAlien.\u201d", [HEAT, BABE, ALIEN]),
+        ("My ranking: 1) Heat; 2) Babe; 3) Alien", [HEAT, BABE, ALIEN]),
+        ("First: Heat\nSecond: Babe", [HEAT, BABE]),
+        ("1.\nHeat (1995)\n2.\nBabe", [HEAT, BABE]),
+        ("3. Babe\n2. Alien\n1. Heat", [HEAT, ALIEN, BABE]),
+        ("- title: Heat\n  year: 1995\n- title: Babe\n  year: 1995", [HEAT, BABE]),
+        ("[3] Alien (1979) > [1] Heat (1995)", [ALIEN, HEAT]),
+        ("Heat (1995) | Babe (1995)", [HEAT, BABE]),
         ("<ol><li>Heat</li><li>Babe</li></ol>", [HEAT, BABE]),
         ('$\\boxed{"Heat", "Babe"}$', [HEAT, BABE]),
         ("### 1. Heat (1995)\nA film like Alien.\n\n### 2. Babe (1995)\nA pig.", [HEAT, BABE]),
@@ -166,6 +177,7 @@ def test_places_in_the_prompts_list_count_where_they_are_no_titles(answer, order
         ("1. Alien: Resurrection\n2. Alien 3\n3. Heat: a tense thriller.", [HEAT]),
         ("1. Alien vs. Predator (2004)\n2. Heat's Gang\n3. Babe - a pig", [BABE]),
         ("1. Heat (1986)\n2. Alien", [ALIEN]),
+        ("1. Heat - Michael Mann (1995)\n2. Alien - Covenant (2017)", [HEAT]),
         ("Heat 1972, Alien", [ALIEN]),
     ],
 )
@@ -191,6 +203,9 @@ def test_a_name_counts_in_any_spelling_but_only_as_a_whole(answer, order):
         ('1. You like crime such as Heat.\n\nFinal answer: "Babe", "Aliens"', [BABE, ALIENS]),
         ('I recommend "Heat" because you liked "Alien". Next, "Babe".', [HEAT, BABE]),
         ("I recommend Heat, Alien and Babe.", [HEAT, ALIEN, BABE]),
+        ("I would rank Heat first, then Babe, and finally Alien.", [HEAT, BABE, ALIEN]),
+        ("1. Heat\n2. Babe\n\n**Note:** I excluded Alien.", [HEAT, BABE]),
+        ("My picks:\n* **Heat** (1995)\n* Babe\n\nI avoided:\n* Alien", [HEAT, BABE]),
         (
             'I would not recommend "Heat". Instead of "Alien", I suggest "Babe".',
             [BABE],
@@ -231,6 +246,7 @@ def test_a_title_that_two_candidates_bear_means_the_first_that_is_left():
 def test_products_are_known_by_id_and_by_label():
     names = ['"B01 (OPI Nail Lacquer, Red, 0.5 fl oz)"', '"B02 (Cream (2 oz))"', '"B03 (Oil)"']
     assert read("1. B02\n2. OPI Nail Lacquer, Red, 0.5 fl oz\n3. B03 (Oil)", names) == [1, 0, 2]
+    assert read("Oil, OPI Nail Lacquer Red", names) == [2, 0]
 
 
 def test_names_without_letters_are_known():
@@ -337,3 +353,33 @@ def test_whatever_the_titles_are_the_prompts_own_format_comes_back(examples):
         assert [folded(names[i]) for i in read(answer, names)] == [folded(names[i]) for i in order]
 
     comes_back()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "1     " * 400 + "x",
+        '"' * 20_000,
+        "[" * 50_000,
+        "[" * 900 + "]" * 900,
+        '{"a":' * 900,
+        ". " * 10_000,
+        "Heat, " * 3_000,
+        "Heat " * 3_000,
+        "> " * 10_000,
+        "*_" * 10_000 + "Heat",
+        "(" * 20_000,
+        "|" * 20_000,
+        "1. " * 5_000,
+        "<think" * 5_000,
+        " " * 20_000 + "x",
+        "I like " * 4_000,
+        "- " * 10_000,
+    ],
+    ids=lambda answer: answer[:8],
+)
+def test_hostile_answers_take_no_time(answer):
+    begin = time.process_time()
+    parse_names(answer, FILMS)
+    names_so_far(answer, FILMS)
+    assert time.process_time() - begin < 1
