@@ -121,12 +121,12 @@ def piece(data: bytes) -> tuple[str, str]:
         choice = (event.get("choices") or [{}])[0]
         message = choice.get("delta") or choice.get("message") or {}
         content = _text(message.get("content") or message.get("refusal") or choice.get("text"))
-        ended = choice.get("finish_reason")
+        ended = choice.get("finish_reason") or ("stop" if choice.get("message") else "")
     except (ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
         raise ServerError(
             f"the LLM server sent an event that is not a chat chunk: {said}"
         ) from error
-    return content, "" if ended is None else str(ended)
+    return content, str(ended)
 
 
 def cut(ended: str) -> str:

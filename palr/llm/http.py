@@ -2,9 +2,9 @@
 
 Text crosses the wire, so its rankings and profiles are parsed and repaired rather than grounded
 token by token; where a server tells log-probabilities, labels can be read as well. What a server
-refuses of a request is left out from then on (`palr.llm.refusals`). One that is
-down, slow or dying ends in an `LLMError` within the bounds of `Patience`. Closing an iterator
-closes the connection at once, however silent the server is.
+refuses of a request is left out from then on (`palr.llm.refusals`). One that is down, slow or dying
+ends in an `LLMError` within the bounds of `Patience`. Closing an iterator closes the connection at
+once, however silent the server is.
 """
 
 import json
@@ -12,6 +12,7 @@ import math
 import random
 import threading
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -165,7 +166,8 @@ class HTTPLLM:
                 if line is None:
                     yield ""
                     continue
-                head = head or line.decode("utf-8-sig", errors="replace").strip()[:200]
+                line = line.removeprefix(BOM_UTF8)
+                head = head or line.decode(errors="replace").strip()[:200]
                 if head.startswith("{"):
                     whole += line + b"\n"
                 elif line.startswith(b"data:") and (yield from _read(line.removeprefix(b"data:"))):

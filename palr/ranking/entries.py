@@ -100,9 +100,20 @@ def quotation(quoted: re.Match[str]) -> str:
     return str(quoted[quoted.lastindex or 0])
 
 
-def unwanted(words: str) -> bool:
-    """Whether a heading announces names that are not recommended."""
-    return bool(_NOT.search(words) or (_GIVEN.search(words) and not _RANKED.search(words)))
+def announces(words: str) -> bool:
+    """Whether words announce a ranking."""
+    return bool(_RANKED.search(words)) and not unwanted(words)
+
+
+def unwanted(words: str, named: bool = False) -> bool:
+    """Whether a heading announces names that are not recommended.
+
+    Args:
+        words: The heading.
+        named: Whether it names candidates itself, as a reason for others: "You liked Heat, so:".
+    """
+    given = _GIVEN.search(words) and not (named or _RANKED.search(words))
+    return bool(_NOT.search(words) or given)
 
 
 def _title(text: str) -> str:

@@ -42,7 +42,9 @@ def positions(text: str, names: Names, n: int) -> list[Entry]:
         line = line[line.rfind(": ") + 1 :]
         if _PLACES.fullmatch(line) and re.search(r"\[\d|\d\]?\s*>", line):
             numbers = re.findall(r"\d+", line)
-            if "[" in line or not any(names.at(number) for number in numbers):
+            alone = len(numbers) > 1 or line.strip() == text.strip()
+            titles = "[" not in line and any(names.at(number) for number in numbers)
+            if alone and not titles:
                 return [place(number, n) for number in numbers]
     return []
 
@@ -85,10 +87,8 @@ def _by_kind(text: str, names: Names) -> dict[str, list[str]]:
         if marker and kind == "plain":
             kind = "bullet" if marker["bullet"] else "number"
         if kind == "plain" and _HEADING.fullmatch(line) and not inline_list(line, names, 0):
-            # A heading that names candidates says why the others follow: "You liked Heat, so:".
-            skip = unwanted(line) and not any(
-                names.at(line, m.start()) for m in WORD.finditer(line)
-            )
+            named = any(names.at(line, word.start()) for word in WORD.finditer(line))
+            skip = unwanted(line, named)
             if re.search(r"\bfinal\b", line, re.IGNORECASE):
                 kinds = {kind: [] for kind in kinds}
         elif not skip:

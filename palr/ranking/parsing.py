@@ -15,8 +15,8 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from palr.ranking.entries import Entry, number
-from palr.ranking.lists import inline_list, line_list, positions
+from palr.ranking.entries import Entry, announces, number, unmarked
+from palr.ranking.lists import line_list, positions
 from palr.ranking.matching import Names, plain
 from palr.ranking.objects import json_list
 from palr.ranking.prose import prose
@@ -25,6 +25,7 @@ _SHOWN = 80  # characters of a name that is no candidate's
 _BREAK = re.compile(r"<br\s*/?>", re.I)
 _ITEM = re.compile(r"<li[^<>]*>", re.I)
 _TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>|^[ \t]*(?:```|~~~)[^\n`]*$|\\\w+\{", re.M)
+_LEADS = 4  # lines, the first of a list included
 _GAP = re.compile(r"[^\S\n]{9,}")
 SIGNS = ",;>\n"  # a name has ended only where one of them follows
 _SETTLED = re.compile(r"""["')*\]]\s*[,;>]|\n""")
@@ -56,18 +57,25 @@ def parse_names(output: str, names: Sequence[str], cut: bool = False) -> Parsed:
 def names_so_far(output: str, names: Sequence[str]) -> Parsed:
     """What `parse_names` will find first, while the answer is still being written.
 
-    Only of an answer that is a list from its first word on: any other may turn out to be a
-    preamble, or the reasoning of a model whose template began it.
+    Only of an answer that is a list from its start, or from behind a line or two that announce one:
+    any other may turn out to be the reasoning of a model whose template began it.
     """
     text = _plain(output)
-    settled = max((match.end() for match in _SETTLED.finditer(text)), default=0)
-    known, first = _known(tuple(names)), text[:settled].strip().partition("\n")[0]
-    if number(first) > 1:  # a countdown
+    settled = text[: max((match.end() for match in _SETTLED.finditer(text)), default=0)]
+    known = _known(tuple(names))
+    if not _is_list(settled, known):
         return [], ()
-    begins = inline_list(first, known, 0) or line_list(first, known, len(names))
-    if not any(entry.fits for entry in begins):
-        return [], ()
-    return _chosen(line_list(text[:settled], known, len(names)), names)
+    return _chosen(line_list(settled, known, len(names)), names)
+
+
+def _is_list(text: str, names: Names) -> bool:
+    lines = [line for line in text.splitlines() if line.strip()]
+    for at, line in enumerate(lines[:_LEADS]):
+        if any(entry.fits for entry in line_list(line, names, 0)):
+            announced = at == 0 or announces(lines[at - 1])
+            begins = names.at(unmarked(line)) is not None or announces(line)
+            return announced and begins and number(line) < 2  # else it is a countdown
+    return False
 
 
 @lru_cache(maxsize=8)  # an answer is read anew whenever it has grown

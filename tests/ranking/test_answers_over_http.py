@@ -117,8 +117,9 @@ def test_of_a_cut_answer_counts_what_is_whole():
     assert (ranking.completed, ranking.unusable) == (1, "")
 
 
-def test_a_list_is_enough_once_it_is_long_enough():
-    endless = event("1. Jaws\n2. Dune\n") + event("3. Fargo\n4. ")
+@pytest.mark.parametrize("lead", ["", "Sure!\nBased on your history, the top movies are:\n\n"])
+def test_a_list_is_enough_once_it_is_long_enough(lead):
+    endless = event(lead) + event("1. Jaws\n2. Dune\n") + event("3. Fargo\n4. ")
     with server(begins(endless, then=hangs)) as up:
         llm = connect(up)
         ranking = last(rank(ranking_job(MOVIES, [], None, CANDIDATES, 3, llm), llm))

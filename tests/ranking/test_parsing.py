@@ -198,6 +198,7 @@ def test_a_name_counts_in_any_spelling_but_only_as_a_whole(answer, order):
         ("Heat (1995) - it is like Alien (1979)\nBabe (1995) - a pig", [HEAT, BABE]),
         ("Movies you watched:\n1. Alien\n2. Heat\n\nMy picks:\n1. Babe\n2. Aliens", [BABE, ALIENS]),
         ("Not recommended:\n- Heat\n\nRecommended:\n- Babe", [BABE]),
+        ("Rejected (too close to Heat):\n1. Alien\n\nRanking:\n1. Babe", [BABE]),
         ("Rejected: Heat, Alien\nRanking: Babe, Aliens", [BABE, ALIENS]),
         ("1. Heat\n2. Alien\n\n**Final ranking:**\n1. Alien\n2. Babe", [ALIEN, BABE]),
         ('1. You like crime such as Heat.\n\nFinal answer: "Babe", "Aliens"', [BABE, ALIENS]),
@@ -268,6 +269,12 @@ def test_half_a_name_at_the_end_of_a_cut_answer_does_not_count():
         ('["Heat", "Alien"', [HEAT]),
         ("Okay, the user likes:\n1. Heat\n2. Alien\n", []),  # it may be reasoning
         ('You liked "Heat", "Alien",', []),
+        ('The user likes: "Heat", "Alien", "Babe", ', []),
+        ("3. Heat\n2. Alien\n", []),  # a countdown
+        ("Based on your history, the best are:\n1. Heat\n2. Alien\n3. Babe", [HEAT, ALIEN]),
+        ("Sure!\n\nHere are 3 movies:\n\n- Heat\n- Alien\n", [HEAT, ALIEN]),
+        ("I recommend: Heat (1995), Alien (1979), Ba", [HEAT, ALIEN]),
+        ("Okay. Not recommended:\n1. Heat\n2. Alien\n", []),
     ],
 )
 def test_an_answer_that_is_being_written_tells_what_can_no_longer_change(answer, order):
