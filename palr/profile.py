@@ -14,8 +14,9 @@ from contextlib import closing
 from dataclasses import replace
 
 from palr.catalog.catalog import Catalog
-from palr.llm.base import LLM, TokenLLM
+from palr.llm.base import LLM, Cut, TokenLLM
 from palr.llm.grounding import select
+from palr.llm.reasoning import answer_of, why_unanswered
 from palr.profile_sentences import observations, taste_sentences
 from palr.prompts import as_sent, fit, profile_prompt
 from palr.retrieval.steer import Taste
@@ -27,7 +28,9 @@ N_THEMES = 3  # keywords of a profile that move candidates: more of them overlap
 FREE_FROM = 1_000_000_000  # parameters from which on a model writes a profile of its own
 _POOL = 12
 _ANSWER_TOKENS = 160
+_MOST_TOKENS = 4096  # the reasoning before the answer included
 _WORD = re.compile(r"[\w'&-]+")
+_SELF = re.compile(r"(?:I|I['\u2019]m|Sorry|As an AI)\b")  # such as a refusal
 
 
 def written_freely(llm: LLM, writing: Writing) -> bool:
@@ -216,12 +219,21 @@ def _free(
 ) -> Iterator[Profile | None]:
     """Stream the model's own text; what no pick supports is dropped and reported."""
     assert profile.prompt is not None
-    raw = ""
-    with closing(llm.generate(profile.prompt.text, max_tokens=_ANSWER_TOKENS)) as pieces:
+    room = llm.context_length - llm.count_tokens(profile.prompt.rendered)
+    raw, cut, written = "", "", 0
+    with closing(
+        llm.generate(profile.prompt.text, max_tokens=max(_ANSWER_TOKENS, min(room, _MOST_TOKENS)))
+    ) as pieces:
         for piece in pieces:
+            cut = piece.by if isinstance(piece, Cut) else ""
             raw += piece or ""
-            yield _read(profile, raw, support, catalog) if piece else None
-    profile = _read(profile, raw, support, catalog)
+            answer = answer_of(raw)
+            yield _read(profile, answer, support, catalog, raw) if piece else None
+            # Only the answer is bounded: a model may think at length before it.
+            written += bool(piece and answer)
+            if written == _ANSWER_TOKENS:
+                break
+    profile = _read(profile, answer_of(raw), support, catalog, raw)
     named = [keyword.text for keyword in profile.keywords]
     texts = (named + [keyword for keyword in support if keyword not in named])[:N_KEYWORDS]
     repairs = list(profile.repairs)
@@ -229,20 +241,28 @@ def _free(
         repairs.insert(
             0, f"the model named {len(named)} supported keywords; the rest are the picks' own"
         )
+    if wrong := why_unanswered(raw, cut):
+        repairs.insert(0, f"the model wrote no profile: its answer {wrong}")
     keywords = tuple(Keyword(text, support[text]) for text in texts)
     yield replace(profile, keywords=keywords, repairs=tuple(repairs))
 
 
 def _read(
-    profile: Profile, raw: str, support: dict[str, tuple[str, ...]], catalog: Catalog
+    profile: Profile,
+    answer: str,
+    support: dict[str, tuple[str, ...]],
+    catalog: Catalog,
+    raw: str,
 ) -> Profile:
-    """The supported keywords and the first two supported sentences of a text so far."""
-    named = [keyword for keyword in support if re.search(rf"\b{re.escape(keyword)}\b", raw, re.I)]
-    named.sort(key=lambda keyword: raw.casefold().index(keyword.casefold()))
+    """The supported keywords and the first two supported sentences of an answer so far."""
+    named = [word for word in support if re.search(rf"\b{re.escape(word)}\b", answer, re.I)]
+    named.sort(key=lambda keyword: answer.casefold().index(keyword.casefold()))
     kept, repairs = [], []
-    for sentence in re.findall(r"[A-Z][^.!?\n]{20,}[.!?]", raw):
+    for sentence in re.findall(r"[A-Z][^.!?\n]{20,}[.!?]", answer):
         unsupported = unsupported_keywords(sentence, support, catalog)
-        if unsupported:
+        if _SELF.match(sentence):
+            repairs.append("a sentence was removed: it is about the model")
+        elif unsupported:
             repairs.append(f"a sentence was removed: no pick supports {', '.join(unsupported)}")
         else:
             kept.append(sentence.strip())

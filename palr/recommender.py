@@ -105,7 +105,8 @@ class Recommender:
             asked: How to run.
             patience: Seconds that the LLM may take. Where it takes longer, fails or cannot be
                 loaded, the ranking is the retriever's order, and ``fallback`` of the trace says
-                why. None waits for ever and raises.
+                why. None waits for ever and raises. An answer of which nothing can be used is a
+                fallback in either case.
             earlier: A run over the same picks, whose profile is taken where it would come out the
                 same.
 
@@ -269,7 +270,9 @@ class Recommender:
                 if patience is None:
                     raise
                 trace = replace(trace, fallback=str(error))
-        if trace.fallback or asked.ranker == "retriever":
+        if trace.ranking and trace.ranking.unusable:
+            trace = replace(trace, fallback=trace.ranking.unusable)
+        elif trace.fallback or asked.ranker == "retriever":
             trace = replace(trace, ranking=_retrievers_order(candidates, asked.k))
         clock.stage("ranking")
         yield replace(trace, seconds=clock.total())

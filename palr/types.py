@@ -181,12 +181,16 @@ class Ranking:
         raw: The output that they were read from.
         repairs: What was wrong with the output, and how it was completed.
         forward_passes: Forward passes of the model; None where the backend does not count them.
+        completed: How many of the items, the last ones, the retriever's order supplied.
+        unusable: Why none of the output could be used; empty where some was.
     """
 
     items: tuple[RankedItem, ...] = ()
     raw: str = ""
     repairs: tuple[str, ...] = ()
     forward_passes: int | None = None
+    completed: int = 0
+    unusable: str = ""
 
 
 @dataclass(frozen=True)
@@ -337,8 +341,8 @@ class Recommendation:
         seconds: Seconds of each finished stage, and their ``total``.
         notes: Remarks for the visitor.
         run_id: Names the run in logs.
-        fallback: Why the language model failed and the retriever's order is shown; empty where it
-            did not fail.
+        fallback: Why the retriever's order is shown: the language model failed, or nothing of its
+            answer could be used. Empty where it did its part.
         asked: The options of the run.
         wish: The wish that steered the candidates, with what the visitor wrote into the profile.
         shifts: How far each part of it, and of the profile, moved the candidates.

@@ -45,7 +45,17 @@ from palr.ranking import MODES
 from palr.runs.files import SavedTrace, named
 from palr.steering import profile_weight as weight_of
 from palr.text import visible
-from palr.types import Asked, Candidate, Edits, Item, Keyword, Profile, Recommendation, Wish
+from palr.types import (
+    Asked,
+    Candidate,
+    Edits,
+    Item,
+    Keyword,
+    Profile,
+    Ranking,
+    Recommendation,
+    Wish,
+)
 
 __all__ = ["LATER", "NAMES", "UNQUEUED", "Answer", "AnswerStream", "Api", "arguments"]
 
@@ -172,11 +182,10 @@ class Api:
         run = yield from self._run(domain, picks, asked)
         answer = _recommendation(run)
         cuts = run.prompt.cuts if run.prompt else ()
-        repairs = run.ranking.repairs if run.ranking else ()
-        told = ("dataset", "llm", "adapter", "mode", "recommendations")
+        told = ("dataset", "llm", "adapter", "mode", "recommendations", "fallback")
         yield {
             **{name: answer[name] for name in told},
-            "notes": [visible(note) for note in (*run.notes, *cuts, *repairs)],
+            "notes": [*answer["notes"], *map(visible, cuts)],
         }
 
     def recommend(
@@ -332,7 +341,7 @@ def _wish_read(wish: Wish) -> Answer:
 
 
 def _recommendation(run: Recommendation) -> Answer:
-    ranked = run.ranking.items if run.ranking else ()
+    ranking = run.ranking or Ranking()
     return {
         "run_id": run.run_id,
         "dataset": run.dataset,
@@ -342,11 +351,12 @@ def _recommendation(run: Recommendation) -> Answer:
         "mode": run.mode,
         **_profile(run.profile or Profile()),
         "recommendations": [
-            {**_item(r.item), "rank": r.rank, "retriever_rank": r.retriever_rank} for r in ranked
+            {**_item(r.item), "rank": r.rank, "retriever_rank": r.retriever_rank}
+            for r in ranking.items
         ],
         "wish": _wish_read(run.wish),
         "moved": [asdict(shift) for shift in run.shifts],
         "seconds": dict(run.seconds),
-        "notes": [visible(note) for note in run.notes],
+        "notes": [visible(note) for note in (*run.notes, *ranking.repairs)],
         "fallback": run.fallback,
     }

@@ -27,6 +27,7 @@ def run_text(trace: Recommendation) -> str:
     if len(candidates) > _SHOWN:
         lines.append(f"  ... and {len(candidates) - _SHOWN} more")
     by = trace.llm if trace.adapter else f"{trace.llm}, zero-shot"
+    by = "the retriever's own order" if trace.fallback else by
     lines += ["", f"Recommendations ({by}, {trace.seconds['ranking']:.1f} s)"]
     for ranked in ranking.items:
         lines.append(
@@ -34,6 +35,7 @@ def run_text(trace: Recommendation) -> str:
         )
     noted = [*trace.notes, *profile.repairs, *ranking.repairs]
     noted += trace.prompt.cuts if trace.prompt else ()
+    lines += [f"Fallback: {trace.fallback}"] if trace.fallback else []
     return "\n".join(map(visible, [*lines, *(f"Note: {note}" for note in noted)]))
 
 

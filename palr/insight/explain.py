@@ -17,6 +17,7 @@ from palr.insight.rerun import Progress, shown_history
 from palr.insight.ties import tie_of
 from palr.llm.base import LLM, TokenLLM
 from palr.llm.grounding import select
+from palr.llm.reasoning import answer_of
 from palr.profile import unsupported_keywords
 from palr.prompts import explanation_prompt, shorten
 from palr.text import spoken_list
@@ -144,7 +145,7 @@ def _written(
             raw += piece or ""
             yield None
     item, keywords = explanation.item, explanation.keywords
-    match = _SENTENCE.search(raw)
+    match = _SENTENCE.search(answer_of(raw))
     text = match[0].strip() if match else ""
     carriers: tuple[str, ...] = (item.id,)
     support = dict.fromkeys(keywords, carriers)

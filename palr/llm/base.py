@@ -20,6 +20,21 @@ from palr.llm.adapters import Adapter
 _T = TypeVar("_T")
 
 
+class Cut(str):
+    """The last piece of an answer that was ended before the model ended it. It has no text.
+
+    Attributes:
+        by: What ended it, in words.
+    """
+
+    by: str
+
+    def __new__(cls, by: str) -> "Cut":
+        piece = super().__new__(cls)
+        piece.by = by
+        return piece
+
+
 @runtime_checkable
 class LLM(Protocol):
     """A language model that continues a prompt."""
@@ -54,7 +69,8 @@ class LLM(Protocol):
     def generate(self, text: str, *, max_tokens: int) -> Generator[str | None]:
         """Continue the rendered prompt greedily, piece by piece, until the model ends its turn.
 
-        Closing the iterator stops the model within one forward pass.
+        Where something else ends it, such as ``max_tokens``, a `Cut` comes last. Closing the
+        iterator stops the model within one forward pass.
 
         Raises:
             LLMError: the model cannot be reached, or failed.

@@ -9,6 +9,13 @@ from palr.errors import LLMError
 from palr.llm.resilience import ServerError
 
 _LONGEST_LINE = 1 << 20
+_SAID = ("text", "output_text")  # types of a message's parts; the others think, or call tools
+_CUT = {
+    "length": "the limit of tokens",
+    "model_length": "the limit of tokens",  # Mistral
+    "max_tokens": "the limit of tokens",
+    "content_filter": "the server's content filter",
+}
 
 Dialect = tuple[str, int]
 """The field that restricts an answer to choices, and the most log-probabilities that are had."""
@@ -91,26 +98,51 @@ def lines(chunks: Iterable[bytes]) -> Iterator[bytes | None]:
     yield rest
 
 
-def piece(data: bytes) -> tuple[str, bool]:
-    """The text of one event, and whether the answer ends with it.
+def piece(data: bytes) -> tuple[str, str]:
+    """The text of one event, or of a whole answer, and why the answer ends with it.
+
+    Reasoning that comes in a field of its own is no text.
 
     >>> piece(b'{"choices": [{"delta": {"content": "Paris"}, "finish_reason": null}]}')
-    ('Paris', False)
+    ('Paris', '')
+    >>> piece(b'{"choices": [{"message": {"content": "Paris"}, "finish_reason": "length"}]}')
+    ('Paris', 'length')
+
+    Raises:
+        ServerError: the data is no such event, or tells of a failure.
     """
     if data == b"[DONE]":
-        return "", True
+        return "", "stop"
     said = data.decode(errors="replace")[:200]
     try:
         event: dict[str, Any] = json.loads(data)
-        failure = event.get("error")
-        choice = (event.get("choices") or [{"delta": {}}])[0]
-        content = choice["delta"].get("content") or ""
-        ended = choice.get("finish_reason") is not None
-        if not isinstance(content, str):
-            raise TypeError("content is not text")
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        message = f"the LLM server sent an event that is not a chat chunk: {said}"
-        raise ServerError(message) from error
-    if failure:
-        raise ServerError(f"the LLM server failed in the middle of its answer: {said}")
-    return content, ended
+        if event.get("error"):
+            raise ServerError(f"the LLM server failed in the middle of its answer: {said}")
+        choice = (event.get("choices") or [{}])[0]
+        message = choice.get("delta") or choice.get("message") or {}
+        content = _text(message.get("content") or message.get("refusal") or choice.get("text"))
+        ended = choice.get("finish_reason") or ("stop" if choice.get("message") else "")
+    except (ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        raise ServerError(
+            f"the LLM server sent an event that is not a chat chunk: {said}"
+        ) from error
+    return content, str(ended)
+
+
+def cut(ended: str) -> str:
+    """What ended an answer before the model did, in words; empty where nothing did.
+
+    Args:
+        ended: The server's reason, as `piece` returns it.
+    """
+    return _CUT.get(ended.lower(), "")
+
+
+def _text(content: object) -> str:
+    """The text of a message's content: a text, or a list of parts, some of them reasoning."""
+    if isinstance(content, list):
+        parts = [{"text": part} if isinstance(part, str) else part for part in content]
+        return "".join(_text(p.get("text")) for p in parts if p.get("type", "text") in _SAID)
+    if content is None or isinstance(content, str):
+        return content or ""
+    raise TypeError("content is not text")

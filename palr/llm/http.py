@@ -1,9 +1,10 @@
 """Any server that speaks OpenAI's chat completions: vLLM, TGI, ``transformers serve``.
 
 Text crosses the wire, so its rankings and profiles are parsed and repaired rather than grounded
-token by token; where a server tells log-probabilities, labels can be read as well. One that is
-down, slow or dying ends in an `LLMError` within the bounds of `Patience`. Closing an iterator
-closes the connection at once, however silent the server is.
+token by token; where a server tells log-probabilities, labels can be read as well. What a server
+refuses of a request is left out from then on (`palr.llm.refusals`). One that is down, slow or dying
+ends in an `LLMError` within the bounds of `Patience`. Closing an iterator closes the connection at
+once, however silent the server is.
 """
 
 import json
@@ -11,10 +12,10 @@ import math
 import random
 import threading
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -22,7 +23,9 @@ import httpx
 from palr.errors import LLMError
 from palr.llm import chat
 from palr.llm.adapters import Adapter
-from palr.llm.http_stream import Head, Wire
+from palr.llm.base import Cut
+from palr.llm.http_stream import Head, Wire, retry_after
+from palr.llm.refusals import Refusals, refused_fields, words
 from palr.llm.resilience import Caller, Patience, ServerError
 
 _DEFAULT_CONTEXT = 4096
@@ -30,11 +33,20 @@ _BYTES_PER_TOKEN = 2.5  # conservative: English titles run at 3 to 4 bytes a tok
 _LIST_SILENCE = 15.0  # no model runs for the list, so that silence means more than it does later
 _CONNECTION = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
 _NOT_NOW = (429, 502, 503, 504)  # busy, or a gateway whose server is still starting
-_SHOWN = 300  # characters of what a refusing server said
+_HEARD = 4096  # bytes of what a refusing server says
+_SHOWN = 300  # characters of it that an error shows
 
 
 class RefusedError(LLMError):
-    """The server does not do what it was asked, as it was asked."""
+    """The server does not do what it was asked, as it was asked.
+
+    Attributes:
+        said: The body of its answer.
+    """
+
+    def __init__(self, message: str, said: str):
+        super().__init__(message)
+        self.said = said
 
 
 class HTTPLLM:
@@ -66,6 +78,7 @@ class HTTPLLM:
         self._caller = Caller(self._shown, self._patience, clock=clock, sleep=sleep, jitter=jitter)
         self._learning = threading.Lock()
         self._dialects = chat.DIALECTS  # but for those refused where the server took a later one
+        self._refusals = Refusals()
         self.context_length = self._find_context_length()
 
     def render(self, text: str) -> str:
@@ -82,10 +95,9 @@ class HTTPLLM:
                 failed so often of late that it is not asked.
         """
         request = chat.chat_request(self.name, text, max_tokens)
-        pieces = self._caller.run(lambda deadline: self._chat(request, deadline))
-        with closing(pieces):
+        with closing(self._asked(request, self._chat)) as pieces:
             for piece in pieces:
-                yield piece or None
+                yield piece if piece or isinstance(piece, Cut) else None
 
     def label_logprobs(
         self, text: str, labels: Sequence[str]
@@ -100,7 +112,9 @@ class HTTPLLM:
             request = chat.label_request(self.name, text, labels, dialect)
             try:
                 yield from self._reported(request, labels)
-            except RefusedError:
+            except RefusedError as error:
+                if "logprobs" in refused_fields(error.said):
+                    raise self._without_logprobs() from error
                 # Where it refuses the last one too, the dialect was not the reason.
                 if dialect == dialects[-1]:
                     raise
@@ -114,35 +128,53 @@ class HTTPLLM:
         self, request: dict[str, Any], labels: Sequence[str]
     ) -> Generator[Mapping[str, float] | None]:
         body = ""
-        with closing(self._caller.run(lambda deadline: self._whole(request, deadline))) as pieces:
+        with closing(self._asked(request, self._whole)) as pieces:
             for piece in pieces:
                 body = piece
                 yield None
         reported = chat.reported(body, labels)
         if not reported:
-            raise LLMError(
-                f"the LLM server at {self._shown} reports no log-probabilities of labels: choose "
-                "the ranking 'titles', or a server such as vLLM"
-            )
+            raise self._without_logprobs()
         yield reported
 
+    def _without_logprobs(self) -> LLMError:
+        return LLMError(
+            f"the LLM server at {self._shown} reports no log-probabilities of labels: choose "
+            "the ranking 'titles', or a server such as vLLM"
+        )
+
+    def _asked(
+        self,
+        request: dict[str, Any],
+        attempt: Callable[[dict[str, Any], float], Generator[str]],
+    ) -> Generator[str]:
+        """What attempts at an answer yield, without what the server refuses of the request."""
+        while True:
+            sent = self._refusals.without(request)
+            try:
+                yield from self._caller.run(partial(attempt, sent))
+                return
+            except RefusedError as error:
+                if not self._refusals.learn(sent, error.said):
+                    raise
+
     def _chat(self, request: dict[str, Any], deadline: float) -> Generator[str]:
-        """One attempt at an answer."""
-        head = ""
+        """One attempt at an answer, as a stream or, where the server does not stream, whole."""
+        head, whole = "", b""
         with closing(self._answer("POST", "chat/completions", deadline, body=request)) as chunks:
             for line in chat.lines(chunks):
                 if line is None:
                     yield ""
                     continue
+                line = line.removeprefix(BOM_UTF8)
                 head = head or line.decode(errors="replace").strip()[:200]
-                if not line.startswith(b"data:"):
-                    continue
-                content, ended = chat.piece(line.removeprefix(b"data:").strip())
-                if content:
-                    yield content
-                if ended:
+                if head.startswith("{"):
+                    whole += line + b"\n"
+                elif line.startswith(b"data:") and (yield from _read(line.removeprefix(b"data:"))):
                     # The rest is not awaited: a server that hangs here has said it all.
                     return
+        if whole and (yield from _read(whole)):
+            return
         if head and not head.startswith(("data:", "event:", "id:", "retry:", ":")):
             raise ServerError(f"{self._shown} did not answer with a chat stream: {head}")
         # Without this check, a proxy that ends the stream of its dead server passes unnoticed.
@@ -205,7 +237,7 @@ class HTTPLLM:
                         head = event
                     elif head and not 200 <= head.status < 300:
                         refusal += event
-                        if len(refusal) > _SHOWN:
+                        if len(refusal) > _HEARD:
                             break
                         yield b""
                     else:
@@ -219,16 +251,16 @@ class HTTPLLM:
             raise ServerError(message, retry=isinstance(error, _CONNECTION)) from error
         assert head is not None
         if not 200 <= head.status < 300:
-            raise self._refused(head, refusal.decode(errors="replace")[:_SHOWN])
+            raise self._refused(head, refusal.decode(errors="replace"))
 
     def _refused(self, head: Head, said: str) -> LLMError:
         """Why the server did not agree, in its own words."""
         if head.status in (401, 403):
             return LLMError(f"{self._shown} refused the key: set PALR_LLM_API_KEY")
-        message = f"{head.url} answered {head.status}: {said}"
+        message = f"{head.url} answered {head.status}: {words(said)[:_SHOWN]}"
         if head.status < 500 and head.status != 429:
-            return RefusedError(message)
-        after = _retry_after(head.headers)
+            return RefusedError(message, said)
+        after = retry_after(head.headers)
         if after:
             message += f" (it asks to be left alone for {after:.3g} s)"
         if head.status not in _NOT_NOW:
@@ -265,6 +297,16 @@ class _FailedError(ServerError):
     """The server failed at this request; another one may do."""
 
 
+def _read(data: bytes) -> Generator[str, None, bool]:
+    """The text of one event or of a whole answer; returns whether the answer ends with it."""
+    content, ended = chat.piece(data.strip())
+    if content:
+        yield content
+    if by := chat.cut(ended):
+        yield Cut(by)
+    return bool(ended)
+
+
 def _address(url: str) -> httpx.URL:
     try:
         address = httpx.URL(url.rstrip("/"))
@@ -279,25 +321,3 @@ def _authorization(api_key: str) -> dict[str, str]:
     if not (api_key.isascii() and api_key.isprintable()):
         raise LLMError("PALR_LLM_API_KEY holds a character that no key has: copy it again")
     return {"Authorization": f"Bearer {api_key}"} if api_key else {}
-
-
-def _retry_after(headers: httpx.Headers) -> float:
-    """Seconds, from a number or from a date; 0 where there is neither.
-
-    >>> _retry_after(httpx.Headers({"Retry-After": "7"}))
-    7.0
-    """
-    value = headers.get("retry-after", "")
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            # By the server's own clock, where it tells it: ours may differ.
-            now = parsedate_to_datetime(headers.get("date") or "")
-        except ValueError:
-            now = datetime.now(UTC)
-        try:
-            seconds = (parsedate_to_datetime(value) - now).total_seconds()
-        except (ValueError, TypeError):
-            return 0.0
-    return max(0.0, seconds)  # in this order, "nan" gives 0

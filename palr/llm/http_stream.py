@@ -9,6 +9,8 @@ import queue
 import threading
 from collections.abc import Coroutine, Generator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
 
@@ -104,3 +106,25 @@ def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="palr-http", daemon=True).start()
     return loop
+
+
+def retry_after(headers: httpx.Headers) -> float:
+    """Seconds, from a number or from a date; 0 where there is neither.
+
+    >>> retry_after(httpx.Headers({"Retry-After": "7"}))
+    7.0
+    """
+    value = headers.get("retry-after", "")
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            # By the server's own clock, where it tells it: ours may differ.
+            now = parsedate_to_datetime(headers.get("date") or "")
+        except ValueError:
+            now = datetime.now(UTC)
+        try:
+            seconds = (parsedate_to_datetime(value) - now).total_seconds()
+        except (ValueError, TypeError):
+            return 0.0
+    return max(0.0, seconds)  # in this order, "nan" gives 0

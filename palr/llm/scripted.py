@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palr.llm.adapters import Adapter
-from palr.llm.base import Batch, Decoder
+from palr.llm.base import Batch, Cut, Decoder
 
 _QUOTED = re.compile(r'"([^"]*)"')
 
@@ -43,7 +43,10 @@ class ScriptedLLM:
         return len(text.encode())
 
     def generate(self, text: str, *, max_tokens: int) -> Generator[str | None]:
-        yield from re.findall(r"\S+\s*|\s+", self._answer(text)[:max_tokens])
+        answer = self._answer(text)
+        yield from re.findall(r"\S+\s*|\s+", answer[:max_tokens])
+        if len(answer) > max_tokens:
+            yield Cut("the limit of tokens")
 
     def encode_answer(self, text: str) -> list[int]:
         return list(text.encode())

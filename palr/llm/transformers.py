@@ -16,7 +16,7 @@ import numpy as np
 from palr.errors import LLMError, fault
 from palr.llm.abilities import batches, resumes
 from palr.llm.adapters import Adapter
-from palr.llm.base import Batch, Decoder
+from palr.llm.base import Batch, Cut, Decoder
 from palr.llm.batch import TransformersBatch
 from palr.llm.cuda_graphs import CudaGraphs
 from palr.llm.decoder import TransformersDecoder, piece_ends
@@ -240,6 +240,7 @@ class TransformersLLM:
                 continue
             yield answer[len(shown) :] or None
             shown = answer
+        yield Cut("the limit of tokens")
 
     def _defused(self, text: str) -> str:
         for token in self._markup:

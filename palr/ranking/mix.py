@@ -122,7 +122,7 @@ def mixed_ranking(
     items = (
         RankedItem(c.item, n, c.rank, logprob.get(c.item.id)) for n, c in enumerate(best, start=1)
     )
-    return replace(ranking, items=tuple(items))
+    return replace(ranking, items=tuple(items), completed=0)
 
 
 def standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:

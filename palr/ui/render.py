@@ -145,7 +145,8 @@ def profile_stage(view: View) -> str:
             rows = "".join(_keyword(keyword, trace, settled) for keyword in profile.keywords)
             body += f'<ul class="keywords" aria-label="Keywords and their picks">{rows}</ul>'
         body += changes.read_from_profile(trace)
-        if trace.fallback and not profile.text and not writing:
+        asked = profile.prompt is not None and trace.asked.edits.profile is None
+        if not profile.text and not writing and (trace.fallback or (settled and asked)):
             body += '<p class="fallback">The language model wrote no profile this time.</p>'
     return _stage(view, "profile", body)
 
@@ -294,6 +295,11 @@ def _model_note(trace: Recommendation) -> str:
         note += ", on top of the retriever's scores"
     if trace.wish:
         note += "; your wish counts through these scores, and stands in the prompt"
+    ranking = trace.ranking
+    if ranking and ranking.completed:
+        n = len(ranking.items)
+        note += f". Its answer fills {n - ranking.completed} of {n} places; the others follow in "
+        note += "the retriever's order"
     return f"{note}."
 
 

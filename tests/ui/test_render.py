@@ -10,6 +10,7 @@ import pytest
 from palr.types import (
     Asked,
     Candidate,
+    Edits,
     Item,
     Keyword,
     Profile,
@@ -228,3 +229,12 @@ def test_a_fallback_is_marked_and_explained() -> None:
     assert "wrote no profile" in render.profile_stage(view)
     assert "in the retriever&#x27;s order" in render.escape(render.announcement(view))
     assert "abc12" in hood.under_the_hood(view)
+
+
+def test_a_profile_that_the_model_did_not_write_is_told_from_one_that_was_cleared() -> None:
+    asked = Profile(prompt=Prompt(()), repairs=("the model wrote no profile",))
+    unwritten = replace(full_trace(), profile=asked)
+    cleared = replace(unwritten, asked=Asked(edits=Edits(profile="")))
+    assert "wrote no profile" in render.profile_stage(View(unwritten, "done"))
+    for trace in (full_trace(), cleared, replace(unwritten, profile=Profile())):
+        assert "wrote no profile" not in render.profile_stage(View(trace, "done"))
