@@ -37,10 +37,11 @@ from palr.app.arguments import (
     arguments,
 )
 from palr.app.runtime import Runtime
+from palr.catalog.catalog import SUGGESTIONS, Catalog
 from palr.domains import get_domain
 from palr.errors import PalrError, UnknownItemError
 from palr.ranking import MODES
-from palr.runs.files import SavedTrace, named
+from palr.runs.files import MOST_NAMED, SavedTrace, named
 from palr.steering import profile_weight as weight_of
 from palr.text import visible
 from palr.types import Asked, Candidate, Edits, Item, Keyword, Profile, Recommendation, Wish
@@ -208,7 +209,7 @@ class Api:
         assert run is not None
         return run
 
-    def _catalog(self, domain: str) -> Any:
+    def _catalog(self, domain: str) -> Catalog:
         return self._runtime.catalog(get_domain(domain).key)
 
     def _wish(
@@ -245,8 +246,20 @@ class Api:
             except UnknownItemError:
                 unknown.append(visible(item_id))
         if unknown:
-            raise PalrError(f"not in the catalog of {catalog.domain.nouns}: {named(unknown)}")
+            meant = "".join(_meant(catalog, text) for text in unknown[:MOST_NAMED])
+            raise PalrError(
+                f"not in the catalog of {catalog.domain.nouns}: {named(unknown)}{meant}"
+            )
         return items
+
+
+def _meant(catalog: Catalog, text: str) -> str:
+    """The ids to write in the place of a title."""
+    if text.isdecimal():
+        return ""
+    near = catalog.matches(text) or catalog.nearest(text)
+    ids = " or ".join(f"{item.id} ({visible(item.label)})" for item in near[:SUGGESTIONS])
+    return f"; for {text!r} write its id, {ids}" if ids else ""
 
 
 def _written(profile: str, keywords: Sequence[str]) -> Edits:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,7 @@ from palr.runs.files import replay as run_again
 from palr.runs.report import markdown
 from palr.settings import Settings, load_settings
 from palr.steering import profile_weight as weight_of
-from palr.types import NO_WISH, Asked, Item, Wish
+from palr.types import NO_WISH, Asked, Wish
 
 DomainName = Annotated[str, typer.Option(help=f"One of: {', '.join(DOMAINS)}.")]
 Titles = list[str] | None
@@ -78,20 +79,20 @@ def recommend(
     weight = weight_of(profile_weight, get_domain(domain))
     runtime = ready_runtime()
     recommender = runtime.recommender(domain)
-
-    def found(titles: Titles) -> list[Item]:
-        return [recommender.catalog.find(title) for title in titles or ()]
-
+    titles = [tuple(each or ()) for each in (pick, seen, liked, disliked)]
+    found = iter(recommender.catalog.find_all(chain(*titles)))  # all that are unknown at once
+    picks, *others = (tuple(islice(found, len(each))) for each in titles)
+    seen_ids, liked_ids, disliked_ids = (tuple(item.id for item in items) for items in others)
     wished = Wish(
         *(tuple(more or ()), tuple(less or ()), _years(years)),
-        seen=tuple(item.id for item in found(seen)),
-        liked=tuple(item.id for item in found(liked)),
-        disliked=tuple(item.id for item in found(disliked)),
+        seen=seen_ids,
+        liked=liked_ids,
+        disliked=disliked_ids,
         words=wish,
         strength=strength,
     )
     asked = Asked(retriever, mode, candidates, k, wish=wished, profile_weight=weight)
-    trace = recommender.recommend(found(pick), asked)
+    trace = recommender.recommend(picks, asked)
     saved = SavedTrace(runtime.origin(domain), trace)
     if as_json:
         typer.echo(saved.to_json())
