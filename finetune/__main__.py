@@ -1,7 +1,13 @@
 """The command line: ``python -m finetune --help``."""
 
+from palr.commands import console
+
+if __name__ == "__main__":
+    console.prepare("finetune")  # first: what follows takes long to import
+
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,8 +16,9 @@ import typer
 from finetune.configs import CONFIGS, RECIPES, RETRIEVER, named, with_changes
 from palr.app.setup import ensure
 from palr.catalog.catalog import CatalogStore
+from palr.commands.console import echo
 from palr.data.progress import Bars, bars_on_terminals_only
-from palr.errors import PalrError
+from palr.outputs import STDOUT, output_file, output_folder, save
 from palr.ranking import DEFAULT_MODE, MODES
 from palr.settings import Settings, load_settings
 
@@ -29,7 +36,12 @@ Changes = Annotated[
 Users = Annotated[int, typer.Option(min=0, help="Test users to draw; 0: all.")]
 Seed = Annotated[int, typer.Option(help="Seed of the samples.")]
 Skip = Annotated[int, typer.Option(min=0, help="Leave out the first users that this seed draws.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the records here.")]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--json", parser=output_file, metavar="FILE", help="Write JSON to this file; - prints it."
+    ),
+]
 
 
 @app.callback()
@@ -56,7 +68,7 @@ def build(
         )
     place = folder(settings, dataset, manifest.name)
     counts = ", ".join(f"{n:,} {task}" for task, n in manifest.counts.items())
-    typer.echo(f"{counts} of {manifest.users:,} users in {place}")
+    echo(f"{counts} of {manifest.users:,} users in {place}")
 
 
 @app.command()
@@ -67,7 +79,12 @@ def train(
     name: Annotated[str, typer.Option(help="Name of the adapter; default the data's.")] = "",
     changes: Changes = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the adapter; default PALR_HOME/adapters/NAME.")
+        Path | None,
+        typer.Option(
+            parser=output_folder,
+            metavar="FOLDER",
+            help="Folder for the adapter; default PALR_HOME/adapters/NAME.",
+        ),
     ] = None,
 ) -> None:
     """Train an adapter; a killed run resumes when it is started again."""
@@ -86,7 +103,7 @@ def train(
         command=_command(),
     )
     record = train(run, catalog, settings)
-    typer.echo(
+    echo(
         f"{record.name}: {record.steps} steps, {record.tokens_per_second:,.0f} tokens a second, "
         f"in {run.out}"
     )
@@ -109,9 +126,7 @@ def calibrate(
     with Bars() as bars:
         found = calibrate(catalog, settings, adapter, retriever, sampling, bars)
     spread = f", brought to a spread of {found.spread:g} in every list" if found.spread else ""
-    typer.echo(
-        f"{adapter}: the retriever's scores count {found.prior:g} beside the model's{spread}"
-    )
+    echo(f"{adapter}: the retriever's scores count {found.prior:g} beside the model's{spread}")
 
 
 @app.command()
@@ -140,7 +155,7 @@ def ceiling(
             progress=bars,
             command=_command(),
         )
-    report(records, typer.echo, json_file)
+    report(records, echo, json_file)
 
 
 @app.command()
@@ -190,7 +205,7 @@ def evaluate(
             progress=bars,
             command=_command(),
         )
-    report(records, typer.echo, json_file)
+    report(records, echo, json_file)
 
 
 @app.command()
@@ -214,9 +229,9 @@ def bench(
     place = folder(settings, dataset, instructions)
     report = bench(catalog, settings, place, config, chosen, shape, _command())
     text = json.dumps(report, indent=2)
+    echo(text)
     if json_file:
-        json_file.write_text(text + "\n")
-    typer.echo(text)
+        save({json_file: f"{text}\n"})
 
 
 @app.command()
@@ -232,7 +247,8 @@ def reproduce(
 
     settings, catalog = _open(dataset)
     sampling = Sampling(users=users)
-    reproduce(catalog, settings, config, json_file, typer.echo, sampling, _command())
+    say = partial(echo, err=json_file == STDOUT)
+    reproduce(catalog, settings, config, json_file, say, sampling, _command())
 
 
 def _command() -> str:
@@ -241,18 +257,14 @@ def _command() -> str:
 
 def _open(dataset: str) -> tuple[Settings, "Catalog"]:
     settings = load_settings()
-    ensure(settings, say=lambda text: typer.echo(text, err=True))
+    ensure(settings, say=lambda text: echo(text, err=True))
     return settings, CatalogStore(settings.catalog_url).open(dataset)
 
 
 def run() -> None:
     """Run the command line; an error that a person can mend is one line on stderr, exit code 2."""
     bars_on_terminals_only()
-    try:
-        app()
-    except PalrError as error:
-        typer.echo(f"finetune: {error}", err=True)
-        sys.exit(2)
+    console.run("finetune", app)
 
 
 if __name__ == "__main__":

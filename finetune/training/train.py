@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from finetune.training.trainer import Epochs, RankingTrainer
 from palr.errors import DataError, PalrError
 from palr.llm.adapters import WEIGHTS
 from palr.llm.transformers import TransformersLLM
+from palr.outputs import kept, output_folder
 from palr.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,10 +74,12 @@ def train(
     Raises:
         DataError: the instructions are missing or broken, or belong to other data.
         LLMError: the base model does not load.
+        UnwritableError: the folder cannot be written; what is learnt by then lies elsewhere.
         PalrError: memory ran out (the message says what to lower), the loss is not finite, or there
             is nothing to compile with.
     """
     config = run.config
+    output_folder(str(run.out))
     manifest = read_manifest(run.instructions)
     if manifest.dataset != catalog.dataset:
         raise DataError(
@@ -125,7 +129,8 @@ def train(
         start_sha256=sha256(Path(config.start) / WEIGHTS) if config.start else "",
     )
     if trainer.is_world_process_zero():
-        record = adapters.save(model, record, catalog.domain.key, run.out)
+        save = partial(adapters.save, model, record, catalog.domain.key)
+        record = kept(run.out, save)
         shutil.rmtree(checkpoints, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
     return record

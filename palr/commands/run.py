@@ -10,6 +10,7 @@ import typer
 
 from palr.app.runtime import Runtime
 from palr.app.setup import ensure
+from palr.commands.console import echo
 from palr.commands.text import reading_text, run_text
 from palr.domains import DOMAINS, get_domain
 from palr.errors import PalrError
@@ -95,9 +96,9 @@ def recommend(
     trace = recommender.recommend(picks, asked)
     saved = SavedTrace(runtime.origin(domain), trace)
     if as_json:
-        typer.echo(saved.to_json())
+        echo(saved.to_json())
     else:
-        typer.echo(markdown(saved) if as_markdown else run_text(trace))
+        echo(markdown(saved) if as_markdown else run_text(trace))
 
 
 def _years(text: str) -> tuple[int, int] | None:
@@ -119,9 +120,7 @@ def read(
     """Show how a wish in words is read: keywords wanted more and less, years, what is unread."""
     get_domain(domain)
     reading = ready_runtime().read_wish(domain, text)
-    typer.echo(
-        json.dumps(asdict(reading), ensure_ascii=False) if as_json else reading_text(reading)
-    )
+    echo(json.dumps(asdict(reading), ensure_ascii=False) if as_json else reading_text(reading))
 
 
 def replay(
@@ -136,13 +135,13 @@ def replay(
     recommender = runtime.recommender(saved.trace.domain)
     again = run_again(saved, recommender)
     for line in changed_origin(saved, SavedTrace(runtime.origin(again.domain), again)):
-        typer.echo(f"made with another {line}")
+        echo(f"made with another {line}")
     before, _ = resolved(saved, recommender.catalog)
     found = differences(before, again)
     for stage in STAGES:
         lines = [difference.what for difference in found if difference.stage == stage]
-        typer.echo(f"{stage}: {'differs' if lines else 'the same'}")
-        typer.echo("".join(f"  {line}\n" for line in lines), nl=False)
+        echo(f"{stage}: {'differs' if lines else 'the same'}")
+        echo("".join(f"  {line}\n" for line in lines), nl=False)
     if found:
         raise typer.Exit(1)
 
@@ -157,5 +156,5 @@ def checked_settings() -> Settings:
 def ready_runtime() -> Runtime:
     """A runtime over what the default needs, which is fetched where it is not there yet."""
     settings = checked_settings()
-    ensure(settings, say=lambda text: typer.echo(text, err=True))
+    ensure(settings, say=lambda text: echo(text, err=True))
     return Runtime(settings)
