@@ -1,5 +1,11 @@
 """Entry point, for people (``python app.py``) and for Hugging Face Spaces alike."""
 
+from palr.commands import console
+
+if __name__ == "__main__":
+    console.prepare("PALR Studio")  # first: what follows takes long to import
+
+import errno
 import os
 import socket
 import sys
@@ -37,6 +43,11 @@ def main() -> int:
     return 0
 
 
+def other_port(settings: Settings) -> int:
+    """A port to try in the place of one that cannot be had; those below 1024 are the system's."""
+    return settings.port + 1 if 1024 <= settings.port < 65535 else 7860
+
+
 def require_free_port(settings: Settings) -> None:
     """Raises SettingsError where something else listens: before the loading, not after it."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -44,10 +55,15 @@ def require_free_port(settings: Settings) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
+            lost = not isinstance(error, OSError) or error.errno == errno.EADDRNOTAVAIL
+            if lost or isinstance(error, socket.gaierror):
+                raise SettingsError(
+                    f"PALR_HOST={settings.host} is no address of this machine; 0.0.0.0 means all"
+                ) from error
             raise SettingsError(
                 f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); "
-                f"stop what runs there, or choose another port: PALR_PORT={settings.port + 1}"
+                f"stop what runs there, or choose another port: PALR_PORT={other_port(settings)}"
             ) from error
 
 

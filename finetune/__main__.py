@@ -18,7 +18,7 @@ from palr.app.setup import ensure
 from palr.catalog.catalog import CatalogStore
 from palr.commands.console import echo
 from palr.data.progress import Bars, bars_on_terminals_only
-from palr.outputs import STDOUT, output_file, output_folder, save
+from palr.outputs import STDOUT, output_file, output_folder, output_name, save
 from palr.ranking import DEFAULT_MODE, MODES
 from palr.settings import Settings, load_settings
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
+Name = partial(typer.Option, parser=output_name, metavar="NAME")
 CPU = "smollm2-135m-cpu"
 ProfileKind = Literal["none", "llm"]
 DatasetName = Annotated[str, typer.Option(help="An installed data set with interactions.")]
@@ -34,7 +35,7 @@ Changes = Annotated[
     list[str] | None, typer.Option("--set", help="field=value, laid over the named entry; repeat.")
 ]
 Users = Annotated[int, typer.Option(min=0, help="Test users to draw; 0: all.")]
-Seed = Annotated[int, typer.Option(help="Seed of the samples.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the samples.")]
 Skip = Annotated[int, typer.Option(min=0, help="Leave out the first users that this seed draws.")]
 JsonFile = Annotated[
     Path | None,
@@ -54,7 +55,7 @@ def build(
     dataset: DatasetName,
     recipe: Annotated[str, typer.Option(help=f"One of: {', '.join(RECIPES)}.")] = "palr-v2",
     changes: Changes = None,
-    name: Annotated[str, typer.Option(help="Name of the result; default the recipe's.")] = "",
+    name: Annotated[str, Name(help="Name of the result; default the recipe's.")] = "",
 ) -> None:
     """Make instruction data from the training part of a data set."""
     from finetune.data.build import build, folder
@@ -75,8 +76,8 @@ def build(
 def train(
     dataset: DatasetName,
     config: Annotated[str, typer.Option(help=f"One of: {', '.join(CONFIGS)}.")],
-    instructions: Annotated[str, typer.Option(help="Name of the instruction data.")] = "palr-v2",
-    name: Annotated[str, typer.Option(help="Name of the adapter; default the data's.")] = "",
+    instructions: Annotated[str, Name(help="Name of the instruction data.")] = "palr-v2",
+    name: Annotated[str, Name(help="Name of the adapter; default the data's.")] = "",
     changes: Changes = None,
     out: Annotated[
         Path | None,
@@ -212,7 +213,7 @@ def evaluate(
 def bench(
     dataset: DatasetName,
     config: Annotated[str, typer.Option(help=f"One of: {', '.join(CONFIGS)}.")] = "llama-7b-fsdp",
-    instructions: Annotated[str, typer.Option(help="Name of the instruction data.")] = "palr-v2",
+    instructions: Annotated[str, Name(help="Name of the instruction data.")] = "palr-v2",
     steps: Annotated[int, typer.Option(min=1, help="Training steps to time.")] = 50,
     shape: Annotated[str, typer.Option(help="The model's shape; weights are random.")] = "llama-7b",
     changes: Changes = None,

@@ -37,6 +37,7 @@ app.add_typer(data, name="data")
 bench = typer.Typer(no_args_is_help=True, help="Measure speed on this machine.")
 app.add_typer(bench, name="bench")
 
+MAX_SEED = 2**32 - 1  # of NumPy and torch alike
 DatasetKey = Annotated[str, typer.Argument(help=f"One of: {', '.join(DATASETS)}.")]
 Source = Annotated[
     Path | None, typer.Option("--from", help="Folder or archive that holds the official files.")
@@ -178,7 +179,9 @@ def bench_retrieval_command(
 def train_retriever(
     model: Annotated[str, typer.Argument(help="The retriever to train, such as sasrec.")],
     dataset: InstalledDataset,
-    seed: Annotated[int, typer.Option(help="Seed of initialisation, order and dropout.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Seed of initialisation, order and dropout.")
+    ] = 0,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -19,6 +19,7 @@ from palr.files import write
 
 STDOUT = Path("-")
 _LONGEST_STEM = 100  # of what is kept elsewhere
+_LONGEST_NAME = 200  # in bytes; disks take 255, and what lies beside it has longer names
 # Of folders that take no new file beside the old one: mounted alone, of somebody else, or with no
 # room for a longer name.
 _NO_NEW_FILE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.ENAMETOOLONG)
@@ -74,6 +75,21 @@ def output_folder(text: str) -> Path:
     return path
 
 
+def output_name(text: str) -> str:
+    """Parses an option: the name of a folder to be made in the home; "" leaves it to the command.
+
+    Raises:
+        UnwritableError: it would lead elsewhere, or the disk takes no such name.
+    """
+    plain = text not in (".", "..") and not set(text) & set('/\\:*?"<>|') and text.isprintable()
+    if not plain or len(os.fsencode(text)) > _LONGEST_NAME:
+        raise UnwritableError(
+            f"{text[:80]!r} cannot be the name of a folder: take at most {_LONGEST_NAME} letters, "
+            "digits and hyphens"
+        )
+    return text
+
+
 def save(contents: Mapping[Path, str]) -> None:
     """Write whole files, even where one of them fails.
 
@@ -121,7 +137,10 @@ def kept(path: Path, writes: Callable[[Path], T]) -> T:
 
 
 def _absolute(text: str) -> Path:
-    return Path(os.path.realpath(os.path.expanduser(text)))
+    path = os.path.abspath(os.path.expanduser(text))
+    real = os.path.realpath(path)
+    # A pipe, such as /dev/fd/5, is there and has no real path.
+    return Path(path if os.path.exists(path) and not os.path.exists(real) else real)
 
 
 def _try_file(path: Path) -> None:

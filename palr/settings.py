@@ -51,7 +51,7 @@ class Settings(BaseSettings):
         description="Folder for models, embeddings and the catalog database.",
     )
     host: str = Field("0.0.0.0", description="Address that the app listens on.")
-    port: int = Field(7860, ge=0, le=65535, description="Port that the app listens on.")
+    port: int = Field(7860, ge=1, le=65535, description="Port that the app listens on.")
     password: SecretStr = Field(
         SecretStr(""), description="Password of the page, for any user name; empty means none."
     )

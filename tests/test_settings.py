@@ -99,7 +99,7 @@ HOME = Path.home()
 READ = {
     "home": {"~/x": HOME / "x", "~": HOME, "x y": Path("x y")},
     "host": {"::1": "::1"},
-    "port": {"8080": 8080, "0": 0, "65535": 65535},
+    "port": {"8080": 8080, "1": 1, "65535": 65535},
     "password": {"correct horse": SecretStr("correct horse")},
     "queue": {"1": 1},
     "rate": {"0": 0},
@@ -122,7 +122,7 @@ READ = {
 }
 REFUSED = {
     "home": ("~nobody.here/x",),
-    "port": ("-1", "65536", "80.5", "nan", "inf", "1e999", "9" * 5000, "http://10.0.0.1:7860"),
+    "port": ("-1", "0", "65536", "80.5", "nan", "inf", "1e999", "9" * 5000, "http://10.0.0.1:7860"),
     "queue": ("0", "-1", "nan", "inf", "many"),
     "rate": ("-1", "nan", "inf", "0.5"),
     "log": ("yaml",),

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from palr.errors import PalrError
+from palr.text import visible
 
 REFUSED, INTERRUPTED = 2, 130
 
@@ -55,8 +56,8 @@ def run(program: str, app: Callable[[], object]) -> None:
     """
     try:
         app()
-    except PalrError as error:
-        echo(f"{program}: {error}", err=True)
+    except PalrError as error:  # some libraries' reasons have lines
+        echo(f"{program}: {visible(' '.join(str(error).split()))}", err=True)
     except OSError as error:  # of a disk or a file; what can be foreseen has a better message
         where = f"{error.filename}: " if error.filename else ""
         echo(f"{program}: {where}{error.strerror or error}", err=True)

@@ -2,12 +2,17 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from app import other_port, require_free_port
+from palr.errors import SettingsError
+from palr.settings import Settings
 
 from .conftest import ROOT
 
@@ -34,6 +39,46 @@ def test_a_port_in_use_is_said_before_anything_is_loaded(tmp_path: Path) -> None
     assert f"PALR_PORT={port + 1}" in result.stderr
     assert "Traceback" not in result.stderr
     assert not home.exists()
+
+
+@pytest.mark.parametrize("host", ["no such host", "x" * 70, "http://127.0.0.1", "198.51.100.7"])
+def test_a_host_that_is_no_address_here_is_said(host: str) -> None:
+    settings = Settings(host=host, port=7860)
+    with pytest.raises(SettingsError, match=f"PALR_HOST={host} is no address of this machine"):
+        require_free_port(settings)
+
+
+@pytest.mark.parametrize(("port", "other"), [(7860, 7861), (65535, 7860), (80, 7860)])
+def test_the_other_port_that_is_named_can_be_had(port: int, other: int) -> None:
+    assert other_port(Settings(port=port)) == other
+
+
+@pytest.mark.long
+def test_kubernetes_service_links_do_not_stop_it(tmp_path: Path) -> None:
+    links = {"PALR_SERVICE_HOST": "10.0.0.1", "PALR_PORT": "tcp://10.0.0.1:7860"}
+    result = start(PALR_HOME=str(tmp_path), PALR_HOST="198.51.100.7", **links)
+    assert result.stderr == (
+        "PALR Studio cannot start: PALR_HOST=198.51.100.7 is no address of this machine; "
+        "0.0.0.0 means all\n"
+    )
+
+
+def test_ctrl_c_while_it_starts_is_one_line(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", str(ROOT / "app.py")],
+        env={**os.environ, "PALR_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:  # names each module once it is imported
+        if line.rstrip().endswith("palr.domains"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    said = [line for line in told.splitlines() if not line.startswith("import time:")]
+    assert (said, process.returncode) == (["PALR Studio: interrupted"], 130)
 
 
 def test_a_misspelt_setting_is_said(tmp_path: Path) -> None:
