@@ -26,9 +26,9 @@ from palr.data.titles import ARTICLES, clean, display_order
 from palr.types import Item
 
 _LONGEST = 1000  # characters of a text that are read
-# Before a title these are its article, however common a word they are elsewhere: "Die Hard" is not
-# filed under H. After a comma they can be nothing else.
+# What people leave out before a title: articles that are nothing else, as "Die" is in "Die Hard".
 _LEFT_OUT = ("the", "a", "an")
+# What data sets put after a title and a comma.
 _AFTER = (
     *ARTICLES,
     "Ein", "Eine", "Dei", "Uno", "Una", "Um", "Uma", "Os", "As", "De", "Het", "En", "Ett", "Et",

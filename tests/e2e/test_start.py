@@ -10,10 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from app import other_port, require_free_port
-from palr.errors import SettingsError
-from palr.settings import Settings
-
 from .conftest import ROOT
 
 
@@ -39,18 +35,6 @@ def test_a_port_in_use_is_said_before_anything_is_loaded(tmp_path: Path) -> None
     assert f"PALR_PORT={port + 1}" in result.stderr
     assert "Traceback" not in result.stderr
     assert not home.exists()
-
-
-@pytest.mark.parametrize("host", ["no such host", "x" * 70, "http://127.0.0.1", "198.51.100.7"])
-def test_a_host_that_is_no_address_here_is_said(host: str) -> None:
-    settings = Settings(host=host, port=7860)
-    with pytest.raises(SettingsError, match=f"PALR_HOST={host} is no address of this machine"):
-        require_free_port(settings)
-
-
-@pytest.mark.parametrize(("port", "other"), [(7860, 7861), (65535, 7860), (80, 7860)])
-def test_the_other_port_that_is_named_can_be_had(port: int, other: int) -> None:
-    assert other_port(Settings(port=port)) == other
 
 
 @pytest.mark.long
