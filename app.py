@@ -1,18 +1,22 @@
 """Entry point, for people (``python app.py``) and for Hugging Face Spaces alike."""
 
-import errno
+from palr.commands import console
+
+if __name__ == "__main__":
+    console.prepare("PALR Studio")  # first: what follows takes long to import
+
 import os
-import socket
 import sys
 
 from palr.app import setup
+from palr.app.port import in_address, require_free_port
 from palr.app.runtime import Runtime
 from palr.data.progress import bars_on_terminals_only
-from palr.errors import PalrError, SettingsError
+from palr.errors import PalrError
 from palr.llm import get_backend
 from palr.serve import process
 from palr.serve.logs import configure
-from palr.settings import Settings, in_address, load_settings
+from palr.settings import load_settings
 from palr.ui.page import build_page
 from palr.ui.server import serve
 
@@ -36,37 +40,6 @@ def main() -> int:
     print(f"PALR Studio is at http://{shown}:{settings.port}", flush=True)
     serve(page, runtime)
     return 0
-
-
-def require_free_port(settings: Settings) -> None:
-    """Raises SettingsError where something else listens: before the loading, not after it."""
-    host, port = settings.host, settings.port
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise SettingsError(_no_address(host, error)) from error
-    local = (socket.AF_INET, ("127.0.0.1", port))  # Gradio asks for it, whatever the host
-    for family, address in [*((entry[0], entry[4]) for entry in found), local]:
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:  # as the server does; :: would take IPv4's port too
-                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            try:
-                probe.bind(address)
-            except OSError as error:
-                if error.errno == errno.EADDRNOTAVAIL:
-                    raise SettingsError(_no_address(host, error)) from error
-                raise SettingsError(
-                    f"cannot listen on {in_address(host)}:{port} ({error.strerror}); "
-                    f"stop what runs there, or choose another port: PALR_PORT={port + 1}"
-                ) from error
-
-
-def _no_address(host: str, error: Exception) -> str:
-    return (
-        f"cannot listen on {host!r} ({getattr(error, 'strerror', None) or error}); PALR_HOST takes "
-        "an address of this machine without a port: 0.0.0.0, ::, localhost"
-    )
 
 
 if __name__ == "__main__":

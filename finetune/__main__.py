@@ -1,7 +1,13 @@
 """The command line: ``python -m finetune --help``."""
 
+from palr.commands import console
+
+if __name__ == "__main__":
+    console.prepare("finetune")  # first: what follows takes long to import
+
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,8 +17,9 @@ from finetune.checks import checked_name
 from finetune.configs import CONFIGS, RECIPES, RETRIEVER, named, with_changes
 from palr.app.setup import ensure
 from palr.catalog.catalog import CatalogStore
+from palr.commands.console import echo
 from palr.data.progress import Bars, bars_on_terminals_only
-from palr.errors import PalrError
+from palr.outputs import STDOUT, output_file, output_folder, save
 from palr.ranking import DEFAULT_MODE, MODES
 from palr.settings import Settings, load_settings
 
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
+Name = partial(typer.Option, parser=checked_name, metavar="NAME")
 CPU = "smollm2-135m-cpu"
 ProfileKind = Literal["none", "llm"]
 DatasetName = Annotated[str, typer.Option(help="An installed data set with interactions.")]
@@ -28,9 +36,14 @@ Changes = Annotated[
     list[str] | None, typer.Option("--set", help="field=value, laid over the named entry; repeat.")
 ]
 Users = Annotated[int, typer.Option(min=0, help="Test users to draw; 0: all.")]
-Seed = Annotated[int, typer.Option(help="Seed of the samples.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the samples.")]
 Skip = Annotated[int, typer.Option(min=0, help="Leave out the first users that this seed draws.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the records here.")]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--json", parser=output_file, metavar="FILE", help="Write JSON to this file; - prints it."
+    ),
+]
 
 
 @app.callback()
@@ -43,9 +56,7 @@ def build(
     dataset: DatasetName,
     recipe: Annotated[str, typer.Option(help=f"One of: {', '.join(RECIPES)}.")] = "palr-v2",
     changes: Changes = None,
-    name: Annotated[
-        str, typer.Option(help="Name of the result; default the recipe's.", callback=checked_name)
-    ] = "",
+    name: Annotated[str, Name(help="Name of the result; default the recipe's.")] = "",
 ) -> None:
     """Make instruction data from the training part of a data set."""
     from finetune.data.build import build, folder
@@ -59,22 +70,23 @@ def build(
         )
     place = folder(settings, dataset, manifest.name)
     counts = ", ".join(f"{n:,} {task}" for task, n in manifest.counts.items())
-    typer.echo(f"{counts} of {manifest.users:,} users in {place}")
+    echo(f"{counts} of {manifest.users:,} users in {place}")
 
 
 @app.command()
 def train(
     dataset: DatasetName,
     config: Annotated[str, typer.Option(help=f"One of: {', '.join(CONFIGS)}.")],
-    instructions: Annotated[
-        str, typer.Option(help="Name of the instruction data.", callback=checked_name)
-    ] = "palr-v2",
-    name: Annotated[
-        str, typer.Option(help="Name of the adapter; default the data's.", callback=checked_name)
-    ] = "",
+    instructions: Annotated[str, Name(help="Name of the instruction data.")] = "palr-v2",
+    name: Annotated[str, Name(help="Name of the adapter; default the data's.")] = "",
     changes: Changes = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the adapter; default PALR_HOME/adapters/NAME.")
+        Path | None,
+        typer.Option(
+            parser=output_folder,
+            metavar="FOLDER",
+            help="Folder for the adapter; default PALR_HOME/adapters/NAME.",
+        ),
     ] = None,
 ) -> None:
     """Train an adapter; a killed run resumes when it is started again."""
@@ -93,7 +105,7 @@ def train(
         command=_command(),
     )
     record = train(run, catalog, settings)
-    typer.echo(
+    echo(
         f"{record.name}: {record.steps} steps, {record.tokens_per_second:,.0f} tokens a second, "
         f"in {run.out}"
     )
@@ -116,9 +128,7 @@ def calibrate(
     with Bars() as bars:
         found = calibrate(catalog, settings, adapter, retriever, sampling, bars)
     spread = f", brought to a spread of {found.spread:g} in every list" if found.spread else ""
-    typer.echo(
-        f"{adapter}: the retriever's scores count {found.prior:g} beside the model's{spread}"
-    )
+    echo(f"{adapter}: the retriever's scores count {found.prior:g} beside the model's{spread}")
 
 
 @app.command()
@@ -147,7 +157,7 @@ def ceiling(
             progress=bars,
             command=_command(),
         )
-    report(records, typer.echo, json_file)
+    report(records, echo, json_file)
 
 
 @app.command()
@@ -197,14 +207,14 @@ def evaluate(
             progress=bars,
             command=_command(),
         )
-    report(records, typer.echo, json_file)
+    report(records, echo, json_file)
 
 
 @app.command()
 def bench(
     dataset: DatasetName,
     config: Annotated[str, typer.Option(help=f"One of: {', '.join(CONFIGS)}.")] = "llama-7b-fsdp",
-    instructions: Annotated[str, typer.Option(help="Name of the instruction data.")] = "palr-v2",
+    instructions: Annotated[str, Name(help="Name of the instruction data.")] = "palr-v2",
     steps: Annotated[int, typer.Option(min=1, help="Training steps to time.")] = 50,
     shape: Annotated[str, typer.Option(help="The model's shape; weights are random.")] = "llama-7b",
     changes: Changes = None,
@@ -221,9 +231,9 @@ def bench(
     place = folder(settings, dataset, instructions)
     report = bench(catalog, settings, place, config, chosen, shape, _command())
     text = json.dumps(report, indent=2)
+    echo(text)
     if json_file:
-        json_file.write_text(text + "\n")
-    typer.echo(text)
+        save({json_file: f"{text}\n"})
 
 
 @app.command()
@@ -240,7 +250,8 @@ def reproduce(
     named(CONFIGS, config)
     settings, catalog = _open(dataset)
     sampling = Sampling(users=users)
-    reproduce(catalog, settings, config, json_file, typer.echo, sampling, _command())
+    say = partial(echo, err=json_file == STDOUT)
+    reproduce(catalog, settings, config, json_file, say, sampling, _command())
 
 
 def _command() -> str:
@@ -249,18 +260,14 @@ def _command() -> str:
 
 def _open(dataset: str) -> tuple[Settings, "Catalog"]:
     settings = load_settings()
-    ensure(settings, say=lambda text: typer.echo(text, err=True))
+    ensure(settings, say=lambda text: echo(text, err=True))
     return settings, CatalogStore(settings.catalog_url).open(dataset)
 
 
 def run() -> None:
     """Run the command line; an error that a person can mend is one line on stderr, exit code 2."""
     bars_on_terminals_only()
-    try:
-        app()
-    except PalrError as error:
-        typer.echo(f"finetune: {error}", err=True)
-        sys.exit(2)
+    console.run("finetune", app)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, create_model
 
 from palr.errors import PalrError, fault
+from palr.outputs import output_name
 from palr.recommender import ZERO_SHOT
 
 Whole = Annotated[int, Strict(), Field(ge=0)]
@@ -15,7 +16,6 @@ Seed = Annotated[int, Strict(), Field(ge=0, lt=2**32)]
 Share = Annotated[float, Strict(), Field(ge=0, le=1)]
 Amount = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
-_LONGEST = 100  # bytes of a name; files beside it have longer ones
 _TAKEN = ("auto", ZERO_SHOT)  # names of choices on the page
 
 
@@ -48,15 +48,11 @@ class Checked:
 
 
 def checked_name(name: str) -> str:
-    """The name, which is to be that of a folder.
+    """The name, which is to be that of a folder; "" leaves it to the command.
 
     Raises:
         PalrError: it cannot be, or it stands for something else.
     """
-    outside = name in (".", "..") or not {"/", "\\", "\0"}.isdisjoint(name)
-    if outside or name in _TAKEN or len(name.encode()) > _LONGEST:
-        raise PalrError(
-            f"{name!r} cannot be a name here: take one without slashes of at most {_LONGEST} "
-            f"characters, other than {' and '.join(_TAKEN)}"
-        )
-    return name
+    if name in _TAKEN:
+        raise PalrError(f"{name!r} is a choice of the page: take another name")
+    return output_name(name)

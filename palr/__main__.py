@@ -1,7 +1,11 @@
 """The command line: ``python -m palr --help``."""
 
+from palr.commands import console
+
+if __name__ == "__main__":
+    console.prepare("palr")  # first: what follows takes long to import
+
 import json
-import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -12,15 +16,16 @@ import typer
 from palr.app.runtime import Runtime
 from palr.app.setup import ensure
 from palr.catalog.catalog import CatalogStore
+from palr.commands.console import echo
 from palr.commands.run import checked_settings, ready_runtime, recommend, replay
 from palr.commands.run import read as read_command
 from palr.data.datasets import DATASETS, get_dataset, read, read_to_install, stats
 from palr.data.progress import Bars, bars_on_terminals_only
 from palr.domains import DOMAINS, get_domain
-from palr.errors import PalrError
 from palr.evaluation.protocol import Part
 from palr.evaluation.records import to_json
 from palr.evaluation.report import comparison_table, table
+from palr.outputs import STDOUT, output_file, output_folder, save
 from palr.retrieval import RETRIEVERS
 from palr.retrieval.splits import LEAVE_ONE_OUT, PROTOCOLS, check_protocol
 from palr.settings import load_settings
@@ -31,13 +36,17 @@ app.add_typer(data, name="data")
 bench = typer.Typer(no_args_is_help=True, help="Measure speed on this machine.")
 app.add_typer(bench, name="bench")
 
+MAX_SEED = 2**32 - 1  # of NumPy and torch alike
 DatasetKey = Annotated[str, typer.Argument(help=f"One of: {', '.join(DATASETS)}.")]
 Source = Annotated[
     Path | None, typer.Option("--from", help="Folder or archive that holds the official files.")
 ]
 InstalledDataset = Annotated[str, typer.Option(help="An installed data set with interactions.")]
 JsonFile = Annotated[
-    Path | None, typer.Option("--json", help="Write JSON to this file; - prints it instead.")
+    Path | None,
+    typer.Option(
+        "--json", parser=output_file, metavar="FILE", help="Write JSON to this file; - prints it."
+    ),
 ]
 Protocol = Annotated[str, typer.Option(help=f"How the data is split: {' or '.join(PROTOCOLS)}.")]
 PartOption = Annotated[Part, typer.Option(help="Which held-out items to ask for.")]
@@ -56,7 +65,7 @@ def setup(
     settings = checked_settings()
     ensure(settings, verify=verify)
     Runtime(settings).embed_catalogs()
-    typer.echo(f"everything is ready in {settings.home}")
+    echo(f"everything is ready in {settings.home}")
 
 
 @app.command()
@@ -67,9 +76,9 @@ def doctor() -> None:
     findings = examine(checked_settings())
     for finding in findings:
         mark = "fix" if finding.remedy else "ok"
-        typer.echo(f"{mark:4} {finding.about}: {finding.found}")
+        echo(f"{mark:4} {finding.about}: {finding.found}")
         if finding.remedy:
-            typer.echo(f"     -> {finding.remedy}")
+            echo(f"     -> {finding.remedy}")
     if any(finding.remedy for finding in findings):
         raise typer.Exit(1)
 
@@ -84,14 +93,18 @@ def bench_ranking_command(
     domain: Annotated[str, typer.Option(help=f"One of: {', '.join(DOMAINS)}.")] = "movies",
     prompts: Annotated[int, typer.Option(min=1, help="Prompts to measure.")] = 20,
     k: Annotated[int, typer.Option("-k", min=1, help="Recommendations to make.")] = 10,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the report here too, such as ranking.json.")
-    ] = None,
+    json_file: JsonFile = None,
     growth: Annotated[
         bool, typer.Option("--growth", help="Measure longer lists and histories as well.")
     ] = False,
     picture_file: Annotated[
-        Path | None, typer.Option("--picture", help="Draw the report here, such as ranking.svg.")
+        Path | None,
+        typer.Option(
+            "--picture",
+            parser=output_file,
+            metavar="FILE",
+            help="Draw the report here, such as ranking.svg.",
+        ),
     ] = None,
 ) -> None:
     """Time every way of ranking side by side, and the floor below them."""
@@ -104,23 +117,21 @@ def bench_ranking_command(
     runtime = ready_runtime()
 
     def say(text: str) -> None:
-        typer.echo(text, err=True)
+        echo(text, err=True)
 
     result: dict[str, Any] = {}
 
     def measured(part: dict[str, Any]) -> None:
         """Written at once: what comes next may be stopped."""
         result.update(part)
-        if json_file:
-            json_file.write_text(f"{json.dumps(result, indent=2)}\n")
-        if picture_file:
-            picture_file.write_text(picture(result))
+        files = {json_file: f"{json.dumps(result, indent=2)}\n", picture_file: picture(result)}
+        save({file: content for file, content in files.items() if file})
 
     measured(bench_ranking(runtime, domain, prompts, k, say))
     measured({"click": bench_click(runtime, domain, k, say)})
     if growth:
         measured({"growth": bench_growth(runtime, domain, k, say)})
-    typer.echo(json.dumps(result, indent=2))
+    echo(json.dumps(result, indent=2))
 
 
 @bench.command("steer")
@@ -137,9 +148,7 @@ def bench_steer_command(
     with Bars() as bars:
         result = bench_steer(runtime, get_domain(domain).key, users, ranked, bars)
     text = json.dumps(result, indent=2)
-    typer.echo(text)
-    if json_file and json_file != Path("-"):
-        json_file.write_text(f"{text}\n")
+    _deliver(text, json_file, text)
 
 
 @bench.command("retrieval")
@@ -157,21 +166,26 @@ def bench_retrieval_command(
     settings = checked_settings()
     store = CatalogStore(settings.catalog_url)
     catalog = store.open(dataset) if dataset else largest_served(model, store, settings)
-    say = partial(typer.echo, err=json_file == Path("-"))
+    say = partial(echo, err=json_file == STDOUT)
     result = bench_retrieval(catalog, settings, model, visits, say)
-    if json_file == Path("-"):
-        typer.echo(json.dumps(result, indent=2))
-    elif json_file:
-        json_file.write_text(f"{json.dumps(result, indent=2)}\n")
+    if json_file:
+        _deliver(json.dumps(result, indent=2), json_file)
 
 
 @app.command()
 def train_retriever(
     model: Annotated[str, typer.Argument(help="The retriever to train, such as sasrec.")],
     dataset: InstalledDataset,
-    seed: Annotated[int, typer.Option(help="Seed of initialisation, order and dropout.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Seed of initialisation, order and dropout.")
+    ] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for weights and record; default PALR_HOME/weights.")
+        Path | None,
+        typer.Option(
+            parser=output_folder,
+            metavar="FOLDER",
+            help="Folder for weights and record; default PALR_HOME/weights.",
+        ),
     ] = None,
     protocol: Protocol = LEAVE_ONE_OUT,
 ) -> None:
@@ -181,7 +195,7 @@ def train_retriever(
     settings = checked_settings()
     catalog = CatalogStore(settings.catalog_url).open(dataset)
     record = train(model, catalog, settings, seed, out, protocol=protocol)
-    typer.echo(record.to_json())
+    echo(record.to_json())
 
 
 @app.command("evaluate")
@@ -248,7 +262,7 @@ def install_dataset(dataset: DatasetKey, source: Source = None) -> None:
     with Bars() as bars:
         raw = read_to_install(key, source, settings, bars)
         CatalogStore(settings.catalog_url).install(key, raw, progress=bars)
-    typer.echo(f"installed {get_dataset(key).label}: {len(raw.items):,} items")
+    echo(f"installed {get_dataset(key).label}: {len(raw.items):,} items")
 
 
 @data.command("remove")
@@ -263,7 +277,7 @@ def list_datasets() -> None:
     installed = CatalogStore(checked_settings().catalog_url).installed()
     for key, dataset in DATASETS.items():
         mark = "installed" if key in installed else "-"
-        typer.echo(f"{key:15} {mark:10} {dataset.label} ({dataset.licence})")
+        echo(f"{key:15} {mark:10} {dataset.label} ({dataset.licence})")
 
 
 @data.command("stats")
@@ -280,27 +294,21 @@ def show_stats(dataset: DatasetKey, source: Source = None) -> None:
         else:
             raw = read(dataset, source, settings, bars)
     users, items, interactions = stats(raw)
-    typer.echo(f"{users:,} users / {items:,} items / {interactions:,} interactions")
+    echo(f"{users:,} users / {items:,} items / {interactions:,} interactions")
 
 
-def _deliver(content: str, json_file: Path | None, text: str) -> None:
-    """Print the text, write the JSON where a file is named, or print that instead of the text."""
-    if json_file == Path("-"):
-        typer.echo(content)
-        return
-    if json_file is not None:
-        json_file.write_text(f"{content}\n")
-    typer.echo(text)
+def _deliver(content: str, json_file: Path | None, text: str = "") -> None:
+    """Print the text, and write the JSON where a file is named; or print that instead."""
+    if json_file == STDOUT or text:
+        echo(content if json_file == STDOUT else text)
+    if json_file:
+        save({json_file: f"{content}\n"})
 
 
 def run() -> None:
     """Run the command line; an error that a person can mend is one line on stderr, exit code 2."""
     bars_on_terminals_only()
-    try:
-        app()
-    except PalrError as error:
-        typer.echo(f"palr: {error}", err=True)
-        sys.exit(2)
+    console.run("palr", app)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 """Typed settings, read once from ``PALR_*`` environment variables.
 
 An unknown variable is an error: a misspelt ``PALR_ADAPTOR`` would otherwise be a silent
-zero-shot run.
+zero-shot run. What Kubernetes sets for a service called ``palr`` is none of ours, and passed over.
 """
 
 import difflib
 import os
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from palr.errors import SettingsError
@@ -20,6 +21,12 @@ PREFIX = "PALR_"
 SMOLLM2 = "smollm2-135m"
 MINILM = "all-minilm-l6-v2"
 _PERSISTENT = Path("/data")  # where a Space has persistent storage
+# Kubernetes' service links: https://kubernetes.io/docs/concepts/services-networking/service/
+_LINK_NAME = re.compile(
+    r"PALR(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_LINK_PORT = re.compile(r"(tcp|udp|sctp)://")
+_SQLITE_AT_HOME = re.compile(r"(sqlite(?:\+\w+)?:///)(~.*)")
 
 
 def default_home() -> Path:
@@ -44,9 +51,9 @@ class Settings(BaseSettings):
         description="Folder for models, embeddings and the catalog database.",
     )
     host: str = Field("0.0.0.0", description="Address that the app listens on.")
-    port: int = Field(7860, ge=0, le=65535, description="Port that the app listens on.")
+    port: int = Field(7860, ge=1, le=65535, description="Port that the app listens on.")
     password: SecretStr = Field(
-        SecretStr(""), description="Password of the page, for any user name; unset means none."
+        SecretStr(""), description="Password of the page, for any user name; empty means none."
     )
     queue: int = Field(
         32, ge=1, description="Runs that may wait for the language model; more are turned away."
@@ -79,6 +86,7 @@ class Settings(BaseSettings):
     llm_seconds: float = Field(
         180.0,
         gt=0,
+        le=86_400,
         description="Longest time for the LLM's part of a run on the page, else a fallback shows.",
     )
     profile: Writing = Field(
@@ -92,11 +100,30 @@ class Settings(BaseSettings):
         "auto", description="Weights' type; int4 needs bitsandbytes and a CUDA GPU."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """What has a value: empty means the default, and blanks around a value do not count."""
+        said = {name: v.strip() if isinstance(v, str) else v for name, v in given.items()}
+        if isinstance(port := said.get("port"), str) and _LINK_PORT.match(port):
+            del said["port"]
+        return {name: value for name, value in said.items() if value != ""}
+
+    @field_validator("home", "data", "llm", "adapter", "database_url", mode="before")
+    @classmethod
+    def _expanded(cls, value: object) -> object:
+        """``~`` is the user's home folder, in the path of a SQLite URL too."""
+        if not isinstance(value, str):
+            return value
+        if url := _SQLITE_AT_HOME.fullmatch(value):
+            return url[1] + expanded(url[2])
+        return expanded(value)
+
     @field_validator("host")
     @classmethod
     def _without_brackets(cls, host: str) -> str:
         """``[::]`` is how an address bar writes ``::``."""
-        return host.strip().removeprefix("[").removesuffix("]") or "0.0.0.0"
+        return host.removeprefix("[").removesuffix("]")
 
     @property
     def catalog_url(self) -> str:
@@ -107,41 +134,53 @@ class Settings(BaseSettings):
         return self.home / "models" / name
 
 
-def in_address(host: str) -> str:
-    """A host as an address bar takes it.
-
-    >>> in_address("::1"), in_address("localhost")
-    ('[::1]', 'localhost')
-    """
-    return f"[{host}]" if ":" in host else host
+def expanded(path: str) -> str:
+    """The path, with ``~`` or ``~user`` at its beginning replaced; raises ValueError where there is
+    no such home."""
+    found = os.path.expanduser(path)
+    if found.startswith("~"):
+        raise ValueError(f"{Path(path).parts[0]} is no user's home folder: write the whole path")
+    return found
 
 
 def load_settings() -> Settings:
     """Read the environment.
 
     Raises:
-        SettingsError: a ``PALR_*`` variable is unknown (the nearest name is suggested) or has a
-            value of the wrong type, or the password is empty.
+        SettingsError: ``PALR_*`` variables are unknown (the nearest names are suggested) or have a
+            value of the wrong type.
     """
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for name in sorted(os.environ):
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
-            near = difflib.get_close_matches(name.upper(), known, n=1)
-            hint = (
-                f"did you mean {near[0]}?"
-                if near
-                else f"known settings: {', '.join(sorted(known))}"
-            )
-            raise SettingsError(f"unknown setting {name}; {hint}")
-        if name.upper() == f"{PREFIX}PASSWORD" and not os.environ[name].strip():
-            raise SettingsError(
-                f"{name} is empty, and the page would be open to everyone: give it a password, or "
-                "unset it where everyone may come"
-            )
+    unknown = [name for name in sorted(os.environ) if _is_unknown(name, known)]
+    if unknown:
+        raise SettingsError("; ".join(_unknown(name, known) for name in unknown))
     try:
         return Settings()
     except ValidationError as error:
-        faults = "; ".join(
-            f"{PREFIX}{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
-        )
+        faults = "; ".join(_fault(str(fault["loc"][0]), fault) for fault in error.errors())
         raise SettingsError(f"settings do not parse: {faults}") from error
+
+
+def _is_unknown(name: str, known: set[str]) -> bool:
+    upper = name.upper()
+    if not upper.startswith(PREFIX) or upper in known:
+        return False
+    link = upper.endswith("_PORT") and _LINK_PORT.match(os.environ[name].strip())
+    return not link and not _LINK_NAME.fullmatch(upper)
+
+
+def _unknown(name: str, known: set[str]) -> str:
+    short = name.upper().removeprefix(PREFIX)  # the prefix, which all share, makes none alike
+    near = difflib.get_close_matches(short, [each.removeprefix(PREFIX) for each in known], n=1)
+    hint = (
+        f"did you mean {PREFIX}{near[0]}?"
+        if near
+        else f"known settings: {', '.join(sorted(known))}"
+    )
+    return f"unknown setting {name}; {hint}"
+
+
+def _fault(field: str, fault: Any) -> str:
+    name, message = f"{PREFIX}{field.upper()}", fault["msg"].removeprefix("Value error, ")
+    secret = Settings.model_fields[field].annotation is SecretStr
+    return f"{name}: {message}" if secret else f"{name}={str(fault['input'])[:80]!r}: {message}"

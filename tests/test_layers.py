@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     "errors",
     "files",
+    "outputs",
     "text",
     "model_lock",
     "types",

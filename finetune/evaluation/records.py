@@ -16,6 +16,7 @@ from palr.evaluation.metrics import NOTHING, popularity_lift, summary
 from palr.evaluation.protocol import part_of
 from palr.evaluation.records import Record, to_json
 from palr.evaluation.significance import compare, intervals
+from palr.outputs import STDOUT, save
 
 COMPARED = ("HR@10", "NDCG@10")
 
@@ -185,8 +186,15 @@ def report(
     Args:
         records: The rows.
         say: Prints a line.
-        json_file: Where the records are written; None for nowhere.
+        json_file: Where the records are written; `palr.outputs.STDOUT` to print them in the place
+            of the table, None for nowhere.
+
+    Raises:
+        UnwritableError: the file cannot be written; see `palr.outputs.save`.
     """
+    if json_file == STDOUT:
+        print(to_json(records), flush=True)
+        return
     head = f"{'model':20} {'part':12} {'users':>6}  {'HR@10':>7} {'NDCG@10':>8}  gain (p)"
     say(head)
     for record in records:
@@ -198,4 +206,4 @@ def report(
             f"{record.measures['HR@10']:7.4f} {record.measures['NDCG@10']:8.4f}  {gain}"
         )
     if json_file:
-        json_file.write_text(to_json(records) + "\n")
+        save({json_file: f"{to_json(records)}\n"})

@@ -14,6 +14,7 @@ from finetune.configs import TAUGHT, Config
 from finetune.training.cards import card
 from finetune.training.record import CURVE, RECORD, TrainingRecord, loss_curve, sha256
 from palr.errors import LLMError, PalrError, fault
+from palr.files import write
 from palr.llm.adapted import lay_over, misfit
 from palr.llm.adapter_files import read_settings, read_weights
 from palr.llm.adapters import SMOLLM2_HUB_ID, WEIGHTS, write_note
@@ -127,10 +128,13 @@ def save(model: Any, record: TrainingRecord, domain: str, folder: Path) -> Train
 
     Returns:
         The record with the checksum of the weights.
+
+    Raises:
+        OSError: the folder cannot be written.
     """
     import torch
     from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
+    from safetensors.torch import save as serialized
 
     folder.mkdir(parents=True, exist_ok=True)
     base = record.config.base_model
@@ -141,7 +145,7 @@ def save(model: Any, record: TrainingRecord, domain: str, folder: Path) -> Train
     settings.save_pretrained(str(folder))
     tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
     half = {name: value.detach().cpu().to(torch.float16) for name, value in tensors.items()}
-    save_file(half, folder / WEIGHTS, metadata={"format": "pt"})
+    write(folder / WEIGHTS, serialized(half, metadata={"format": "pt"}))
     record = replace(record, weights_sha256=sha256(folder / WEIGHTS))
     note = {
         "modes": modes(record),

@@ -11,10 +11,10 @@ import resource
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,9 +26,10 @@ from finetune.training import adapters
 from finetune.training.collate import Collator, Instructions, check_taught
 from finetune.training.record import Point, TrainingRecord, commit, sha256, versions
 from finetune.training.trainer import Epochs, RankingTrainer
-from palr.errors import DataError, PalrError, UnwritableError
+from palr.errors import DataError, PalrError
 from palr.llm.adapters import WEIGHTS
 from palr.llm.transformers import TransformersLLM
+from palr.outputs import kept, output_folder
 from palr.settings import Settings
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def train(
     Raises:
         DataError: the instructions are missing or broken, or belong to other data.
         LLMError: the base model does not load.
-        UnwritableError: the adapter's folder cannot be written.
+        UnwritableError: the adapter's folder cannot be written; what is learnt by then lies
+            elsewhere.
         PalrError: settings contradict each other or do not fit the base model, memory ran out (the
             message says what to lower), the loss is not finite, or there is nothing to compile
             with.
@@ -92,7 +94,7 @@ def train(
     adapters.read_start(config)
     check_compiler(config)
     if os.environ.get("RANK", "0") == "0":  # the only process that writes it
-        check_writable(run.out)
+        output_folder(str(run.out))
     llm = llm or base_model(config, settings)
     torch.manual_seed(config.seed)  # LoRA starts from random weights
     model = adapters.with_lora(llm.model, config)
@@ -136,7 +138,8 @@ def train(
         start_sha256=sha256(Path(config.start).expanduser() / WEIGHTS) if config.start else "",
     )
     if trainer.is_world_process_zero():
-        record = adapters.save(model, record, catalog.domain.key, run.out)
+        save = partial(adapters.save, model, record, catalog.domain.key)
+        record = kept(run.out, save)
         shutil.rmtree(checkpoints, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
     return record
@@ -175,25 +178,6 @@ def check_compiler(config: Config) -> None:
             f"compile=true needs a C compiler ({', '.join(_COMPILERS)}), and none is found: "
             "install one, or set compile=false (with --set)"
         )
-
-
-def check_writable(out: Path) -> None:
-    """Raises UnwritableError where a folder cannot be made or written; makes none."""
-    new = False
-    try:
-        new = not out.exists()
-        out.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise UnwritableError(
-            f"the adapter cannot be written into {out} ({error.strerror or error}): name another "
-            "folder with --out"
-        ) from error
-    finally:
-        if new:
-            with suppress(OSError):
-                out.rmdir()
 
 
 def compile_layers(layers: Iterable[torch.nn.Module]) -> None:

@@ -38,11 +38,11 @@ from palr.app.arguments import (
     arguments,
 )
 from palr.app.runtime import Runtime
-from palr.catalog.catalog import Catalog
+from palr.catalog.catalog import SUGGESTIONS, Catalog
 from palr.domains import get_domain
 from palr.errors import PalrError, UnknownItemError
 from palr.ranking import MODES
-from palr.runs.files import SavedTrace, named
+from palr.runs.files import MOST_NAMED, SavedTrace, named
 from palr.steering import profile_weight as weight_of
 from palr.text import visible
 from palr.types import (
@@ -283,8 +283,20 @@ class Api:
             except UnknownItemError:
                 unknown.append(visible(item_id))
         if unknown:
-            raise PalrError(f"not in the catalog of {catalog.domain.nouns}: {named(unknown)}")
+            meant = "".join(_meant(catalog, text) for text in unknown[:MOST_NAMED])
+            raise PalrError(
+                f"not in the catalog of {catalog.domain.nouns}: {named(unknown)}{meant}"
+            )
         return items
+
+
+def _meant(catalog: Catalog, text: str) -> str:
+    """The ids to write in the place of a title."""
+    if text.isdecimal():
+        return ""
+    near = catalog.matches(text) or catalog.nearest(text)
+    ids = " or ".join(f"{item.id} ({visible(item.label)})" for item in near[:SUGGESTIONS])
+    return f"; for {text!r} write its id, {ids}" if ids else ""
 
 
 def _written(profile: str, keywords: Sequence[str]) -> Edits:

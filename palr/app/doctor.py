@@ -11,13 +11,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from palr.app import setup
+from palr.app.port import require_free_port
 from palr.app.runtime import Runtime
 from palr.catalog.catalog import CatalogStore
 from palr.domains import DOMAINS, Domain
-from palr.errors import CatalogError, PalrError
+from palr.errors import CatalogError, PalrError, SettingsError
 from palr.llm import get_backend
-from palr.llm.check import folder_or_hub, reachable
-from palr.retrieval import available
+from palr.llm.check import folder_or_hub
+from palr.retrieval import RETRIEVERS, available
 from palr.settings import Settings
 
 ROOM = 1 << 30  # bytes that a first start needs, with some to spare
@@ -38,6 +39,7 @@ def examine(settings: Settings) -> list[Finding]:
     checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
         _packages,
         _home,
+        _named,
         _parts,
         _catalogs,
         _device,
@@ -70,6 +72,9 @@ def _home(settings: Settings) -> Iterator[Finding]:
     place = settings.home
     while not place.exists():
         place = place.parent
+    if not place.is_dir():
+        yield Finding("home", f"{place} is no folder", "set PALR_HOME to a writable folder")
+        return
     free = shutil.disk_usage(place).free
     found = f"{settings.home}, {free / (1 << 30):.1f} GiB free"
     if setup.missing(settings) and not os.access(place, os.W_OK):
@@ -78,6 +83,15 @@ def _home(settings: Settings) -> Iterator[Finding]:
         yield Finding("home", found, "free a GiB, or set PALR_HOME to a folder with more room")
     else:
         yield Finding("home", found)
+
+
+def _named(settings: Settings) -> Iterator[Finding]:
+    """What settings name, where it is not there; the rest has a check of its own."""
+    if settings.data and not settings.data.exists():
+        yield Finding("data", f"{settings.data} does not exist", "set PALR_DATA to a folder")
+    if settings.retriever not in ("auto", *RETRIEVERS):
+        known = f"set PALR_RETRIEVER to one of: auto, {', '.join(RETRIEVERS)}"
+        yield Finding("retriever", f"there is no {settings.retriever!r}", known)
 
 
 def _parts(settings: Settings) -> Iterator[Finding]:
@@ -111,16 +125,30 @@ def _install(domain: Domain) -> str:
 def _device(settings: Settings) -> Iterator[Finding]:
     import torch
 
+    if settings.device != "auto" and (fault := _device_fault(settings.device)):
+        remedy = "set PALR_DEVICE to auto, cpu, mps or one of the CUDA GPUs, cuda:0 onwards"
+        yield Finding("device", f"{settings.device} cannot be used ({fault})", remedy)
+        return
     if not torch.cuda.is_available():
-        wanted = settings.device.startswith("cuda") or settings.dtype == "int4"
-        remedy = "unset PALR_DEVICE and PALR_DTYPE, or install a CUDA build of torch"
+        remedy = "unset PALR_DTYPE, or install a CUDA build of torch"
         found = f"no CUDA GPU; {os.cpu_count()} CPU cores, {torch.get_num_threads()} threads"
-        yield Finding("device", found, remedy if wanted else "")
+        yield Finding("device", found, remedy if settings.dtype == "int4" else "")
         return
     properties = torch.cuda.get_device_properties(0)
     yield Finding("device", f"{properties.name}, {properties.total_memory / (1 << 30):.0f} GiB")
     if settings.dtype == "int4" and _version("bitsandbytes") == "missing":
         yield Finding("int4", "bitsandbytes is missing", "pip install bitsandbytes")
+
+
+def _device_fault(name: str) -> str:
+    """Why nothing can be computed there; empty where it can."""
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        return str(error).splitlines()[0].split(":")[0][:80]
+    return ""
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
@@ -152,9 +180,9 @@ def _adapters(settings: Settings) -> Iterator[Finding]:
 
 
 def _port(settings: Settings) -> Iterator[Finding]:
-    local = settings.host if settings.host not in ("0.0.0.0", "::", "") else "localhost"
-    if reachable(f"{local}:{settings.port}"):
-        remedy = f"the app may be running already; else PALR_PORT={settings.port + 1}"
-        yield Finding("port", f"{settings.port} is taken", remedy)
-    else:
+    try:
+        require_free_port(settings)
         yield Finding("port", f"{settings.port} is free")
+    except SettingsError as error:
+        found, _, remedy = str(error).partition("; ")
+        yield Finding("port", found, remedy)

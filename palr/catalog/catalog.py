@@ -2,12 +2,13 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from itertools import islice
 
-from rapidfuzz import fuzz, process
+from rapidfuzz import fuzz
 
+from palr.catalog.names import NameIndex
 from palr.catalog.search import MAX_QUERY, TitleIndex, words
 from palr.data.datasets import get_dataset
 from palr.data.interactions import Interactions
@@ -23,6 +24,8 @@ from palr.types import Item
 __all__ = ["Catalog", "CatalogStore", "DamagedCatalogError", "DatasetInfo"]
 
 SUGGESTIONS = 3
+ALIKE = 60  # of 100: from here on a name may have been meant
+MOST_LISTED = 5  # items that a text may name
 FINGERPRINT_LENGTH = 16
 
 
@@ -56,29 +59,59 @@ class Catalog:
         return self._by_id[id]
 
     def find(self, text: str) -> Item:
-        """The item that a text names.
+        """The item that a text names; see `find_all`."""
+        return self.find_all([text])[0]
+
+    def find_all(self, texts: Iterable[str]) -> list[Item]:
+        """The items that texts name, one for each.
 
         Args:
-            text: A label or a title, in any case and with or without accents and punctuation, or
-                an id. Of several items with one title the most popular is meant.
+            texts: Labels or titles, see `matches`; or ids.
 
         Raises:
-            UnknownItemError: there is none; the nearest labels are suggested.
+            UnknownItemError: for some there is none, or there are several. All of these are named,
+                with the nearest labels or with those among which to choose.
         """
-        if found := self._called(text):
-            return found
-        if text.strip() in self._by_id:
-            return self._by_id[text.strip()]
-        near = self._nearest(text)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        shown = text if len(text) <= 80 else f"{text[:77]}..."
-        raise UnknownItemError(f"no {self.domain.noun} is called {shown!r}{hint}")
+        found: list[Item] = []
+        troubles: list[str] = []
+        for text in texts:
+            items = self.matches(text)
+            found += items[:1]
+            if not _alike(items) and (trouble := self._trouble(text, items)) not in troubles:
+                troubles.append(trouble)
+        if troubles:
+            first, *others = troubles
+            sentences = [first, *(f"{other[0].upper()}{other[1:]}" for other in others)]
+            raise UnknownItemError(" ".join(sentences).removesuffix("."))
+        return found
+
+    def matches(self, text: str) -> tuple[Item, ...]:
+        """The items that a text names equally well, the most popular first; () where none is.
+
+        See `NameIndex.matches`; what is no name may be an id.
+        """
+        named = self._names.matches(text)
+        return named or tuple(filter(None, [self._by_id.get(text.strip())]))
+
+    def nearest(self, text: str) -> list[Item]:
+        """The items that a text which names none may be meant for, the likeliest first."""
+        text = text[:MAX_QUERY]
+        asked = " ".join(words(split_title(text)[0]))
+        namesakes = self._names.namesakes(text)
+        scores = {
+            item: fuzz.WRatio(asked, " ".join(words(f"{item.brand or ''} {item.title}")))
+            for item in self.search(text, 4 * SUGGESTIONS)
+        }
+        alike = sorted((i for i in scores if scores[i] >= ALIKE), key=lambda i: -scores[i])
+        near = list(dict.fromkeys([*namesakes, *alike])) or self._names.near(text, SUGGESTIONS)
+        return list(near[:SUGGESTIONS])
 
     def titled(self, label: str) -> Item | None:
         """The item with this title and this year, or with neither of them a year; None where there
         is none. It says what an item of another data set is here, where its id may be another's."""
-        found = self._called(label)
-        return found if found and found.year == split_title(label)[1] else None
+        found = self._names.matches(label)
+        year = split_title(label)[1]
+        return found[0] if _alike(found) and found[0].year == year else None
 
     def search(self, query: str, limit: int = 8) -> list[Item]:
         """Best matches for whatever was typed; see `TitleIndex.search`."""
@@ -132,34 +165,29 @@ class Catalog:
         return TitleIndex(self.items)
 
     @cached_property
-    def _by_name(self) -> dict[str, Item]:
-        names: dict[str, Item] = {}
-        # Labels before titles, and in each the popular before the rest.
-        popular = sorted(self.items, key=lambda item: -item.popularity)
-        for item in popular:
-            names.setdefault(" ".join(words(item.label)), item)
-        for item in popular:
-            if item.brand:
-                names.setdefault(" ".join(words(f"{item.brand} {item.title}")), item)
-            names.setdefault(" ".join(words(item.title)), item)
-        names.pop("", None)
-        return names
+    def _names(self) -> NameIndex:
+        return NameIndex(self.items)
 
-    def _called(self, text: str) -> Item | None:
-        title, year = split_title(text)
-        named = title if year is None else f"{title} ({year})"
-        found = (self._by_name.get(" ".join(words(name))) for name in (text, named))
-        return next((item for item in found if item), None)
+    def _trouble(self, text: str, items: tuple[Item, ...]) -> str:
+        """Why a text names no item, or which it may name; a sentence."""
+        shown = text if len(text) <= 80 else f"{text[:77]}..."
+        if not items:
+            near = [item.label for item in self.nearest(text)]
+            hint = f"; did you mean {' or '.join(near)}?" if near else "."
+            return f"no {self.domain.noun} is called {shown!r}{hint}"
+        listed = items[:MOST_LISTED]
+        # A label that is not its item's alone would only be asked about again.
+        alone = all(self.matches(item.label) == (item,) for item in listed)
+        names = [item.label if alone else f"{item.label} (id {item.id})" for item in listed]
+        more = f" or {len(items) - len(listed)} more" if len(items) > len(listed) else ""
+        how = "write which" if alone else "write the id"
+        return f"{shown!r} may be {' or '.join(names)}{more}: {how}."
 
-    def _nearest(self, text: str) -> list[str]:
-        labels = [item.label for item in self.search(text, SUGGESTIONS)]
-        if not labels:
-            every = (item.label for item in self.items)
-            close = process.extract(
-                text[:MAX_QUERY], every, scorer=fuzz.WRatio, limit=SUGGESTIONS, score_cutoff=60
-            )
-            labels = list(dict.fromkeys(label for label, _, _ in close))
-        return labels
+
+def _alike(items: Sequence[Item]) -> bool:
+    """Whether the items are one, or cannot be told apart by their labels: some catalogs hold an
+    item twice, and the popular one is meant."""
+    return len({item.label for item in items}) == 1
 
 
 class CatalogStore:

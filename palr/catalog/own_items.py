@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from palr.catalog.catalog import Catalog
+from palr.catalog.names import NameIndex
 from palr.catalog.search import TitleIndex
 from palr.data.interactions import Interactions
 from palr.data.titles import clean, split_title
@@ -68,6 +69,7 @@ class JoinedCatalog(Catalog):
         self._catalog = catalog
         self._own = {item.id: item for item in own_items}
         self._own_index = TitleIndex(self._own.values())
+        self._own_names = NameIndex(self._own.values())
         self.dataset, self.domain = catalog.dataset, catalog.domain
         self.items = (*catalog.items, *self._own.values())
 
@@ -89,16 +91,17 @@ class JoinedCatalog(Catalog):
     def keyword_counts(self) -> Counter[str]:
         return self._catalog.keyword_counts
 
+    @cached_property
+    def _names(self) -> NameIndex:
+        return self._catalog._names
+
     def item(self, id: str) -> Item:
         return self._own.get(id) or self._catalog.item(id)
 
-    def find(self, text: str) -> Item:
-        """See `Catalog.find`; an own item of that name comes before the catalog's."""
-        named = clean(text).casefold()
-        for item in self._own.values():
-            if named in (item.label.casefold(), item.title.casefold(), item.id):
-                return item
-        return self._catalog.find(text)
+    def matches(self, text: str) -> tuple[Item, ...]:
+        """See `Catalog.matches`; an own item of that name comes before the catalog's."""
+        own = self._own_names.matches(text) or tuple(filter(None, [self._own.get(text.strip())]))
+        return own or self._catalog.matches(text)
 
     def search(self, query: str, limit: int = 8) -> list[Item]:
         """See `Catalog.search`; own items come first."""

@@ -26,6 +26,12 @@ WEIGHTS = (10.0, 4.0, 1.0)  # bm25, by column: label, other spellings, keywords
 _WORD = re.compile(r"[^\W_]+")
 _INITIALS = re.compile(r"(?<!\w)(?:[^\W\d_][.*·])+[^\W\d_](?!\w)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_FRACTION = re.compile(r"(?<=\d)(?=[\u00bc-\u00be\u2150-\u215e])")
+# What Unicode does not take apart.
+_LETTERS = str.maketrans(
+    {"\u00e6": "ae", "\u0153": "oe", "\u00f8": "o", "\u0142": "l", "\u0111": "d", "\u00f0": "d",
+     "\u00fe": "th", "\u0131": "i"}
+)  # fmt: skip
 _APOSTROPHES = str.maketrans("", "", "'`\u2018\u2019\u00b4\u02bc\u2032")
 _ARTICLES = {article.lower() for article in ARTICLES if len(article) > 1 and article.isalpha()} | {
     "a"
@@ -33,9 +39,16 @@ _ARTICLES = {article.lower() for article in ARTICLES if len(article) > 1 and art
 
 
 def words(text: str) -> list[str]:
-    """Case, accents, apostrophes and punctuation away; "e.l.f." and "M*A*S*H" are one word each."""
-    text = unicodedata.normalize("NFKD", text).casefold().translate(_APOSTROPHES)
-    text = "".join(char for char in text if not unicodedata.combining(char))
+    """Case, accents, apostrophes and punctuation away; "e.l.f." and "M*A*S*H" are one word each.
+
+    >>> words("8½ Søstre & Æon's")
+    ['8', '1', '2', 'sostre', 'and', 'aeons']
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", _FRACTION.sub(" ", text))
+        text = "".join(char for char in text if not unicodedata.combining(char))
+        text = text.casefold().translate(_LETTERS)
+    text = text.casefold().translate(_APOSTROPHES)
     text = _INITIALS.sub(lambda match: re.sub(r"[.*·]", "", match[0]), text)
     return _WORD.findall(text.replace("&", " and "))
 

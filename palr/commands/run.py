@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from palr.app.runtime import Runtime
 from palr.app.setup import ensure
+from palr.commands.console import echo
 from palr.commands.text import reading_text, run_text
 from palr.domains import DOMAINS, get_domain
 from palr.errors import PalrError
@@ -27,7 +29,7 @@ from palr.runs.files import replay as run_again
 from palr.runs.report import markdown
 from palr.settings import Settings, load_settings
 from palr.steering import profile_weight as weight_of
-from palr.types import NO_WISH, Asked, Item, Wish
+from palr.types import NO_WISH, Asked, Wish
 
 DomainName = Annotated[str, typer.Option(help=f"One of: {', '.join(DOMAINS)}.")]
 Titles = list[str] | None
@@ -78,25 +80,25 @@ def recommend(
     weight = weight_of(profile_weight, get_domain(domain))
     runtime = ready_runtime()
     recommender = runtime.recommender(domain)
-
-    def found(titles: Titles) -> list[Item]:
-        return [recommender.catalog.find(title) for title in titles or ()]
-
+    titles = [tuple(each or ()) for each in (pick, seen, liked, disliked)]
+    found = iter(recommender.catalog.find_all(chain(*titles)))  # all that are unknown at once
+    picks, *others = (tuple(islice(found, len(each))) for each in titles)
+    seen_ids, liked_ids, disliked_ids = (tuple(item.id for item in items) for items in others)
     wished = Wish(
         *(tuple(more or ()), tuple(less or ()), _years(years)),
-        seen=tuple(item.id for item in found(seen)),
-        liked=tuple(item.id for item in found(liked)),
-        disliked=tuple(item.id for item in found(disliked)),
+        seen=seen_ids,
+        liked=liked_ids,
+        disliked=disliked_ids,
         words=wish,
         strength=strength,
     )
     asked = Asked(retriever, mode, candidates, k, wish=wished, profile_weight=weight)
-    trace = recommender.recommend(found(pick), asked)
+    trace = recommender.recommend(picks, asked)
     saved = SavedTrace(runtime.origin(domain), trace)
     if as_json:
-        typer.echo(saved.to_json())
+        echo(saved.to_json())
     else:
-        typer.echo(markdown(saved) if as_markdown else run_text(trace))
+        echo(markdown(saved) if as_markdown else run_text(trace))
 
 
 def _years(text: str) -> tuple[int, int] | None:
@@ -118,9 +120,7 @@ def read(
     """Show how a wish in words is read: keywords wanted more and less, years, what is unread."""
     get_domain(domain)
     reading = ready_runtime().read_wish(domain, text)
-    typer.echo(
-        json.dumps(asdict(reading), ensure_ascii=False) if as_json else reading_text(reading)
-    )
+    echo(json.dumps(asdict(reading), ensure_ascii=False) if as_json else reading_text(reading))
 
 
 def replay(
@@ -135,13 +135,13 @@ def replay(
     recommender = runtime.recommender(saved.trace.domain)
     again = run_again(saved, recommender)
     for line in changed_origin(saved, SavedTrace(runtime.origin(again.domain), again)):
-        typer.echo(f"made with another {line}")
+        echo(f"made with another {line}")
     before, _ = resolved(saved, recommender.catalog)
     found = differences(before, again)
     for stage in STAGES:
         lines = [difference.what for difference in found if difference.stage == stage]
-        typer.echo(f"{stage}: {'differs' if lines else 'the same'}")
-        typer.echo("".join(f"  {line}\n" for line in lines), nl=False)
+        echo(f"{stage}: {'differs' if lines else 'the same'}")
+        echo("".join(f"  {line}\n" for line in lines), nl=False)
     if found:
         raise typer.Exit(1)
 
@@ -156,5 +156,5 @@ def checked_settings() -> Settings:
 def ready_runtime() -> Runtime:
     """A runtime over what the default needs, which is fetched where it is not there yet."""
     settings = checked_settings()
-    ensure(settings, say=lambda text: typer.echo(text, err=True))
+    ensure(settings, say=lambda text: echo(text, err=True))
     return Runtime(settings)

@@ -148,8 +148,9 @@ def load(path: Path) -> tuple[RunRecord, dict[str, NDArray[np.float32]]]:
         record = _RECORD.validate_json(path.read_bytes())
         content = weights.read_bytes()
     except (OSError, ValidationError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise RetrieverUnavailableError(
-            f"{path} or its weights cannot be read ({error}); {_REMEDY}"
+            f"{path} or its weights cannot be read ({reason}); {_REMEDY}"
         ) from error
     if hashlib.sha256(content).hexdigest() != record.weights_sha256:
         raise RetrieverUnavailableError(

@@ -26,7 +26,7 @@ FORMAT: Final = "palr-trace"
 VERSION: Final = 1
 MAX_BYTES = 4_000_000  # a thousand picks and long prompts take less than one
 MAX_CANDIDATES = 1000
-_NAMED = 5  # unknown ids in a message
+MOST_NAMED = 5  # unknown ids in a message
 
 
 class TraceError(PalrError):
@@ -173,8 +173,8 @@ def named(ids: Sequence[str]) -> str:
     >>> named(["1", "2"]), named("abcdefg")
     ('1, 2', 'a, b, c, d, e and 2 more')
     """
-    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
-    return ", ".join(i[:40] for i in ids[:_NAMED]) + more
+    more = f" and {len(ids) - MOST_NAMED} more" if len(ids) > MOST_NAMED else ""
+    return ", ".join(i[:40] for i in ids[:MOST_NAMED]) + more
 
 
 def replay(saved: SavedTrace, recommender: Recommender) -> Recommendation:

@@ -6,13 +6,13 @@
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from palr.errors import PalrError, SettingsError
 from palr.evaluation.protocol import evaluate
+from palr.outputs import kept, output_folder
 from palr.retrieval import RETRIEVERS, TrainedWeights, weights
 from palr.retrieval.neural import NeuralRetriever, build, set_tensors, tensors_of
 from palr.retrieval.splits import LEAVE_ONE_OUT, check_protocol, fingerprint, training_data
@@ -74,8 +74,8 @@ def train(
         weights.place(model, catalog.dataset, root, protocol).parent
         for root in (out, settings.home / "checkpoints")
     ]
-    for folder in folders:
-        _check_writable(folder)
+    for folder in folders:  # an hour of training should not end in a refusal known at its start
+        output_folder(str(folder))
     checkpoint = folders[1] / f"{model}-{seed}.pt"
     data = training_data(catalog, protocol)
     tuned = import_module(learns.architecture).TUNED
@@ -119,7 +119,7 @@ def train(
     )
     path = weights.place(model, catalog.dataset, out, protocol)
     if group.is_main:
-        weights.save(record, tensors, out)
+        kept(out, lambda folder: weights.save(record, tensors, folder))
     group.broadcast(None)  # wait until the file is there
     return weights.load(path)[0]
 
@@ -127,19 +127,6 @@ def train(
 def _command(model: str, dataset: str, seed: int, protocol: str) -> str:
     command = f"python -m palr train-retriever {model} --dataset {dataset} --seed {seed}"
     return command if protocol == LEAVE_ONE_OUT else f"{command} --protocol {protocol}"
-
-
-def _check_writable(folder: Path) -> None:
-    """An hour of training should not end in a refusal that was known at its start."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise PalrError(
-            f"cannot write to {folder} ({error.strerror}); set PALR_HOME or the output folder to "
-            "one that is writable"
-        ) from error
 
 
 def training_device(settings: Settings) -> torch.device:

@@ -12,11 +12,12 @@ from typing import Any
 import gradio as gr
 
 from palr.app.api import LATER
+from palr.app.port import in_address
 from palr.app.runtime import Runtime
 from palr.serve import spaces
 from palr.serve.contract import Call, Contract, Kind, Text
 from palr.serve.gate import LOG_IN, Gate, Rules
-from palr.settings import Settings, in_address
+from palr.settings import Settings
 from palr.ui import refine
 from palr.ui.keeper import LIMIT
 from palr.ui.page import Page

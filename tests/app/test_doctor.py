@@ -113,3 +113,23 @@ def test_the_exit_code_tells(palr_home: Path, url: str, code: int) -> None:
     assert result.returncode == code, result.stderr
     assert "fix  movies" in result.stdout
     assert "-> python -m palr setup" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("update", "about", "found", "remedy"),
+    [
+        ({"retriever": "magic"}, "retriever", "no 'magic'", "PALR_RETRIEVER to one of: auto, "),
+        ({"device": "abacus"}, "device", "abacus cannot be used", "set PALR_DEVICE to auto"),
+        ({"device": "cuda:99"}, "device", "cuda:99 cannot be used", "set PALR_DEVICE to auto"),
+        ({"data": Path("/no/such")}, "data", "/no/such does not exist", "set PALR_DATA"),
+        ({"home": Path(__file__)}, "home", "is no folder", "set PALR_HOME"),
+        ({"host": "no such host"}, "port", "PALR_HOST=no such host is no", "0.0.0.0 means all"),
+        ({"host": "fe80::zz"}, "port", "PALR_HOST=fe80::zz is no address", "0.0.0.0 means all"),
+    ],
+)
+def test_what_a_setting_names_in_vain_is_found(
+    settings: Settings, update: dict[str, object], about: str, found: str, remedy: str
+) -> None:
+    finding = by_name(settings.model_copy(update={"llm_backend": "scripted", **update}))[about]
+    assert found in finding.found
+    assert remedy in finding.remedy

@@ -115,8 +115,8 @@ def test_no_interactions(store: CatalogStore) -> None:
 @pytest.mark.parametrize(
     ("text", "id"),
     [
-        ("Sabrina", "2"),
         ("sabrina (1954)", "10"),
+        ("Sabrina, 1995", "2"),
         ("SABRINA  (1995)", "2"),
         ("The Matrix", "4"),
         ("Matrix, The (1999)", "4"),

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from palr.__main__ import app
 from palr.catalog.catalog import CatalogStore
 from palr.domains import get_domain
-from palr.errors import PalrError
+from palr.errors import PalrError, UnknownItemError
 from palr.runs.files import read_trace
 from palr.types import Recommendation
 
@@ -135,6 +135,22 @@ def test_what_cannot_be_followed_is_one_line(invoke, arguments, message):
     assert isinstance(result.exception, PalrError), result.output
     assert str(result.exception).startswith(message) or message in str(result.exception)
     assert "\n" not in str(result.exception)
+
+
+def test_every_title_that_names_nothing_is_said_at_once(invoke):
+    titles = ("--pick", "Toy Stroy (1995)", "--seen", "zqx", "--disliked", "Sabrina")
+    result = invoke("recommend", *PICKS, *titles)
+    assert isinstance(result.exception, UnknownItemError)
+    said = str(result.exception)
+    assert said.startswith("no movie is called 'Toy Stroy (1995)'; did you mean Toy Story (1995)?")
+    assert " No movie is called 'zqx'" in said
+    assert said.endswith(" 'Sabrina' may be Sabrina (1995) or Sabrina (1954): write which")
+
+
+def test_a_pick_goes_by_any_of_its_titles(trace):
+    picks = ("Postino, Il (1994)", "Das Boot (1981)", "la haine")
+    found = trace(*(word for pick in picks for word in ("--pick", pick)))
+    assert [item.year for item in found.picks] == [1994, 1981, 1995]
 
 
 @pytest.mark.parametrize(("words", "note"), WISHES)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -10,10 +11,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-
-from app import require_free_port
-from palr.errors import SettingsError
-from palr.settings import Settings
 
 from ..load.app import RunningApp
 from .conftest import ROOT
@@ -41,12 +38,6 @@ def test_a_port_in_use_is_said_before_anything_is_loaded(tmp_path: Path) -> None
     assert f"PALR_PORT={port + 1}" in result.stderr
     assert "Traceback" not in result.stderr
     assert not home.exists()
-
-
-@pytest.mark.parametrize("host", ["http://localhost", "localhost:80", "192.0.2.1", "a b"])
-def test_a_host_that_is_no_address_of_this_machine_is_said(host: str) -> None:
-    with pytest.raises(SettingsError, match="PALR_HOST takes an address of this machine"):
-        require_free_port(Settings(host=host, port=0))
 
 
 @pytest.mark.long
@@ -77,6 +68,34 @@ def test_the_address_that_is_printed_answers(host: str, address: str, palr_home:
     finally:
         app.kill()
         app.log.unlink()
+
+
+@pytest.mark.long
+def test_kubernetes_service_links_do_not_stop_it(tmp_path: Path) -> None:
+    links = {"PALR_SERVICE_HOST": "10.0.0.1", "PALR_PORT": "tcp://10.0.0.1:7860"}
+    result = start(PALR_HOME=str(tmp_path), PALR_HOST="198.51.100.7", **links)
+    assert result.stderr == (
+        "PALR Studio cannot start: PALR_HOST=198.51.100.7 is no address of this machine; it takes "
+        "one without a port, and 0.0.0.0 means all\n"
+    )
+
+
+def test_ctrl_c_while_it_starts_is_one_line(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", str(ROOT / "app.py")],
+        env={**os.environ, "PALR_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:  # names each module once it is imported
+        if line.rstrip().endswith("palr.domains"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    said = [line for line in told.splitlines() if not line.startswith("import time:")]
+    assert (said, process.returncode) == (["PALR Studio: interrupted"], 130)
 
 
 def test_a_misspelt_setting_is_said(tmp_path: Path) -> None:

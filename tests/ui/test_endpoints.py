@@ -149,6 +149,9 @@ def test_words_alone_are_enough(client: Client, live_app: RunningApp) -> None:
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("recommend", {"picks": ["nobody"]}, "not in the catalog of movies: nobody"),
+    ("recommend", {"picks": ["999999", "Toy Story (1995)", "Alein"]}, "999999, Toy Story (1995), "
+     "Alein; for 'Toy Story (1995)' write its id, 1 (Toy Story (1995)); for 'Alein' write its id, "
+     "183 (Alien (1979))"),
     ("recommend", {"picks": []}, "pick at least one movie, or say what you would like"),
     ("retrieve", {}, "pick at least one movie, or say what you would like"),
     ("profile", {"picks": []}, "at least 1 item"),
