@@ -5,7 +5,7 @@ gate checks calls by and which MCP clients see as JSON schema. Each yields words
 None where it can be stopped and has nothing new, and last its answer.
 
 >>> sorted(arguments(Api.search).model_json_schema()["properties"])
-['domain', 'limit', 'query']
+['dataset', 'domain', 'limit', 'query']
 """
 
 from collections.abc import Callable, Generator, Sequence

@@ -175,11 +175,13 @@ class Catalog:
             near = [item.label for item in self.nearest(text)]
             hint = f"; did you mean {' or '.join(near)}?" if near else "."
             return f"no {self.domain.noun} is called {shown!r}{hint}"
-        listed = items[:MOST_LISTED]
+        alike = {item.label: item for item in reversed(items)}  # the popular one of a label
+        choices = [item for item in items if alike[item.label] is item]
+        listed = choices[:MOST_LISTED]
         # A label that is not its item's alone would only be asked about again.
-        alone = all(self.matches(item.label) == (item,) for item in listed)
+        alone = all(_alike(self.matches(item.label)) for item in listed)
         names = [item.label if alone else f"{item.label} (id {item.id})" for item in listed]
-        more = f" or {len(items) - len(listed)} more" if len(items) > len(listed) else ""
+        more = f" or {len(choices) - len(listed)} more" if len(choices) > len(listed) else ""
         how = "write which" if alone else "write the id"
         return f"{shown!r} may be {' or '.join(names)}{more}: {how}."
 

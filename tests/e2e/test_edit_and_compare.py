@@ -13,7 +13,11 @@ RUN_MS = 240_000
 
 
 @pytest.mark.parametrize(
-    ("domain", "width", "mode"), [("Movies", 1280, "light"), ("Beauty", 390, "dark")]
+    ("domain", "width", "mode"),
+    [
+        ("Movies", 1280, "light"),
+        pytest.param("Beauty", 390, "dark", marks=pytest.mark.long),
+    ],
 )
 def test_edit_undo_and_compare(
     chromium: Browser, live_app: RunningApp, domain: str, width: int, mode: str

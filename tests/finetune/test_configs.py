@@ -157,10 +157,10 @@ def test_entries_and_records_that_are_there_are_right():
 
 
 @pytest.mark.parametrize(
-    "name", [".", "..", "a/b", "/tmp/x", "a\\b", "zero-shot", "auto", "ü" * 60]
+    "name", [".", "..", "a/b", "/tmp/x", "a\\b", "zero-shot", "auto", "ü" * 120]
 )
 def test_what_cannot_name_a_folder_is_refused(name):
-    with pytest.raises(PalrError, match="cannot be a name"):
+    with pytest.raises(PalrError, match=r"cannot be the name of a folder|take another name"):
         checked_name(name)
 
 

@@ -74,7 +74,9 @@ def test_an_adapter_of_a_kind_that_cannot_be_served(run, films, own_settings, tm
 def test_a_folder_that_cannot_be_written(run, films, own_settings, tmp_path):
     (tmp_path / "file").write_text("x")
     for out in (tmp_path / "file", tmp_path / "file" / "adapter", tmp_path / ("x" * 300)):
-        refused(replace(run, out=out), films, own_settings, "with --out", UnwritableError)
+        refused(
+            replace(run, out=out), films, own_settings, "name an output folder", UnwritableError
+        )
 
 
 def test_a_run_that_does_not_begin_leaves_no_folder(run, films, own_settings):
