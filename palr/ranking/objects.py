@@ -11,11 +11,12 @@ _BEGINNING = re.compile(r"[\[{]")
 _TRIES = 50  # bounds the time that a text full of brackets takes
 _TITLE = re.compile(r"title|name|movie|film|product|item|label|candidate", re.IGNORECASE)
 _RANK = re.compile(r"rank|position|place|order|number", re.IGNORECASE)
+_Ranked = tuple[int | None, list[Entry]]  # what an array, an object or a text lists, and its rank
 
 
 def json_list(text: str, names: Names, n: int) -> list[Entry]:
     """What arrays and objects of an answer list; objects in the order of their ranks."""
-    entries: list[Entry] = []
+    read: list[_Ranked] = []
     at = 0
     for _ in range(_TRIES):
         beginning = _BEGINNING.search(text, at)
@@ -23,22 +24,18 @@ def json_list(text: str, names: Names, n: int) -> list[Entry]:
             break
         try:
             value, end = json.JSONDecoder().raw_decode(text, beginning.start())
-            entries += _read(value, names)
+            read.append((_rank(value), _read(value, names)))
             at = end
         except (ValueError, RecursionError):
             at = beginning.end()
-    return entries
+    return _in_order(read)
 
 
 def _read(value: Any, names: Names) -> list[Entry]:
     if isinstance(value, str):
         return [entry(value, names)]
     if isinstance(value, list):
-        ranks = [_rank(item) for item in value]
-        if None not in ranks:
-            order = sorted(range(len(value)), key=lambda at: ranks[at] or 0)
-            value = [value[at] for at in order]
-        return [found for item in value for found in _read(item, names)]
+        return _in_order([(_rank(item), _read(item, names)) for item in value])
     if not isinstance(value, dict):
         return []
     for key, title in value.items():
@@ -47,12 +44,28 @@ def _read(value: Any, names: Names) -> list[Entry]:
             dated = entry(f"{title} ({year})", names) if year and year not in title else None
             return [dated if dated and dated.fits else entry(title, names)]
     found: list[Entry] = []
-    for key, inner in value.items():
-        if names.at(key):  # names as keys, reasons or scores as values
+    for key, inner in _ordered(value):
+        if names.at(key):  # names as keys, reasons, ranks or scores as values
             found.append(entry(key, names))
         elif not unwanted(key):
             found += _read(inner, names)
     return found
+
+
+def _ordered(value: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The pairs of an object; by rank where its values count from 1, by score where they are
+    other numbers."""
+    pairs = list(value.items())
+    if not all(isinstance(number, int | float) for _, number in pairs):
+        return pairs
+    ranks = sorted(number for _, number in pairs) == list(range(1, len(pairs) + 1))
+    return sorted(pairs, key=lambda pair: pair[1] if ranks else -pair[1])
+
+
+def _in_order(read: list[_Ranked]) -> list[Entry]:
+    if all(rank is not None for rank, _ in read):
+        read = sorted(read, key=lambda pair: pair[0] or 0)
+    return [one for _, entries in read for one in entries]
 
 
 def _rank(item: Any) -> int | None:

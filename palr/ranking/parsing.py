@@ -25,6 +25,7 @@ _SHOWN = 80  # characters of a name that is no candidate's
 _BREAK = re.compile(r"<br\s*/?>", re.I)
 _ITEM = re.compile(r"<li[^<>]*>", re.I)
 _TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>|^[ \t]*(?:```|~~~)[^\n`]*$|\\\w+\{", re.M)
+_NEXT_ELEMENT = re.compile(r"(</[A-Za-z][^<>\n]{0,80}>)(?=<[A-Za-z])")
 _LEADS = 4  # lines, the first of a list included
 _GAP = re.compile(r"[^\S\n]{9,}")
 SIGNS = ",;>\n"  # a name has ended only where one of them follows
@@ -85,7 +86,8 @@ def _known(names: tuple[str, ...]) -> Names:
 
 def _plain(output: str) -> str:
     text = _GAP.sub(" " * 8, plain(html.unescape(output)))
-    return _TAG.sub("", _ITEM.sub("\n- ", _BREAK.sub("\n", text)))
+    text = _NEXT_ELEMENT.sub(r"\1\n", _BREAK.sub("\n", text))
+    return _TAG.sub("", _ITEM.sub("\n- ", text))
 
 
 def _chosen(entries: Sequence[Entry], names: Sequence[str]) -> Parsed:

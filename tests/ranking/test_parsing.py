@@ -105,6 +105,8 @@ def test_any_text_gives_distinct_candidates(text):
         ("[3] Alien (1979) > [1] Heat (1995)", [ALIEN, HEAT]),
         ("Heat (1995) | Babe (1995)", [HEAT, BABE]),
         ("<ol><li>Heat</li><li>Babe</li></ol>", [HEAT, BABE]),
+        ("<item>Heat</item><item>Babe</item>", [HEAT, BABE]),
+        ("I. Heat\nII. Babe\nIII. Alien", [HEAT, BABE, ALIEN]),
         ('$\\boxed{"Heat", "Babe"}$', [HEAT, BABE]),
         ("### 1. Heat (1995)\nA film like Alien.\n\n### 2. Babe (1995)\nA pig.", [HEAT, BABE]),
         ("**Heat (1995)**\nIt is tense.\n\n**Babe (1995)**\nA pig.", [HEAT, BABE]),
@@ -136,6 +138,9 @@ def test_a_list_is_read_in_every_form(answer, order):
         ),
         ('[{"movie": "Heat"}, {"movie": "Babe"}, {"movie": "Ali', [HEAT, BABE]),
         ('{"title": "Heat"}\n{"title": "Babe"}', [HEAT, BABE]),
+        ('{"rank": 2, "title": "Heat"}\n{"rank": 1, "title": "Babe"}', [BABE, HEAT]),
+        ('{"Heat": 2, "Babe": 1}', [BABE, HEAT]),
+        ('{"Heat": 0.2, "Babe": 0.9}', [BABE, HEAT]),
         ('I liked Alien. ```\n["1. Heat", "2. Babe"]\n```', [HEAT, BABE]),
     ],
 )
