@@ -107,6 +107,8 @@ def build_page(runtime: Runtime) -> Page:
         # The handlers check what they are given: without ``preprocess`` nothing else does.
         quiet = {"preprocess": False, "show_progress": "hidden", "api_visibility": "private"}
         quick = {"queue": False, **quiet}
+        # A press that comes while the page is still laid out is not lost, as it is by default.
+        latest = {"trigger_mode": "always_last", **quick}
 
         def begin(request: gr.Request, *values: Any) -> Any:
             session = request.session_hash or ""
@@ -164,11 +166,10 @@ def build_page(runtime: Runtime) -> Page:
         ran.then(handlers.status, [domain, adapter], [status, timer], **quick)
         ran.failure(broken_off, [picker, states], [*named.values()], **quick)
         cancel.click(cancelled, [picker, states], [*named.values()], **quick)
-        undone = refine.undo(undo, [picker, states], [*named.values(), refine], **quick)
+        undone = refine.undo(undo, [picker, states], [*named.values(), refine], **latest)
         undone.then(changed, [*asked, states], [stale, link], **quick)
         switched = domain.change(switch, [domain, *asked, states], [*elsewhere.values()], **quick)
         changes = [picker.change, *(choice.change for choice in choices.values())]
-        latest = {"trigger_mode": "always_last", **quick}
         gr.on(changes, changed, [*asked, states], [stale, link], **latest)
         gr.on(
             [timer.tick, adapter.change],

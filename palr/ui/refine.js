@@ -307,12 +307,27 @@ function drop(keyword) {
 }
 
 // The button that was pressed may be gone in a moment: Undo is where one goes on from, and the line
-// of words where there is nothing to undo any more.
+// of words where there is nothing to undo any more. What comes from the server takes its time, and
+// may replace the button again: until the next press, a focus that is lost is put back.
+const FOLLOW_MS = 10000;
+let presses = 0;
+for (const kind of ["pointerdown", "keydown"]) {
+  document.addEventListener(kind, () => (presses += 1), { capture: true });
+}
+
 function focusUndo() {
-  setTimeout(() => {
-    const undo = document.querySelector('[data-refine="undo"]');
-    (undo ?? ref.words).focus({ preventScroll: true });
-  }, 400);
+  const mine = presses;
+  const end = Date.now() + FOLLOW_MS;
+  (function follow(wait, lost) {
+    setTimeout(() => {
+      if (mine !== presses || Date.now() > end) return;
+      if (lost || document.activeElement === document.body) {
+        const undo = document.querySelector('[data-refine="undo"]');
+        (undo ?? ref.words).focus({ preventScroll: true });
+      }
+      follow(100, false);
+    }, wait);
+  })(400, true);
 }
 
 const ACTIONS = {

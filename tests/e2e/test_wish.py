@@ -438,3 +438,25 @@ def test_few_are_left_and_then_none(start: Start) -> None:
     for _ in range(left + 1):
         undo(page)
     assert cards(page) == first
+
+
+UNDO_TWICE = """() => {
+  const undo = () => document.querySelector("[data-refine=undo]").click();
+  new MutationObserver((_, observer) => {
+    observer.disconnect();
+    undo();
+  }).observe(document.querySelector("#ranking"), { childList: true, subtree: true });
+  undo();
+}"""
+
+
+@pytest.mark.long
+def test_a_press_while_the_page_is_laid_out_is_not_lost(start: Start) -> None:
+    page = start("Movies")
+    first = cards(page)
+    ask(page, "more westerns")
+    ask(page, "less drama")
+    page.evaluate(UNDO_TWICE)
+    expect(page.locator("#refine .wishes")).to_be_hidden()
+    expect(page.get_by_label("Ask for something")).to_be_focused()
+    assert cards(page) == first
