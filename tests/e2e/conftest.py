@@ -150,10 +150,14 @@ def picks(page: Page) -> list[str]:
     return labels.all_inner_texts()
 
 
+def run_shown(page: Page) -> str:
+    """The id of the run that can be saved; empty where none can."""
+    return str(page.evaluate("document.querySelector('#run-file')?.dataset.id ?? ''"))
+
+
 def recommend(page: Page, timeout_ms: float = 120_000) -> list[str]:
     """Press the button; the labels of the ten, once this run and no run before it is laid out."""
-    file = page.locator("#run-file")
-    before = file.get_attribute("data-id") if file.count() else ""
+    before = run_shown(page)
     page.locator("#recommend").click()
     expect(page.locator(f"#run-file:not([data-id='{before}'])")).to_be_attached(timeout=timeout_ms)
     expect(page.locator("#ranking .stage-done")).to_be_visible()

@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 from palr.app.runtime import Runtime
 from palr.settings import Settings
 
-from .conftest import Visit, recommend
+from .conftest import Visit, recommend, run_shown
 from .test_accessibility import every_view, faults, tab_to
 
 pytestmark = pytest.mark.timeout(900)
@@ -55,8 +55,7 @@ def share(sets: list[set[str]], *wanted: str) -> float:
 
 def settled(page: Page, act: Callable[[], object]) -> None:
     """Act, and wait until the run that it set off is laid out."""
-    file = page.locator("#run-file")
-    before = file.get_attribute("data-id") if file.count() else ""
+    before = run_shown(page)
     act()
     expect(page.locator(f"#run-file:not([data-id='{before}'])")).to_be_attached(timeout=RUN_MS)
     expect(page.locator("#ranking .stage-done")).to_be_visible()
@@ -435,6 +434,7 @@ def test_few_are_left_and_then_none(start: Start) -> None:
     expect(page.locator(".notice")).to_contain_text("no movie is left: widen the years")
     expect(page.locator(".since")).to_contain_text("Your change could not be followed.")
     expect(page.locator("#picker .pick")).to_have_count(6)
+    expect(page.locator("#run-file")).to_have_count(0)  # else the next one is that of before
     for _ in range(left + 1):
         undo(page)
     assert cards(page) == first
