@@ -306,14 +306,19 @@ def test_a_reader_of_the_progress_that_fails_is_not_called_damage(store: Catalog
     assert store.installed() == {}
 
 
+def alter(store: CatalogStore, folder: Path, sql: str) -> None:
+    """Change the store's database behind its back."""
+    store.close()
+    other = sqlite3.connect(folder / "new" / "catalog.db")
+    other.execute(sql)
+    other.commit()
+    other.close()
+
+
 def test_a_database_of_another_version_is_not_called_damaged(
     store: CatalogStore, movies: Catalog, tmp_path: Path
 ) -> None:
-    store.close()
-    other = sqlite3.connect(tmp_path / "new" / "catalog.db")
-    other.execute("ALTER TABLE items RENAME COLUMN keywords TO tags")
-    other.commit()
-    other.close()
+    alter(store, tmp_path, "ALTER TABLE items RENAME COLUMN keywords TO tags")
     with pytest.raises(CatalogError, match=r"is none of this version .*move it away") as caught:
         store.open("ml-100k")
     assert not isinstance(caught.value, DamagedCatalogError)
@@ -322,11 +327,7 @@ def test_a_database_of_another_version_is_not_called_damaged(
 def test_a_row_that_no_json_is_in_is_damage(
     store: CatalogStore, movies: Catalog, tmp_path: Path
 ) -> None:
-    store.close()
-    other = sqlite3.connect(tmp_path / "new" / "catalog.db")
-    other.execute("UPDATE items SET keywords = '[' WHERE position = 2")
-    other.commit()
-    other.close()
+    alter(store, tmp_path, "UPDATE items SET keywords = '[' WHERE position = 2")
     with pytest.raises(DamagedCatalogError, match=r"is damaged .*delete it and run"):
         store.open("ml-100k")
 

@@ -52,6 +52,15 @@ def goes_on(page: Page, chosen: list[str]) -> None:
     recommend(page)
 
 
+def is_found_again(app: RunningApp, page: Page, chosen: list[str]) -> None:
+    """The page notices that its server is gone; started anew, it is found, and goes on."""
+    expect(page.get_by_text("Attempting reconnection")).to_be_visible(timeout=RECOVERY_MS)
+    app.start()
+    app.wait()
+    Hanging.released.set()
+    goes_on(page, chosen)
+
+
 @pytest.mark.parametrize(
     ("seconds", "at"),
     [
@@ -147,11 +156,7 @@ def test_a_server_that_is_started_anew_during_a_run_is_found_again(
         chosen = picks(page)
         press(page)
         getattr(app, how)()
-        expect(page.get_by_text("Attempting reconnection")).to_be_visible(timeout=RECOVERY_MS)
-        app.start()
-        app.wait()
-        Hanging.released.set()
-        goes_on(page, chosen)
+        is_found_again(app, page, chosen)
 
 
 @pytest.mark.long
@@ -215,11 +220,7 @@ def test_behind_nginx_a_server_that_is_killed_is_found_again(
         press(page)
         page.wait_for_timeout(1000)
         app.kill()
-        expect(page.get_by_text("Attempting reconnection")).to_be_visible(timeout=RECOVERY_MS)
-        app.start()
-        app.wait()
-        Hanging.released.set()
-        goes_on(page, chosen)
+        is_found_again(app, page, chosen)
 
 
 @pytest.mark.long
